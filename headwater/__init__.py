@@ -1,0 +1,1 @@
+"""Headwater: streaming SQL that you can embed, and rewind."""

@@ -1,0 +1,161 @@
+"""Every error that a user can meet, sorted by what the reader should do next.
+
+    HeadwaterError
+      SqlError          the statement is wrong: fix the text (carries a Span)
+        SyntaxProblem     it does not parse
+        UnknownName       no such relation, column, function or property
+        NameTaken         the relation exists already, or others depend on it
+        TypeProblem       types or values do not fit
+        OutOfRange        a position before the log's start or after its end
+        Unsupported       valid, but not in this version
+      DataError         rows given to append() or a file do not fit the relation
+      StorageError      the directory or the disk is not usable
+        NotADatabase · AlreadyOpen · CorruptLog · NoSpace
+      QueryFailed       a continuous query stopped
+
+Deep code raises with a `Span`; the engine attaches the statement's text once, by `SqlError.attach`.
+Messages start in lower case, have no full stop and quote names; a hint is a thing to type.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Half-open range of character positions in a statement's text."""
+
+    start: int
+    end: int
+
+
+class HeadwaterError(Exception):
+    """Base class of everything that Headwater raises on purpose."""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\nhint: {self.hint}" if self.hint else self.message
+
+
+class SqlError(HeadwaterError):
+    """A statement that cannot be run as written. `str()` shows the source line with a caret."""
+
+    def __init__(self, message: str, span: Span | None = None, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.span = span
+        self.sql: str | None = None
+
+    def attach(self, sql: str) -> SqlError:
+        """Give the error the text that its span points into; the first text given is kept."""
+        if self.sql is None:
+            self.sql = sql
+        return self
+
+    @property
+    def line(self) -> int | None:
+        """1-based line of the error, or None without a position."""
+        if self.span is None or self.sql is None:
+            return None
+        return self.sql.count("\n", 0, self.span.start) + 1
+
+    @property
+    def column(self) -> int | None:
+        """1-based column of the error in characters, or None without a position."""
+        if self.span is None or self.sql is None:
+            return None
+        return self.span.start - self.sql.rfind("\n", 0, self.span.start)
+
+    def __str__(self) -> str:
+        parts = [self.message]
+        if self.span is not None and self.sql is not None:
+            parts = [f"{self.message} (line {self.line}, column {self.column})", excerpt(self.sql, self.span)]
+        if self.hint:
+            parts.append(f"hint: {self.hint}")
+        return "\n".join(parts)
+
+
+class SyntaxProblem(SqlError):
+    """The text does not parse."""
+
+
+class UnknownName(SqlError):
+    """A relation, column, function or property that does not exist."""
+
+
+class NameTaken(SqlError):
+    """The name is in use, or something still depends on it."""
+
+
+class TypeProblem(SqlError):
+    """A value or an expression does not have a fitting type."""
+
+
+class OutOfRange(SqlError):
+    """A position in the log that is not there: the message names the nearest one that is."""
+
+
+class Unsupported(SqlError):
+    """Part of SQL, but not supported here (yet)."""
+
+
+class DataError(HeadwaterError):
+    """Rows that do not fit the relation they are given to."""
+
+
+class StorageError(HeadwaterError):
+    """The database directory cannot be used."""
+
+
+class NotADatabase(StorageError):
+    """The path is something else than a database directory."""
+
+
+class AlreadyOpen(StorageError):
+    """Another process (or connection) has the database open."""
+
+
+class CorruptLog(StorageError):
+    """Bytes below the durable end are not what was written."""
+
+
+class NoSpace(StorageError):
+    """The disk is full; the commit was not made."""
+
+
+class QueryFailed(HeadwaterError):
+    """A continuous query stopped and names its cause."""
+
+
+def excerpt(sql: str, span: Span) -> str:
+    """The source line of `span` with its number, and carets below it.
+
+        2 | SELECT user, sum(amout)
+          |                  ^^^^^
+    """
+    line_start = sql.rfind("\n", 0, span.start) + 1
+    line = sql[line_start:].partition("\n")[0]
+    column = min(span.start - line_start, len(line))
+    width = max(1, min(span.end - span.start, len(line) - column))
+    number = str(sql.count("\n", 0, span.start) + 1)
+    pad = "".join(c if c == "\t" else " " for c in line[:column])
+    return f"{number} | {line}\n{' ' * len(number)} | {pad}{'^' * width}"
+
+
+def suggestion(name: str, candidates: Iterable[str], what: str = "known names") -> str | None:
+    """A hint naming the nearest of `candidates` to `name`, else listing them; None without candidates."""
+    names = sorted(set(candidates), key=str.lower)
+    lowered = {candidate.lower(): candidate for candidate in names}
+    near = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
+    if near:
+        return f'did you mean "{lowered[near[0]]}"?'
+    if not names:
+        return None
+    listed = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
+    return f"{what}: {listed}"
