@@ -1,0 +1,111 @@
+"""What a statement gives back: rows, a message, or a stream of changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from headwater.values import Column, Weights
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """Rows are durable: the version that made them so, and where each partition's rows begin.
+
+    `offsets` maps a partition to the offset of the first and the one after the last row appended to it.
+    """
+
+    version: int
+    offsets: dict[int, tuple[int, int]]
+    rows: int
+
+
+class Result:
+    """The rows that a statement answered with; or, for a statement without rows, its `message`."""
+
+    def __init__(self, columns: tuple[Column, ...], table: pa.Table, message: str | None = None) -> None:
+        self.columns = columns
+        self.message = message
+        self._table = table
+
+    @classmethod
+    def of_message(cls, message: str) -> Result:
+        """A result without rows that says what was done."""
+        return cls((), pa.table({}), message)
+
+    @classmethod
+    def of_rows(cls, columns: tuple[Column, ...], rows: list[tuple[Any, ...]], types: list[pa.DataType]) -> Result:
+        """A result from Python rows, for the catalog statements."""
+        arrays = [pa.array([row[i] for row in rows], type=t) for i, t in enumerate(types)]
+        return cls(columns, pa.Table.from_arrays(arrays, names=[c.name for c in columns]))
+
+    @property
+    def names(self) -> list[str]:
+        """The column names, in order; two columns may share one."""
+        return [c.name for c in self.columns]
+
+    def __len__(self) -> int:
+        return int(self._table.num_rows)
+
+    def arrow(self) -> pa.Table:
+        """The rows as an Arrow table."""
+        return self._table
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """The Arrow PyCapsule interface: polars, pandas, DuckDB and others read a result without a copy."""
+        return self._table.__arrow_c_stream__(requested_schema)
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        """The rows as tuples of Python values."""
+        if not self.columns:
+            return []
+        return list(zip(*(column.to_pylist() for column in self._table.columns), strict=True))
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        """The first row, or None."""
+        rows = Result(self.columns, self._table.slice(0, 1)).fetchall()
+        return rows[0] if rows else None
+
+    def df(self) -> Any:
+        """The rows as a pandas DataFrame (needs pandas)."""
+        return self._table.to_pandas()
+
+    def show(self, limit: int = 40) -> None:
+        """Print the first `limit` rows as a table."""
+        from headwater.repl.render import print_result  # the printer belongs to the shell; nothing else here needs it
+
+        print_result(self, limit=limit)
+
+    def __repr__(self) -> str:
+        if self.message is not None:
+            return f"<Result: {self.message}>"
+        return f"<Result: {len(self)} rows × {len(self.columns)} columns>"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One row added ('+') or removed ('-'), at a version and the time (UTC) of that version's commit."""
+
+    op: str
+    row: tuple[Any, ...]
+    version: int
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChangeBatch:
+    """The changes of one step. `weights` has +1 or −1 per row."""
+
+    version: int
+    time: datetime
+    rows: pa.RecordBatch
+    weights: Weights
+
+    def __iter__(self) -> Iterator[Change]:
+        values = zip(*(column.to_pylist() for column in self.rows.columns), strict=True)
+        for row, weight in zip(values, self.weights.tolist(), strict=True):
+            yield Change("+" if weight > 0 else "-", row, self.version, self.time)
