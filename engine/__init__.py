@@ -1,0 +1,1 @@
+"""The conductor: wires parser, planner, executor and storage into one database."""

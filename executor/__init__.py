@@ -1,0 +1,1 @@
+"""Incremental operators: deltas in, deltas out."""

@@ -1,0 +1,1 @@
+"""Names, types and plans: from a syntax tree to a circuit, without touching the log."""

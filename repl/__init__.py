@@ -1,0 +1,1 @@
+"""The shell: the only part that talks to a terminal."""

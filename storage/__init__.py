@@ -1,0 +1,1 @@
+"""The log: durable, ordered batches and the commits that make them true."""
