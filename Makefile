@@ -1,0 +1,52 @@
+# Everything a developer does here. Needs only make and Python 3.11 or newer: `make PYTHON=python3.12 setup`.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/setup.stamp
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format bench lock
+
+help:  ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-15s %s\n", $$1, $$2 }'
+
+setup: $(STAMP)  ## Create .venv with Headwater and all that its development needs
+
+demo: setup  ## Show what Headwater does, in the terminal
+	$(BIN)/headwater demo
+
+test: check  ## Run all checks and all tests
+	$(BIN)/pytest
+
+check: setup  ## Run the fast checks: lint, format, types, direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: setup  ## Repair what can be repaired: imports, formatting
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup  ## Measure, and print the figures that the README states
+	$(BIN)/python -m bench
+
+lock:  ## Write requirements-dev.lock anew from the newest releases
+	@$(require_python)
+	scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT \
+	&& $(PYTHON) -m venv "$$scratch" \
+	&& "$$scratch/bin/pip" install --quiet --editable '.[dev,demo]' \
+	&& "$$scratch/bin/pip" freeze --exclude-editable > "$$scratch/frozen" \
+	&& sed '/^#/!d' requirements-dev.lock | cat - "$$scratch/frozen" > "$$scratch/lock" \
+	&& cp "$$scratch/lock" requirements-dev.lock
+
+$(STAMP): pyproject.toml requirements-dev.lock
+	@$(require_python)
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint requirements-dev.lock --editable '.[dev,demo]'
+	@touch $@
+
+define require_python
+$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+|| { echo "Headwater needs Python 3.11 or newer; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+endef
