@@ -1,1 +1,22 @@
-"""Names, types and plans: from a syntax tree to a circuit, without touching the log."""
+"""The planner: AST and catalog → logical plan, or DuckDB statement. Pure: it never touches the log."""
+
+from headwater.planner.bind import BoundQuery, bind_query
+from headwater.planner.catalog import Catalog, Relation
+from headwater.planner.create import define
+from headwater.planner.explain import explain_plan
+from headwater.planner.logical import Plan, walk_plan
+from headwater.planner.snapshot import Input, SnapshotQuery, plan_snapshot
+
+__all__ = [
+    "BoundQuery",
+    "Catalog",
+    "Input",
+    "Plan",
+    "Relation",
+    "SnapshotQuery",
+    "bind_query",
+    "define",
+    "explain_plan",
+    "plan_snapshot",
+    "walk_plan",
+]

@@ -1,0 +1,200 @@
+"""Binding of GROUP BY: finds the aggregate calls of a SELECT, and what is left is computed from groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from headwater.errors import SqlError, TypeProblem, UnknownName, Unsupported
+from headwater.parser import syntax, unparse
+from headwater.parser.syntax import Identifier
+from headwater.planner.expressions import AGGREGATES, bind_expression, bind_predicate, column_expression
+from headwater.planner.logical import Aggregate, AggregateCall, Expression, Plan, Project
+from headwater.planner.scope import Scope, ScopeColumn
+from headwater.planner.select_list import output_name, unique_names
+from headwater.planner.types import type_of
+from headwater.values import Column
+
+SUMMABLE = "TINYINT SMALLINT INTEGER BIGINT UTINYINT USMALLINT UINTEGER BOOLEAN FLOAT DOUBLE".split()
+NOT_ORDERED = ("STRUCT", "MAP", "UNION", "BIT")
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """A bound GROUP BY: the aggregate node, the condition on groups, and the output columns over the groups."""
+
+    aggregate: Aggregate
+    having: Expression | None
+    items: tuple[tuple[str, Expression], ...]
+
+
+def is_grouped(select: syntax.Select) -> bool:
+    """Whether the SELECT has groups: a GROUP BY, a HAVING, or an aggregate in its select list."""
+    return bool(select.group_by) or select.having is not None or any(_has_aggregate(i.expression) for i in select.items)
+
+
+def _has_aggregate(node: syntax.Node) -> bool:
+    if isinstance(node, syntax.Subquery | syntax.Exists):
+        return False
+    return _is_aggregate(node) or any(_has_aggregate(child) for child in syntax.children(node))
+
+
+def _is_aggregate(node: syntax.Node) -> bool:
+    return isinstance(node, syntax.Call) and node.name.lower() in AGGREGATES and node.over is None
+
+
+def bind_grouping(select: syntax.Select, source: Plan, scope: Scope, window: tuple[str, ...]) -> Grouping:
+    """GROUP BY, the aggregates, HAVING and the select list of `select` over `source`.
+
+    `window` are the names of the window bounds, which are keys of every windowed grouping.
+    """
+    builder = _GroupingBuilder(scope, window)
+    for expression in select.group_by:
+        builder.add_key(_group_expression(expression, select, scope))
+    items = []
+    for item in select.items:
+        if isinstance(item.expression, syntax.Star):
+            raise SqlError("* cannot stand in a SELECT with GROUP BY", item.span, hint="name the columns")
+        items.append((output_name(item), builder.over_groups(item.expression)))
+    having = builder.over_groups(_with_aliases(select.having, select, scope)) if select.having is not None else None
+
+    aggregate = builder.aggregate(source)
+    groups = Scope(tuple(ScopeColumn(None, c.name, c.name, c.type) for c in aggregate.columns))
+    bound = unique_names(tuple((name, bind_expression(e, groups)) for name, e in items))
+    predicate = bind_predicate(having, groups, "HAVING") if having is not None else None
+    return Grouping(aggregate, predicate, bound)
+
+
+def _group_expression(expression: syntax.Expression, select: syntax.Select, scope: Scope) -> syntax.Expression:
+    """A GROUP BY item with ordinals and aliases of the select list replaced by what they stand for."""
+    if isinstance(expression, syntax.Literal) and expression.kind == "number":
+        if not expression.text.isdigit() or not 1 <= int(expression.text) <= len(select.items):
+            raise SqlError(f"GROUP BY {expression.text} is not a place in the select list", expression.span)
+        return select.items[int(expression.text) - 1].expression
+    return _with_aliases(expression, select, scope)
+
+
+def _with_aliases(expression: syntax.Expression, select: syntax.Select, scope: Scope) -> syntax.Expression:
+    """With names that are no column replaced by the select item of that alias."""
+    aliases = {i.alias.text.lower(): i.expression for i in select.items if i.alias is not None}
+
+    def change(node: syntax.Node) -> syntax.Node | None:
+        if isinstance(node, syntax.Name) and len(node.parts) == 1 and not scope.has(node):
+            return aliases.get(node.parts[0].text.lower())
+        return None
+
+    return syntax.rewrite(expression, change)
+
+
+class _GroupingBuilder:
+    """Collects keys and aggregate calls, each once; `over_groups` rewrites an expression to read their results."""
+
+    def __init__(self, scope: Scope, window: tuple[str, ...]) -> None:
+        self.scope = scope
+        self.keys: dict[str, tuple[str, Expression]] = {}  # by SQL text: (column name, expression)
+        self.calls: dict[str, AggregateCall] = {}
+        self.arguments: dict[str, Expression] = {}
+        for name in window:
+            self.keys[column_expression(name, "TIMESTAMP").sql] = (name, column_expression(name, "TIMESTAMP"))
+
+    def add_key(self, expression: syntax.Expression) -> None:
+        if _has_aggregate(expression):
+            raise TypeProblem("GROUP BY cannot hold an aggregate", expression.span)
+        bound = bind_expression(expression, self.scope)
+        if bound.sql not in self.keys:
+            name = bound.reads[0] if bound.is_column else unparse(expression)
+            self.keys[bound.sql] = (name, bound)
+
+    def over_groups(self, expression: syntax.Expression) -> syntax.Expression:
+        """`expression` with keys and aggregates replaced by names of the aggregate's columns."""
+
+        def change(node: syntax.Node) -> syntax.Node | None:
+            if isinstance(node, syntax.Call) and _is_aggregate(node):
+                return _column(self.call(node), node)
+            if isinstance(node, syntax.Subquery | syntax.Exists):
+                raise Unsupported("a subquery is not supported in a continuous query yet", node.span)
+            key = self.key_of(node)
+            if key is not None:
+                return _column(key, node)
+            if isinstance(node, syntax.Name):
+                column, _ = self.scope.resolve(node)
+                raise UnknownName(
+                    f'column "{column.name}" is neither in GROUP BY nor inside an aggregate',
+                    node.span, hint=f"add it to GROUP BY, or write max({column.name})",
+                )  # fmt: skip
+            return None
+
+        return syntax.rewrite(expression, change)
+
+    def key_of(self, node: syntax.Node) -> str | None:
+        """The key column that `node` is, if it is a grouping expression."""
+        if not isinstance(node, syntax.Expression) or isinstance(node, syntax.Literal) or _has_aggregate(node):
+            return None
+        names = [n for n in syntax.walk(node) if isinstance(n, syntax.Name)]
+        if not names or not all(self.scope.has(n) for n in names):
+            return None
+        if not isinstance(node, syntax.Name) and not any("(" in sql or " " in sql for sql in self.keys):
+            return None
+        found = self.keys.get(bind_expression(node, self.scope).sql)
+        return found[0] if found else None
+
+    def call(self, call: syntax.Call) -> str:
+        """The result column of an aggregate call."""
+        function = call.name.lower()
+        if call.distinct and function not in ("min", "max"):
+            raise Unsupported(f"{function}(DISTINCT …) is not supported in a continuous query yet", call.span)
+        if call.order_by:
+            raise Unsupported("ORDER BY inside an aggregate is not supported in a continuous query yet", call.span)
+        star = not call.arguments or isinstance(call.arguments[0], syntax.Star)
+        if len(call.arguments) > 1 or (star and function != "count"):
+            raise TypeProblem(f"{function}() takes one argument", call.span)
+        argument = None if star else bind_expression(call.arguments[0], self.scope)
+        if call.filter is not None:
+            argument = self._filtered(argument, bind_predicate(call.filter, self.scope, "FILTER"), call)
+        name = f"{function}({argument.sql if argument else '*'})"
+        if name not in self.calls:
+            self.calls[name] = AggregateCall(name, function, self._argument(argument), _result_type(function, argument, call))
+        return name
+
+    def _argument(self, argument: Expression | None) -> str | None:
+        if argument is None:
+            return None
+        name = argument.reads[0] if argument.is_column else argument.sql
+        self.arguments[name] = argument
+        return name
+
+    def _filtered(self, argument: Expression | None, condition: Expression, call: syntax.Call) -> Expression:
+        sql = f"CASE WHEN {condition.sql} THEN {argument.sql if argument else '1'} END"
+        reads = tuple(dict.fromkeys((*(argument.reads if argument else ()), *condition.reads)))
+        return Expression(sql, argument.type if argument else "INTEGER", reads)
+
+    def aggregate(self, source: Plan) -> Aggregate:
+        """The aggregate over a projection to just the keys and arguments."""
+        items = dict(self.keys.values()) | self.arguments
+        if not items:
+            first = source.columns[0]
+            items = {first.name: column_expression(first.name, first.type)}
+        keys = tuple(name for name, _ in self.keys.values())
+        return Aggregate(Project(source, tuple(items.items())), keys, tuple(self.calls.values()))
+
+
+def _column(name: str, at: syntax.Node) -> syntax.Name:
+    return syntax.Name((Identifier(name, quoted=True),), span=at.span)
+
+
+def _result_type(function: str, argument: Expression | None, call: syntax.Call) -> str:
+    if argument is None:
+        return "BIGINT"
+    base = argument.type.partition("(")[0]
+    fits = True
+    if function in ("sum", "avg"):
+        fits = argument.type in SUMMABLE or (base == "DECIMAL" and _precision(argument.type) <= 18)
+    elif function in ("min", "max"):
+        fits = not (argument.type.endswith("]") or base in NOT_ORDERED)
+    if not fits:
+        type_of(f"{function}(a)", (Column("a", argument.type),), call.span)  # DuckDB's own complaint comes first
+        raise Unsupported(f"{function}({argument.type}) is not supported in a continuous query yet", call.span)
+    return type_of(f"{function}(a)", (Column("a", argument.type),), call.span)
+
+
+def _precision(decimal: str) -> int:
+    return int(decimal.partition("(")[2].partition(",")[0])

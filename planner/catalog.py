@@ -1,0 +1,109 @@
+"""The catalog: an immutable map from names to relations. It is a fold over the log of DDL, so it has a past as well."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from headwater.errors import NameTaken, Span, UnknownName, suggestion
+from headwater.parser.syntax import Identifier
+from headwater.planner.logical import Plan, StreamSource, TableSource
+from headwater.values import ROWOFFSET, ROWPARTITION, ROWTIME, Column
+
+PSEUDO_TYPES = (Column(ROWTIME, "TIMESTAMP"), Column(ROWPARTITION, "INTEGER"), Column(ROWOFFSET, "BIGINT"))
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A stream or table. `id` names its log for ever; `plan` is the continuous query of a derived one,
+    computed from the logs of source relations; `reads` are the ids of the relations that its text names.
+
+    `columns` are those of `SELECT *`. `partition_key` columns choose the partition of a source relation's row.
+    `timestamp` names the column that is the event time; else ROWTIME is given with the row, or the append time.
+    """
+
+    name: str
+    id: int
+    kind: str  # 'STREAM' or 'TABLE'
+    columns: tuple[Column, ...]
+    definition: str  # the CREATE statement, as text
+    partition_key: tuple[str, ...] = ()
+    primary_key: tuple[str, ...] = ()
+    not_null: tuple[str, ...] = ()
+    timestamp: str | None = None
+    timestamp_format: str | None = None
+    partitions: int = 1
+    plan: Plan | None = None
+    reads: tuple[int, ...] = ()
+
+    @property
+    def is_stream(self) -> bool:
+        return self.kind == "STREAM"
+
+    @property
+    def is_derived(self) -> bool:
+        return self.plan is not None
+
+    @property
+    def key(self) -> tuple[str, ...] | None:
+        """Columns that identify a row of the table, or None for a stream or a bag."""
+        if self.plan is not None:
+            return self.plan.key
+        return self.primary_key or None
+
+    def source(self) -> Plan:
+        """The plan leaf that reads this relation's own log."""
+        if self.is_stream:
+            return StreamSource(self.id, self.name, (*self.columns, *PSEUDO_TYPES))
+        return TableSource(self.id, self.name, self.columns, self.primary_key)
+
+    def content(self) -> Plan:
+        """The plan that computes this relation from the logs of source relations alone."""
+        return self.plan if self.plan is not None else self.source()
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """All relations by their name in lower case, and the next free id."""
+
+    relations: Mapping[str, Relation] = field(default_factory=dict)
+    next_id: int = 1
+
+    def get(self, name: str) -> Relation | None:
+        """The relation of that name in any case, or None."""
+        return self.relations.get(name.lower())
+
+    def find(self, name: Identifier) -> Relation:
+        """The relation that `name` refers to. Raises UnknownName with the nearest one."""
+        relation = self.get(name.text)
+        if relation is None or (name.quoted and relation.name != name.text):
+            hint = suggestion(name.text, (r.name for r in self.relations.values()), "streams and tables")
+            raise UnknownName(f'there is no stream or table "{name.text}"', name.span, hint=hint)
+        return relation
+
+    def add(self, relation: Relation, span: Span | None = None) -> Catalog:
+        """With `relation`, whose name and id must be new."""
+        taken = self.get(relation.name)
+        if taken is not None:
+            raise NameTaken(f'"{taken.name}" exists already', span, hint=f"DROP {taken.kind} {taken.name}; first")
+        relations = {**self.relations, relation.name.lower(): relation}
+        return replace(self, relations=relations, next_id=max(self.next_id, relation.id + 1))
+
+    def remove(self, name: str) -> Catalog:
+        """Without the relation `name`."""
+        return replace(self, relations={k: r for k, r in self.relations.items() if k != name.lower()})
+
+    def dependents(self, relation: Relation) -> list[Relation]:
+        """The derived relations that read `relation`, directly or not, in the order of their making."""
+        found = {relation.id}
+        dependents = []
+        for other in self.ordered():
+            if found.intersection(other.reads):
+                found.add(other.id)
+                dependents.append(other)
+        return dependents
+
+    def ordered(self) -> list[Relation]:
+        """All relations in the order of their making, which is an order of dependency too."""
+        return sorted(self.relations.values(), key=lambda r: r.id)
+

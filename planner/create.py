@@ -1,0 +1,159 @@
+"""CREATE STREAM | TABLE: from the statement to the relation that the catalog will hold."""
+
+from __future__ import annotations
+
+from headwater.errors import SqlError, TypeProblem, UnknownName, Unsupported, suggestion
+from headwater.parser import syntax, unparse
+from headwater.planner.bind import BoundQuery, bind_query
+from headwater.planner.catalog import Catalog, Relation
+from headwater.planner.logical import Plan, Project, StreamOutput
+from headwater.planner.types import normal_type
+from headwater.values import PSEUDO_COLUMNS, WINDOWEND, WINDOWSTART, Column
+
+PROPERTIES = frozenset({"partitions", "timestamp", "timestamp_format"})
+
+# Words of other systems that need no setting here: the log is one, rows are columnar, nothing is replicated.
+WITHOUT_EFFECT = frozenset({"kafka_topic", "value_format", "key_format", "format", "replicas"})
+NOT_YET = frozenset({"retention", "start", "ledger"})
+DEFAULTS = {("retention", "forever"), ("start", "earliest"), ("ledger", "false")}
+
+PARTITIONS_MAX = 1024
+TIME_TYPES = ("TIMESTAMP", "TIMESTAMP WITH TIME ZONE", "DATE", "BIGINT", "VARCHAR")
+
+
+def define(statement: syntax.CreateRelation, catalog: Catalog) -> Relation:
+    """The relation that `statement` makes. Raises SqlError; the catalog is not changed."""
+    if statement.or_replace:
+        raise Unsupported("CREATE OR REPLACE is not supported yet", statement.name.span, hint="DROP it first")
+    properties = _properties(statement)
+    if statement.query is None:
+        return _source(statement, catalog, properties)
+    return _derived(statement, statement.query, catalog, properties)
+
+
+def _source(statement: syntax.CreateRelation, catalog: Catalog, properties: dict[str, syntax.Property]) -> Relation:
+    columns = tuple(_column(c) for c in statement.columns)
+    if not columns:
+        raise SqlError(f'"{statement.name.text}" needs columns', statement.name.span, hint="name them, or write AS SELECT …")
+    _refuse_repeated(statement)
+    primary_key = tuple(c.name.text for c in statement.columns if c.primary_key)
+    key = tuple(c.name.text for c in statement.columns if c.key)
+    if statement.kind == "STREAM" and primary_key:
+        at = next(c.span for c in statement.columns if c.primary_key)
+        raise SqlError("a stream has no PRIMARY KEY: it keeps every row", at, hint="write KEY, or CREATE TABLE")
+    if statement.kind == "TABLE" and key:
+        at = next(c.span for c in statement.columns if c.key)
+        raise SqlError("the key of a table is its PRIMARY KEY", at, hint="write PRIMARY KEY")
+    return Relation(
+        name=statement.name.text,
+        id=catalog.next_id,
+        kind=statement.kind,
+        columns=columns,
+        definition=unparse(statement),
+        partition_key=primary_key or key,
+        primary_key=primary_key,
+        not_null=tuple(c.name.text for c in statement.columns if c.not_null or c.primary_key),
+        timestamp=_timestamp(statement, columns, properties),
+        timestamp_format=properties["timestamp_format"].value if "timestamp_format" in properties else None,
+        partitions=_partitions(properties.get("partitions")),
+    )
+
+
+def _derived(
+    statement: syntax.CreateRelation, query: syntax.Query, catalog: Catalog, properties: dict[str, syntax.Property]
+) -> Relation:
+    for name in PROPERTIES & properties.keys():
+        raise Unsupported(f"{name} is taken over from the source of a continuous query", properties[name].span)
+    is_stream = statement.kind == "STREAM"
+    bound = bind_query(query, catalog, keep_window=not is_stream)
+    if bound.limit is not None:
+        raise Unsupported("LIMIT is not supported in a stored continuous query", query.span)
+    if is_stream and not bound.is_stream:
+        raise SqlError(
+            "this query changes rows that it has given, so its result is a table",
+            statement.name.span, hint=f"write CREATE TABLE {statement.name.text} AS …",
+        )  # fmt: skip
+    return Relation(
+        name=statement.name.text,
+        id=catalog.next_id,
+        kind=statement.kind,
+        columns=bound.columns,
+        definition=unparse(statement),
+        partitions=_source_partitions(bound, catalog),
+        plan=_output(bound, catalog.next_id, statement),
+        reads=bound.reads,
+    )
+
+
+def _output(bound: BoundQuery, id: int, statement: syntax.CreateRelation) -> Plan:
+    if statement.kind == "STREAM":
+        return StreamOutput(bound.plan, id, statement.name.text)
+    if not bound.is_stream:
+        return bound.plan
+    assert isinstance(bound.plan, Project)
+    return Project(bound.plan.source, tuple(i for i in bound.plan.items if i[0] not in PSEUDO_COLUMNS))
+
+
+def _source_partitions(bound: BoundQuery, catalog: Catalog) -> int:
+    """Rows of a derived stream stay in the partition of the row that they come from."""
+    return max(r.partitions for r in catalog.relations.values() if r.id in bound.reads)
+
+
+def _column(definition: syntax.ColumnDefinition) -> Column:
+    name = definition.name.text
+    if name.upper() in (*PSEUDO_COLUMNS, WINDOWSTART, WINDOWEND) or name.startswith("$"):
+        raise SqlError(f'"{name}" is the name of a pseudo-column', definition.name.span, hint="choose another name")
+    try:
+        return Column(name, normal_type(definition.type))
+    except TypeProblem as error:
+        error.span = definition.span
+        raise
+
+
+def _refuse_repeated(statement: syntax.CreateRelation) -> None:
+    seen: set[str] = set()
+    for definition in statement.columns:
+        if definition.name.text.lower() in seen:
+            raise SqlError(f'column "{definition.name.text}" is named twice', definition.name.span)
+        seen.add(definition.name.text.lower())
+
+
+def _properties(statement: syntax.CreateRelation) -> dict[str, syntax.Property]:
+    known: dict[str, syntax.Property] = {}
+    for item in statement.properties:
+        name = item.name.lower()
+        if name in NOT_YET and (name, item.value.lower()) not in DEFAULTS:
+            raise Unsupported(f"the property {name} = {item.value} is not supported yet", item.span)
+        if name not in PROPERTIES | WITHOUT_EFFECT | NOT_YET:
+            hint = suggestion(item.name, PROPERTIES | NOT_YET, "properties")
+            raise UnknownName(f'there is no property "{item.name}"', item.span, hint=hint)
+        known[name] = item
+    return known
+
+
+def _partitions(item: syntax.Property | None) -> int:
+    if item is None:
+        return 1
+    if not item.value.isdigit() or not 1 <= int(item.value) <= PARTITIONS_MAX:
+        raise SqlError(f"partitions is a whole number from 1 to {PARTITIONS_MAX}", item.span)
+    return int(item.value)
+
+
+def _timestamp(
+    statement: syntax.CreateRelation, columns: tuple[Column, ...], properties: dict[str, syntax.Property]
+) -> str | None:
+    item = properties.get("timestamp")
+    if item is None:
+        return None
+    if statement.kind == "TABLE":
+        raise Unsupported("a table has no event time", item.span, hint="make it a stream")
+    column = next((c for c in columns if c.name.lower() == item.value.lower()), None)
+    if column is None:
+        hint = suggestion(item.value, (c.name for c in columns), "columns")
+        raise UnknownName(f'there is no column "{item.value}"', item.span, hint=hint)
+    if column.type not in TIME_TYPES:
+        raise TypeProblem(
+            f'the event time "{column.name}" is {column.type}', item.span,
+            hint="use TIMESTAMP, TIMESTAMPTZ, DATE, VARCHAR, or BIGINT for milliseconds since 1970",
+        )  # fmt: skip
+    return column.name

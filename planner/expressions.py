@@ -1,0 +1,100 @@
+"""Binding of expressions: names become columns of the input, DuckDB says the type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from headwater.errors import TypeProblem, Unsupported
+from headwater.parser import quote, syntax, unparse
+from headwater.parser.syntax import Identifier
+from headwater.planner.logical import Expression
+from headwater.planner.scope import Scope
+from headwater.planner.types import type_of
+from headwater.values import Column
+
+AGGREGATES = frozenset({"count", "sum", "avg", "min", "max"})
+
+# Aggregates that DuckDB knows and a continuous query does not keep yet: named, so that the error can say so.
+OTHER_AGGREGATES = frozenset(
+    "any_value arbitrary arg_max arg_min array_agg approx_count_distinct approx_quantile bit_and bit_or bit_xor bool_and "
+    "bool_or corr covar_pop covar_samp entropy first fsum group_concat histogram kurtosis last list listagg mad max_by "
+    "mean median min_by mode product quantile quantile_cont quantile_disc skewness stddev stddev_pop stddev_samp "
+    "string_agg sumkahan var_pop var_samp variance".split()
+)
+
+# Their value differs from one evaluation to the next, so a replay of the log would not give the same rows.
+VOLATILE = frozenset(
+    "now current_timestamp current_date current_time get_current_timestamp get_current_time today transaction_timestamp "
+    "random uuid gen_random_uuid uuidv4 uuidv7 nextval currval setseed".split()
+)
+
+
+def column_expression(name: str, type_name: str) -> Expression:
+    """The expression that is the column `name`."""
+    return Expression(quote(name), type_name, (name,), is_column=True)
+
+
+def bind_expression(expression: syntax.Expression, scope: Scope) -> Expression:
+    """`expression` over the columns of `scope`. Raises UnknownName, TypeProblem or Unsupported at its place."""
+    reads: dict[str, Column] = {}
+    resolved = _resolve(expression, scope, reads)
+    if isinstance(expression, syntax.Name) and isinstance(resolved, syntax.Name):
+        (column,) = reads.values()
+        return column_expression(column.name, column.type)
+    sql = unparse(resolved)
+    return Expression(sql, type_of(sql, tuple(reads.values()), expression.span), tuple(reads))
+
+
+def bind_predicate(expression: syntax.Expression, scope: Scope, clause: str) -> Expression:
+    """A boolean expression for WHERE, HAVING or ON."""
+    bound = bind_expression(expression, scope)
+    if bound.type == "BOOLEAN":
+        return bound
+    raise TypeProblem(f"{clause} needs a condition, and this is {bound.type}", expression.span, hint="compare it with something")
+
+
+def _resolve(expression: syntax.Expression, scope: Scope, reads: dict[str, Column]) -> syntax.Expression:
+    def change(node: syntax.Node) -> syntax.Node | None:
+        match node:
+            case syntax.Name():
+                column, fields = scope.resolve(node)
+                reads[column.internal] = Column(column.internal, column.type)
+                result: syntax.Expression = syntax.Name((Identifier(column.internal, quoted=True),), span=node.span)
+                for part in fields:
+                    result = syntax.Call("struct_extract", (result, syntax.Literal("string", part.text)), span=node.span)
+                return result
+            case syntax.Call():
+                _refuse_call(node)
+            case syntax.Subquery() | syntax.Exists():
+                raise Unsupported("a subquery in an expression is not supported in a continuous query yet", node.span)
+            case syntax.Star():
+                raise TypeProblem("* stands for columns and has no value of its own", node.span)
+        return None
+
+    return syntax.rewrite(expression, change)
+
+
+def _refuse_call(call: syntax.Call) -> None:
+    name = call.name.lower()
+    if call.over is not None:
+        raise Unsupported("OVER is not supported in a continuous query yet", call.span)
+    if name in AGGREGATES:
+        raise TypeProblem(f"{name}() is an aggregate and cannot stand here", call.span, hint="use it in SELECT or HAVING")
+    if name in OTHER_AGGREGATES:
+        raise Unsupported(f"{name}() is not supported in a continuous query yet", call.span, hint="count, sum, avg, min, max")
+    if name in VOLATILE:
+        raise Unsupported(
+            f"{name}() has another value each time, so the result would not follow from the log",
+            call.span, hint="use ROWTIME, the time of the row",
+        )  # fmt: skip
+
+
+def conjuncts(expression: syntax.Expression) -> Iterator[syntax.Expression]:
+    """The conditions that AND joins, left to right."""
+    if isinstance(expression, syntax.Binary) and expression.operator == "AND":
+        yield from conjuncts(expression.left)
+        yield from conjuncts(expression.right)
+    else:
+        yield expression
+
+

@@ -1,0 +1,385 @@
+"""The logical plan: relational algebra over deltas, each node knowing its columns, its key and whether it only grows.
+
+Nodes are values: two equal nodes are the same computation, and the executor builds one operator for both. That is how
+running queries share work, and how the state of an operator is found again in a checkpoint (`Node.digest`).
+A plan is derived from the logs alone: its leaves are `StreamSource`, `TableSource` and `Changelog`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+from headwater.values import PSEUDO_COLUMNS, ROWOFFSET, WINDOWEND, WINDOWSTART, Column
+
+STREAM_TIME = "$streamtime"  # hidden column: stream time of the row's partition before the row
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A bound expression: DuckDB SQL over the input's column names, its SQL type, and the columns that it reads."""
+
+    sql: str
+    type: str
+    reads: tuple[str, ...] = ()
+    is_column: bool = False  # the expression is the one column in `reads`, unchanged
+
+    def __str__(self) -> str:
+        return self.sql
+
+
+@dataclass(frozen=True)
+class PlanNode:
+    """Base of all nodes. `columns` are the output columns in order, `append_only` says that no row is ever removed.
+
+    `key` names columns that identify a row of the output at any time (() for at most one row), or is None.
+    """
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        raise NotImplementedError
+
+    @property
+    def inputs(self) -> tuple[Plan, ...]:
+        return ()
+
+    @property
+    def append_only(self) -> bool:
+        return all(node.append_only for node in self.inputs)
+
+    @property
+    def key(self) -> tuple[str, ...] | None:
+        return None
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The names of the output columns, in order."""
+        return tuple(c.name for c in self.columns)
+
+    @cached_property
+    def digest(self) -> str:
+        """A name for the computation, stable over restarts: equal nodes have equal digests."""
+        inputs = "".join(node.digest for node in self.inputs)
+        return hashlib.blake2b(f"{type(self).__name__} {self.label()} {inputs}".encode(), digest_size=12).hexdigest()
+
+    def label(self) -> str:
+        """Everything that distinguishes this node from others with the same inputs, on one line."""
+        raise NotImplementedError
+
+    def state(self) -> str:
+        """What the operator keeps between steps, and what one input row costs."""
+        return "no state"
+
+
+@dataclass(frozen=True)
+class StreamSource(PlanNode):
+    """The records of a stream's log, in commit order; `fields` are those of its columns and pseudo-columns read."""
+
+    id: int
+    name: str
+    fields: tuple[Column, ...]
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        return self.fields
+
+    @property
+    def append_only(self) -> bool:
+        return True
+
+    def label(self) -> str:
+        return f"{self.name} #{self.id} [{', '.join(self.names)}]"
+
+
+@dataclass(frozen=True)
+class TableSource(PlanNode):
+    """A source table: with a primary key, each row of its log replaces the one before; without, rows are added."""
+
+    id: int
+    name: str
+    fields: tuple[Column, ...]
+    primary_key: tuple[str, ...]
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        return self.fields
+
+    @property
+    def append_only(self) -> bool:
+        return False
+
+    @property
+    def key(self) -> tuple[str, ...] | None:
+        return self.primary_key or None
+
+    def label(self) -> str:
+        return f"{self.name} #{self.id} [{', '.join(self.names)}] key {', '.join(self.primary_key) or 'none'}"
+
+    def state(self) -> str:
+        return "one row per key; O(1) per row" if self.primary_key else "no state"
+
+
+@dataclass(frozen=True)
+class Changelog(PlanNode):
+    """The stored changelog of a derived table, read from its log instead of computed."""
+
+    id: int
+    name: str
+    fields: tuple[Column, ...]
+    unique: tuple[str, ...] | None
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        return self.fields
+
+    @property
+    def append_only(self) -> bool:
+        return False
+
+    @property
+    def key(self) -> tuple[str, ...] | None:
+        return self.unique
+
+    def label(self) -> str:
+        return f"{self.name} #{self.id}"
+
+
+@dataclass(frozen=True)
+class Filter(PlanNode):
+    """The rows for which `predicate` is true; NULL counts as false."""
+
+    source: Plan
+    predicate: Expression
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        return self.source.columns
+
+    @property
+    def inputs(self) -> tuple[Plan, ...]:
+        return (self.source,)
+
+    @property
+    def key(self) -> tuple[str, ...] | None:
+        return self.source.key
+
+    def label(self) -> str:
+        return self.predicate.sql
+
+
+@dataclass(frozen=True)
+class Project(PlanNode):
+    """New columns computed row by row: pairs of output name and expression."""
+
+    source: Plan
+    items: tuple[tuple[str, Expression], ...]
+
+    def __post_init__(self) -> None:
+        assert len({name for name, _ in self.items}) == len(self.items), self.items
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        return tuple(Column(name, e.type) for name, e in self.items)
+
+    @property
+    def inputs(self) -> tuple[Plan, ...]:
+        return (self.source,)
+
+    @property
+    def key(self) -> tuple[str, ...] | None:
+        if self.source.key is None:
+            return None
+        kept = {e.reads[0]: name for name, e in reversed(self.items) if e.is_column}
+        return tuple(kept[k] for k in self.source.key) if all(k in kept for k in self.source.key) else None
+
+    def label(self) -> str:
+        return ", ".join(e.sql if e.is_column and e.reads[0] == name else f"{e.sql} AS {name}" for name, e in self.items)
+
+
+@dataclass(frozen=True)
+class StreamTime(PlanNode):
+    """Adds to each row the stream time of its partition before the row: the largest event time seen so far there."""
+
+    source: Plan
+    time: str
+    partition: str
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        return (*self.source.columns, Column(STREAM_TIME, "TIMESTAMP"))
+
+    @property
+    def inputs(self) -> tuple[Plan, ...]:
+        return (self.source,)
+
+    def label(self) -> str:
+        return f"of {self.time}"
+
+    def state(self) -> str:
+        return "one time per partition"
+
+
+@dataclass(frozen=True)
+class WindowAssign(PlanNode):
+    """Each row once per window that takes it, with WINDOWSTART and WINDOWEND; rows too late for a window are dropped.
+
+    Windows of `size_us` start at multiples of `advance_us` since the epoch. A window takes a row while
+    stream time < window end + `grace_us`, where stream time is that of the row's partition before the row.
+    """
+
+    source: Plan
+    time: str
+    stream_time: str
+    size_us: int
+    advance_us: int
+    grace_us: int
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        return (*self.source.columns, Column(WINDOWSTART, "TIMESTAMP"), Column(WINDOWEND, "TIMESTAMP"))
+
+    @property
+    def inputs(self) -> tuple[Plan, ...]:
+        return (self.source,)
+
+    def label(self) -> str:
+        kind = "tumbling" if self.size_us == self.advance_us else f"hopping by {duration(self.advance_us)}"
+        return f"{kind}, size {duration(self.size_us)}, grace {duration(self.grace_us)}, on {self.time}"
+
+
+@dataclass(frozen=True)
+class AggregateCall:
+    """One aggregate: `function` over the input column `argument` (None for count(*)); its result column and type."""
+
+    name: str
+    function: str
+    argument: str | None
+    type: str
+
+
+@dataclass(frozen=True)
+class Aggregate(PlanNode):
+    """One row per distinct value of `keys` with the aggregates of its rows; without keys, always exactly one row."""
+
+    source: Plan
+    keys: tuple[str, ...]
+    calls: tuple[AggregateCall, ...]
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        types = {c.name: c.type for c in self.source.columns}
+        return (*(Column(k, types[k]) for k in self.keys), *(Column(c.name, c.type) for c in self.calls))
+
+    @property
+    def inputs(self) -> tuple[Plan, ...]:
+        return (self.source,)
+
+    @property
+    def append_only(self) -> bool:
+        return False
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return self.keys
+
+    def label(self) -> str:
+        calls = ", ".join(f"{c.name} = {c.function}({c.argument or '*'})" for c in self.calls)
+        return f"by {', '.join(self.keys) or 'nothing'}: {calls or 'distinct rows'}"
+
+    def state(self) -> str:
+        values = any(c.function in ("min", "max") for c in self.calls) and not self.source.append_only
+        return ("one row per group, and every value of min/max" if values else "one row per group") + "; O(1) per row"
+
+
+@dataclass(frozen=True)
+class Join(PlanNode):
+    """Inner join on equal keys (NULL never matches); the names of both sides are distinct.
+
+    `by_version` is the stream–table join: each row of the left stream meets the right table as it stands at the
+    version that committed the row, and later changes of the table produce nothing.
+    """
+
+    left: Plan
+    right: Plan
+    left_keys: tuple[str, ...]
+    right_keys: tuple[str, ...]
+    by_version: bool
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        return (*self.left.columns, *self.right.columns)
+
+    @property
+    def inputs(self) -> tuple[Plan, ...]:
+        return (self.left, self.right)
+
+    @property
+    def append_only(self) -> bool:
+        return self.by_version
+
+    @property
+    def key(self) -> tuple[str, ...] | None:
+        if self.by_version or self.left.key is None or self.right.key is None:
+            return None
+        return (*self.left.key, *self.right.key)
+
+    def label(self) -> str:
+        pairs = " AND ".join(f"{a} = {b}" for a, b in zip(self.left_keys, self.right_keys, strict=True))
+        return f"{'stream–table' if self.by_version else 'inner'} ON {pairs}"
+
+    def state(self) -> str:
+        kept = "the rows of the right side" if self.by_version else "the rows of both sides"
+        return f"{kept}, by key; O(matches) per row"
+
+
+@dataclass(frozen=True)
+class StreamOutput(PlanNode):
+    """A derived stream: gives each row its offset in the stream's own log. Reads ROWTIME and ROWPARTITION."""
+
+    source: Plan
+    id: int
+    name: str
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        return (*self.source.columns, Column(ROWOFFSET, "BIGINT"))
+
+    @property
+    def inputs(self) -> tuple[Plan, ...]:
+        return (self.source,)
+
+    def label(self) -> str:
+        return f"{self.name} #{self.id}"
+
+    def state(self) -> str:
+        return "one offset per partition"
+
+
+Plan: TypeAlias = (
+    StreamSource | TableSource | Changelog | Filter | Project | StreamTime | WindowAssign | Aggregate | Join
+    | StreamOutput
+)  # fmt: skip
+
+
+def walk_plan(node: Plan) -> Iterator[Plan]:
+    """`node` and everything below it, outermost first."""
+    yield node
+    for source in node.inputs:
+        yield from walk_plan(source)
+
+
+def visible(columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    """Without pseudo-columns and hidden ones: what `SELECT *` gives."""
+    return tuple(c for c in columns if c.name not in PSEUDO_COLUMNS and not c.name.startswith("$"))
+
+
+def duration(microseconds: int) -> str:
+    """A length of time in the largest unit that divides it: `90 minutes`, `1 day`."""
+    for unit, length in (("day", 86_400_000_000), ("hour", 3_600_000_000), ("minute", 60_000_000), ("second", 1_000_000)):
+        if microseconds and microseconds % length == 0:
+            count = microseconds // length
+            return f"{count} {unit}{'s' if count != 1 else ''}"
+    return f"{microseconds / 1000:g} milliseconds"

@@ -1,0 +1,155 @@
+"""Snapshot queries: a SELECT becomes one DuckDB statement over named inputs, each a relation at a point of the log.
+
+DuckDB does the querying, so everything its SELECT can do works. This module only finds the relations in the tree,
+replaces them by the names of inputs, and turns a SELECT with a WINDOW clause, which DuckDB does not know, into an
+input of its own: the content of the same continuous query at that point.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from headwater.errors import SqlError, Unsupported
+from headwater.parser import syntax, unparse
+from headwater.parser.syntax import Identifier
+from headwater.planner.bind import bind_query
+from headwater.planner.catalog import PSEUDO_TYPES, Catalog, Relation
+from headwater.planner.logical import Plan
+from headwater.planner.select_list import output_name
+from headwater.values import Column
+
+
+@dataclass(frozen=True)
+class Input:
+    """What a snapshot query reads under `name`: a relation, or the plan of a windowed SELECT, as of a point.
+
+    `columns` are those to provide, pseudo-columns last. `reads` are ids of the relations the position speaks about.
+    """
+
+    name: str
+    relation: Relation | None
+    plan: Plan
+    columns: tuple[Column, ...]
+    as_of: syntax.AsOf | None
+
+
+@dataclass(frozen=True)
+class SnapshotQuery:
+    """DuckDB SQL, and the inputs that it names."""
+
+    sql: str
+    inputs: tuple[Input, ...]
+
+
+def plan_snapshot(query: syntax.Query, catalog: Catalog) -> SnapshotQuery:
+    """The DuckDB statement for `query`. Raises SqlError for relations that do not exist."""
+    planner = _SnapshotPlanner(query, catalog)
+    sql = unparse(planner.rewrite(_named_items(query)))
+    return SnapshotQuery(sql, tuple(planner.inputs))
+
+
+class _SnapshotPlanner:
+    def __init__(self, query: syntax.Query, catalog: Catalog) -> None:
+        self.catalog = catalog
+        self.as_of = query.as_of
+        self.ctes = {c.name.text.lower() for n in syntax.walk(query) if isinstance(n, syntax.Query) for c in n.ctes}
+        named = {n.parts[-1].text.upper() for n in syntax.walk(query) if isinstance(n, syntax.Name)}
+        self.pseudo = tuple(c for c in PSEUDO_TYPES if c.name in named)
+        self.inputs: list[Input] = []
+
+    def rewrite(self, node: syntax.Query) -> syntax.Query:
+        return syntax.rewrite(node, self.change)
+
+    def change(self, node: syntax.Node) -> syntax.Node | None:
+        match node:
+            case syntax.Query(as_of=as_of, emit=emit) if as_of is not None or emit is not None:
+                if as_of is not None and as_of is not self.as_of:
+                    raise Unsupported("AS OF for a part of a query stands behind a relation's name", as_of.span)
+                return self.rewrite(replace(node, as_of=None, emit=None))
+            case syntax.Select(window=window) if window is not None:
+                return self.windowed(node)
+            case syntax.Select():
+                return self.select(node)
+            case syntax.Relation():
+                return self.relation(node)
+        return None
+
+    def select(self, select: syntax.Select) -> syntax.Select | None:
+        """Keeps pseudo-columns out of `*`, and then looks inside."""
+        streams = self._streams(select.source) if self.pseudo and select.source is not None else set()
+        if not streams:
+            return None
+        exclude = tuple(Identifier(c.name) for c in self.pseudo)
+
+        def hide(item: syntax.SelectItem) -> syntax.SelectItem:
+            star = item.expression
+            if isinstance(star, syntax.Star) and (star.relation is None or star.relation.text.lower() in streams):
+                return replace(item, expression=replace(star, exclude=(*star.exclude, *exclude)))
+            return item
+
+        hidden = replace(select, items=tuple(hide(i) for i in select.items))
+        parts = {f: self._inside(getattr(hidden, f)) for f in ("items", "source", "where", "group_by", "having")}
+        return replace(hidden, **parts)
+
+    def _inside(self, value: Any) -> Any:
+        return syntax.rewrite(value, self.change)
+
+    def _streams(self, item: syntax.FromItem) -> set[str]:
+        """The aliases, in lower case, of the streams in FROM."""
+        if isinstance(item, syntax.Join):
+            return self._streams(item.left) | self._streams(item.right)
+        if not isinstance(item, syntax.Relation) or item.name.text.lower() in self.ctes:
+            return set()
+        relation = self.catalog.get(item.name.text)
+        return {(item.alias or item.name).text.lower()} if relation is not None and relation.is_stream else set()
+
+    def relation(self, node: syntax.Relation) -> syntax.Relation | None:
+        if node.name.text.lower() in self.ctes and self.catalog.get(node.name.text) is None:
+            return None
+        relation = self.catalog.find(node.name)
+        columns = relation.columns + (self.pseudo if relation.is_stream else ())
+        name = self.add(relation, relation.content(), columns, node.as_of or self.as_of)
+        return syntax.Relation(Identifier(name, quoted=True), node.alias or node.name)
+
+    def windowed(self, select: syntax.Select) -> syntax.Select:
+        """A SELECT with WINDOW as an input: the content of the continuous query that it would be."""
+        positions = [n.as_of for n in syntax.walk(select) if isinstance(n, syntax.Relation) and n.as_of is not None]
+        if len(set(positions)) > 1:
+            raise SqlError("a windowed SELECT is asked as of one point", positions[1].span, hint="write AS OF once, at the end")
+
+        def plain(node: syntax.Node) -> syntax.Node | None:
+            return replace(node, as_of=None) if isinstance(node, syntax.Relation) and node.as_of is not None else None
+
+        bound = bind_query(syntax.Query(syntax.rewrite(select, plain)), self.catalog)
+        name = self.add(None, bound.plan, bound.columns, positions[0] if positions else self.as_of)
+        return syntax.Select(
+            items=(syntax.SelectItem(syntax.Star()),), source=syntax.Relation(Identifier(name, quoted=True))
+        )
+
+    def add(self, relation: Relation | None, plan: Plan, columns: tuple[Column, ...], as_of: syntax.AsOf | None) -> str:
+        """The name of an input; the same relation at the same point is one input."""
+        for known in self.inputs:
+            if known.plan == plan and known.columns == columns and known.as_of == as_of:
+                return known.name
+        name = f"{relation.name if relation else 'windowed'}${len(self.inputs)}"
+        self.inputs.append(Input(name, relation, plan, columns, as_of))
+        return name
+
+
+def _named_items(query: syntax.Query) -> syntax.Query:
+    """Gives each unnamed expression of the outermost select list its own text as a name, as continuous queries do."""
+    body = query.body
+    if isinstance(body, syntax.Query):
+        return replace(query, body=_named_items(body))
+    if not isinstance(body, syntax.Select):
+        return query
+
+    def name(item: syntax.SelectItem) -> syntax.SelectItem:
+        if item.alias is not None or isinstance(item.expression, syntax.Star | syntax.Name):
+            return item
+        return replace(item, alias=Identifier(output_name(item), quoted=True))
+
+    return replace(query, body=replace(body, items=tuple(name(i) for i in body.items)))
+
+

@@ -1,0 +1,112 @@
+"""The type system, which is DuckDB's: asks it for the type of an expression and for the Arrow form of a type.
+
+One in-memory DuckDB connection that never sees a row of data serves as the oracle, so that a continuous query has by
+construction the types that the same SELECT has as a snapshot query.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from functools import lru_cache
+
+import duckdb
+import pyarrow as pa
+
+from headwater.errors import Span, SqlError, TypeProblem, UnknownName, suggestion
+from headwater.parser import quote
+from headwater.values import Column
+
+_lock = threading.Lock()
+_connection: duckdb.DuckDBPyConnection | None = None
+
+# Types whose values keep a fixed or variable width in Arrow that DuckDB reads back as another type.
+_LOSSY_IN_ARROW = ("HUGEINT", "UHUGEINT", "UUID", "JSON", "BIT", "TIMETZ", "VARINT", "BIGNUM")
+
+
+def _oracle() -> duckdb.DuckDBPyConnection:
+    global _connection
+    if _connection is None:
+        _connection = duckdb.connect(":memory:", config={"threads": 1, "TimeZone": "UTC"})
+    return _connection
+
+
+def empty_relation(columns: Sequence[Column]) -> str:
+    """SQL of a relation with `columns` and no rows."""
+    if not columns:
+        return "(SELECT 1 WHERE false)"
+    items = ", ".join(f"CAST(NULL AS {c.type}) AS {quote(c.name)}" for c in columns)
+    return f"(SELECT {items} WHERE false)"
+
+
+@lru_cache(maxsize=4096)
+def expression_types(expressions: tuple[str, ...], columns: tuple[Column, ...]) -> tuple[str, ...]:
+    """The SQL type of each expression over a relation with `columns`. Raises duckdb.Error as DuckDB words it."""
+    items = ", ".join(f"({e}) AS c{i}" for i, e in enumerate(expressions))
+    with _lock:
+        rows = _oracle().execute(f"DESCRIBE SELECT {items} FROM {empty_relation(columns)} AS input").fetchall()
+    return tuple(row[1] for row in rows)
+
+
+def type_of(expression: str, columns: tuple[Column, ...], span: Span) -> str:
+    """The SQL type of one expression; a DuckDB complaint becomes a TypeProblem or UnknownName at `span`."""
+    try:
+        return expression_types((expression,), columns)[0]
+    except duckdb.Error as error:
+        raise explain_duckdb_error(error, span) from error
+
+
+def common_type(left: str, right: str) -> str:
+    """The type both sides of an equality are compared in."""
+    if left == right:
+        return left
+    try:
+        return expression_types(("CASE WHEN true THEN l ELSE r END",), (Column("l", left), Column("r", right)))[0]
+    except duckdb.Error as error:
+        raise TypeProblem(f"cannot compare {left} with {right}", hint="cast one side") from error
+
+
+@lru_cache(maxsize=1024)
+def normal_type(type_name: str) -> str:
+    """The one spelling of a type (`int` → `INTEGER`). Raises TypeProblem for an unknown one."""
+    try:
+        return expression_types((f"CAST(NULL AS {type_name})",), ())[0]
+    except duckdb.Error as error:
+        raise TypeProblem(f'there is no type "{type_name}"', hint=_type_hint(type_name)) from error
+
+
+def _type_hint(type_name: str) -> str | None:
+    known = "BOOLEAN INTEGER BIGINT DOUBLE DECIMAL VARCHAR BLOB DATE TIME TIMESTAMP TIMESTAMPTZ INTERVAL UUID JSON"
+    return suggestion(type_name, known.split(), "types")
+
+
+@lru_cache(maxsize=1024)
+def arrow_type(type_name: str) -> pa.DataType:
+    """The Arrow type in which DuckDB hands out values of a SQL type (HUGEINT is decimal128(38, 0))."""
+    with _lock:
+        return _oracle().sql(f"SELECT CAST(NULL AS {type_name}) AS c").to_arrow_table().schema.field(0).type
+
+
+def arrow_schema(columns: Sequence[Column]) -> pa.Schema:
+    """The Arrow schema of `columns`, all nullable."""
+    return pa.schema([pa.field(c.name, arrow_type(c.type)) for c in columns])
+
+
+def cast_from_arrow(column: Column) -> str:
+    """SQL that reads `column` from its Arrow form with its declared type."""
+    name = quote(column.name)
+    return f"CAST({name} AS {column.type}) AS {name}" if column.type in _LOSSY_IN_ARROW else name
+
+
+def explain_duckdb_error(error: duckdb.Error, span: Span | None) -> SqlError:
+    """A DuckDB complaint as one of ours: its first sentence, without its own position and class."""
+    text = str(error).partition("\n\nLINE ")[0].strip()
+    kind, _, message = text.partition(": ")
+    message = message if kind.endswith("Error") else text
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    first = lines[0] if lines else "the expression cannot be evaluated"
+    hint = next((line for line in lines[1:] if line.startswith(("Did you mean", "Candidate"))), None)
+    lowered = first[:1].lower() + first[1:]
+    if isinstance(error, duckdb.CatalogException):
+        return UnknownName(lowered.rstrip("."), span, hint=hint)
+    return TypeProblem(lowered.rstrip("."), span, hint=hint)
