@@ -1,1 +1,7 @@
-"""The log: durable, ordered batches and the commits that make them true."""
+"""Storage: a commit log with streams of Arrow batches and images, on a real or a simulated disk. It knows no SQL."""
+
+from headwater.storage.files import OsStorage, Storage
+from headwater.storage.log import Log
+from headwater.storage.records import Append, Chunk, Commit, Extent, Image
+
+__all__ = ["Append", "Chunk", "Commit", "Extent", "Image", "Log", "OsStorage", "Storage"]

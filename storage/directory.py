@@ -1,0 +1,132 @@
+"""The directory of a database: telling one from anything else, making one, and owning it.
+
+    shop.hw/
+      FORMAT               what this is, and by which version of the format; written last
+      LOCK                 held by the process that has the database open
+      commits.log          what is true
+      streams/3/0.seg      rows of stream 3
+      images/1.img         checkpoints
+
+In: a path; out: an `OpenDirectory`, or an error that says why not and has changed nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from headwater.errors import CorruptLog, NotADatabase, StorageError
+from headwater.storage.files import Lock, Storage, parent, sync_file, write_all
+from headwater.storage.frames import crc32c
+
+FORMAT_VERSION = 1
+_UNFINISHED = {"LOCK", "FORMAT.new", "commits.log", "streams", "images"}
+
+
+@dataclass(frozen=True, slots=True)
+class OpenDirectory:
+    """A database directory that this process owns. `origin` is derived from its identity: what chains begin with."""
+
+    path: str
+    origin: int
+    lock: Lock
+
+    @property
+    def commits(self) -> str:
+        """Path of the commit log."""
+        return f"{self.path}/commits.log"
+
+    @property
+    def streams(self) -> str:
+        """Path of the directory of segments."""
+        return f"{self.path}/streams"
+
+    @property
+    def images(self) -> str:
+        """Path of the directory of images."""
+        return f"{self.path}/images"
+
+
+def open_directory(storage: Storage, path: str, *, create: bool) -> OpenDirectory:
+    """Own the database at `path`; with `create`, make one if nothing, or an empty directory, is there."""
+    if not _is_database(storage, path):
+        if not create:
+            raise NotADatabase(f'there is no database at "{path}"')
+        _make_directory(storage, path)
+    lock = storage.lock(f"{path}/LOCK")
+    try:
+        if not storage.exists(f"{path}/FORMAT"):
+            _fill_directory(storage, path)
+        return OpenDirectory(path, _read_format(storage, path), lock)
+    except BaseException:
+        lock.release()
+        raise
+
+
+def _is_database(storage: Storage, path: str) -> bool:
+    """Whether there is a database; False if one can be made; raise `NotADatabase` if something else is there."""
+    if not storage.exists(path):
+        return False
+    try:
+        names = storage.listdir(path)
+    except NotADirectoryError:
+        raise NotADatabase(f'"{path}" is a file: a database is a directory') from None
+    if "FORMAT" in names:
+        return True
+    # A crash while a database was made leaves some of its files, of which none has any content yet.
+    if set(names) <= _UNFINISHED and not _has_content(storage, path, names):
+        return False
+    raise NotADatabase(f'"{path}" is a directory with other things in it: no FORMAT file says that it is a database')
+
+
+def _has_content(storage: Storage, path: str, names: list[str]) -> bool:
+    if "commits.log" in names and storage.open(f"{path}/commits.log").size():
+        return True
+    return any(storage.listdir(f"{path}/{name}") for name in ("streams", "images") if name in names)
+
+
+def _make_directory(storage: Storage, path: str) -> None:
+    if not storage.exists(parent(path)):
+        raise StorageError(f'"{path}" cannot be made: there is no directory "{parent(path)}"')
+    if not storage.exists(path):
+        storage.mkdir(path)
+    storage.sync_dir(parent(path))
+
+
+def _fill_directory(storage: Storage, path: str) -> None:
+    """Make an empty database. It is one from the moment that FORMAT has its name."""
+    for name in ("streams", "images"):
+        if not storage.exists(f"{path}/{name}"):
+            storage.mkdir(f"{path}/{name}")
+    storage.open(f"{path}/commits.log", create=True).close()
+    storage.sync_dir(path)
+    file = storage.open(f"{path}/FORMAT.new", create=True)
+    file.truncate(0)
+    identity = storage.random_bytes(16).hex()
+    write_all(file, 0, _format_line({"headwater": FORMAT_VERSION, "uuid": identity, "crc": "crc32c"}))
+    sync_file(file)
+    file.close()
+    storage.rename(f"{path}/FORMAT.new", f"{path}/FORMAT")
+    storage.sync_dir(path)
+
+
+def _format_line(content: dict[str, object]) -> bytes:
+    """One line of JSON, a space and the line's checksum in hexadecimal."""
+    line = json.dumps(content).encode()
+    return line + b" %08x\n" % crc32c(line)
+
+
+def _read_format(storage: Storage, path: str) -> int:
+    file = storage.open(f"{path}/FORMAT")
+    line = file.read(0, 4096)
+    file.close()
+    content, _, checksum = line.rstrip(b"\n").rpartition(b" ")
+    if checksum != b"%08x" % crc32c(content):
+        raise CorruptLog(f'"{path}/FORMAT" is damaged: its checksum does not match; restore the file from a copy')
+    parsed = json.loads(content)
+    if parsed["headwater"] > FORMAT_VERSION:
+        raise StorageError(
+            f'"{path}" has format {parsed["headwater"]}, and this version of Headwater knows formats up to '
+            f"{FORMAT_VERSION}: use a newer Headwater"
+        )
+    return crc32c(parsed["uuid"].encode())

@@ -1,0 +1,251 @@
+"""The one door to disk, clock and chance: what the log asks of an operating system, and the real one.
+
+Everything that storage does outside memory goes through a `Storage`, so that a simulated disk (`simulated.py`) or an
+injector of faults (`faults.py`) can take the place of `OsStorage`. Paths are strings joined with "/". Failures are
+`OSError`, as the operating system gives them; turning those into errors for users is the business of the callers.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import sys
+import time
+from typing import Protocol
+
+import pyarrow as pa
+
+from headwater.errors import AlreadyOpen
+
+# A file is mapped again only once this much of it is unmapped; until then its youngest bytes are read and copied. So a
+# reader that follows a growing file, and keeps everything it was given, holds few maps.
+REMAP_BYTES = 4 << 20
+
+
+class File(Protocol):
+    """An open file, used by position. Safe to use from several threads as long as only one of them writes."""
+
+    def read(self, offset: int, size: int) -> bytes:
+        """A copy of the bytes at `offset`; fewer than `size` where the file ends."""
+
+    def view(self, offset: int, size: int) -> pa.Buffer:
+        """The bytes at `offset`, without a copy where possible; fewer than `size` where the file ends.
+
+        A view stays valid for as long as it is referenced, also when the file grows or is closed.
+        """
+
+    def pwrite(self, offset: int, data: bytes) -> int:
+        """Write at `offset` and return how many bytes were taken, which can be fewer than given; see `write_all`."""
+
+    def truncate(self, size: int) -> None:
+        """Cut the file, or lengthen it with zeros, to `size` bytes."""
+
+    def sync(self) -> None:
+        """Return once all bytes and the size are durable. After an error nothing is known about either, ever."""
+
+    def size(self) -> int:
+        """Length of the file in bytes."""
+
+    def close(self) -> None:
+        """Give the file back to the system; idempotent. Views taken before stay valid."""
+
+
+class Lock(Protocol):
+    """Sole ownership of a path, which ends with `release` or with the process."""
+
+    def release(self) -> None:
+        """Let others take the lock; idempotent."""
+
+
+class Storage(Protocol):
+    """A file system with the few operations that a log needs, two clocks and a source of randomness."""
+
+    def lock(self, path: str) -> Lock:
+        """Take the lock file `path`, creating it if need be; raise `AlreadyOpen` if anyone else holds it."""
+
+    def open(self, path: str, *, create: bool = False) -> File:
+        """Open an existing file for reading and writing; with `create`, an empty one if there is none.
+
+        A new name is durable only after `sync_dir` of its directory.
+        """
+
+    def listdir(self, path: str) -> list[str]:
+        """Names in a directory, sorted."""
+
+    def exists(self, path: str) -> bool:
+        """Whether there is a file or directory of this name."""
+
+    def rename(self, source: str, target: str) -> None:
+        """Give a file another name in the same directory, replacing what has it."""
+
+    def remove(self, path: str) -> None:
+        """Remove a file."""
+
+    def mkdir(self, path: str) -> None:
+        """Make a directory; its parent must exist."""
+
+    def sync_dir(self, path: str) -> None:
+        """Return once all names made, changed and removed in the directory are durable."""
+
+    def now_us(self) -> int:
+        """Wall clock: microseconds since 1970, which may jump either way."""
+
+    def monotonic(self) -> float:
+        """Seconds on a clock that never goes back."""
+
+    def random_bytes(self, count: int) -> bytes:
+        """Bytes that nobody can guess, for identifiers."""
+
+
+def write_all(file: File, offset: int, data: bytes) -> None:
+    """Write all of `data`, going on after short writes."""
+    written = file.pwrite(offset, data)
+    while written < len(data):
+        written += file.pwrite(offset + written, data[written:])
+
+
+class SyncFailed(OSError):
+    """A sync that did not succeed. The system may have dropped the bytes, so trying again proves nothing."""
+
+
+def sync_file(file: File) -> None:
+    """Make a file durable, or raise `SyncFailed`: an error of the disk that must not be mistaken for a passing one."""
+    try:
+        file.sync()
+    except OSError as error:
+        raise SyncFailed(error.errno, error.strerror) from error
+
+
+def parent(path: str) -> str:
+    """The directory that `path` is in."""
+    head, slash, _ = path.rstrip("/").rpartition("/")
+    return head or slash or "."
+
+
+class OsStorage:
+    """The real file system. Relative paths count from the working directory at the time this object is made."""
+
+    def __init__(self) -> None:
+        self._base = os.getcwd()
+
+    def lock(self, path: str) -> Lock:
+        return _OsLock(self._resolve(path))
+
+    def open(self, path: str, *, create: bool = False) -> File:
+        flags = os.O_RDWR | (os.O_CREAT if create else 0)
+        return _OsFile(self._resolve(path), flags)
+
+    def listdir(self, path: str) -> list[str]:
+        return sorted(os.listdir(self._resolve(path)))
+
+    def exists(self, path: str) -> bool:
+        return os.path.exists(self._resolve(path))
+
+    def rename(self, source: str, target: str) -> None:
+        os.rename(self._resolve(source), self._resolve(target))
+
+    def remove(self, path: str) -> None:
+        os.remove(self._resolve(path))
+
+    def mkdir(self, path: str) -> None:
+        os.mkdir(self._resolve(path))
+
+    def sync_dir(self, path: str) -> None:
+        descriptor = os.open(self._resolve(path), os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def now_us(self) -> int:
+        return time.time_ns() // 1000
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def random_bytes(self, count: int) -> bytes:
+        return os.urandom(count)
+
+    def _resolve(self, path: str) -> str:
+        return os.path.join(self._base, path)
+
+
+class _OsFile:
+    """A file descriptor with a map of the file's older part. Closes itself when the last reference goes."""
+
+    def __init__(self, path: str, flags: int) -> None:
+        self._descriptor = -1
+        self._path = path
+        self._mapped: pa.Buffer = pa.py_buffer(b"")
+        self._descriptor = os.open(path, flags, 0o644)
+
+    def read(self, offset: int, size: int) -> bytes:
+        return os.pread(self._descriptor, size, offset)
+
+    def view(self, offset: int, size: int) -> pa.Buffer:
+        if offset + size > self._mapped.size:
+            if self.size() - self._mapped.size < REMAP_BYTES:
+                return pa.py_buffer(self.read(offset, size))
+            # Closing pyarrow's file gives its descriptor back; the map lives on in the buffer and its slices.
+            with pa.memory_map(self._path, "r") as source:
+                self._mapped = source.read_buffer(source.size())
+        return self._mapped.slice(offset, size)
+
+    def pwrite(self, offset: int, data: bytes) -> int:
+        return os.pwrite(self._descriptor, data, offset)
+
+    def truncate(self, size: int) -> None:
+        os.ftruncate(self._descriptor, size)
+
+    def sync(self) -> None:
+        if sys.platform == "darwin":
+            fcntl.fcntl(self._descriptor, fcntl.F_FULLFSYNC)  # plain fsync leaves the bytes in the drive's cache
+        else:
+            os.fdatasync(self._descriptor)
+
+    def size(self) -> int:
+        return os.fstat(self._descriptor).st_size
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __del__(self) -> None:
+        self.close()
+
+
+class _OsLock:
+    """An flock that lives as long as its descriptor. What the lock file says is information for people only."""
+
+    def __init__(self, path: str) -> None:
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, json.dumps({"pid": os.getpid()}).encode(), 0)
+        except OSError as error:
+            content = os.pread(self._descriptor, 200, 0)
+            os.close(self._descriptor)
+            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                raise AlreadyOpen(_who_holds(path, content)) from None
+            raise
+
+    def release(self) -> None:
+        if self._descriptor >= 0:
+            # Unlocking, and not merely closing, also ends the share of child processes that were forked meanwhile.
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def _who_holds(path: str, content: bytes) -> str:
+    try:
+        pid = json.loads(content)["pid"]
+    except (ValueError, KeyError, TypeError):
+        holder = "another process"
+    else:
+        holder = "this process" if pid == os.getpid() else f"process {pid}"
+    return f'the database "{parent(path)}" is open in {holder} already: a database is opened by one process at a time'

@@ -1,0 +1,113 @@
+"""The log's index in memory: where each append is, when each commit was, which commits have which notes.
+
+Columns of machine integers, not objects: some 80 bytes per append and 20 per commit, so that millions are cheap. Rows
+are only ever added, and readers look no further than a version that is complete; so reading needs no lock.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterator
+
+from headwater.storage.commits import Placed
+
+
+class StreamIndex:
+    """The appends to one stream, in commit order."""
+
+    def __init__(self) -> None:
+        self._versions = array("q")
+        self._partitions = array("q")
+        self._segments = array("q")
+        self._seals = array("q")
+        self._offsets = array("q")
+        self._counts = array("q")
+        self._positions = array("q")
+        self._payload_sizes = array("q")
+        self._verified = bytearray()
+        self._ends: dict[int, tuple[array[int], array[int]]] = {}  # partition -> versions, and next offsets after them
+
+    def add(self, version: int, placed: Placed) -> None:
+        """Add an append, which belongs to the youngest version so far or to a younger one."""
+        self._partitions.append(placed.partition)
+        self._segments.append(placed.segment)
+        self._seals.append(placed.seal)
+        self._offsets.append(placed.offset)
+        self._counts.append(placed.count)
+        self._positions.append(placed.position)
+        self._payload_sizes.append(placed.payload_size)
+        self._verified.append(False)
+        versions, ends = self._ends.setdefault(placed.partition, (array("q"), array("q")))
+        ends.append(placed.offset + placed.count)
+        versions.append(version)
+        self._versions.append(version)
+
+    def rows(self, after: int, upto: int) -> range:
+        """Numbers of the appends with after < version <= upto."""
+        return range(bisect_right(self._versions, after), bisect_right(self._versions, upto))
+
+    def version(self, row: int) -> int:
+        """The commit of an append."""
+        return self._versions[row]
+
+    def placed(self, row: int, stream: int) -> Placed:
+        """What an append holds, and where it is."""
+        return Placed(
+            stream, self._partitions[row], self._segments[row], self._seals[row],
+            self._offsets[row], self._counts[row], self._positions[row], self._payload_sizes[row],
+        )  # fmt: skip
+
+    def ends(self, version: int) -> dict[int, int]:
+        """Next offset of each partition as of a version, by partition."""
+        found = {}
+        for partition, (versions, ends) in sorted(self._ends.items()):
+            known = bisect_right(versions, version)
+            if known:
+                found[partition] = ends[known - 1]
+        return found
+
+    def is_verified(self, row: int) -> bool:
+        """Whether the checksum of the append's rows was found right before."""
+        return bool(self._verified[row])
+
+    def set_verified(self, row: int) -> None:
+        """Remember that it was."""
+        self._verified[row] = True
+
+
+class CommitIndex:
+    """All commits: when they were, where their records are, and which keys their notes have."""
+
+    def __init__(self) -> None:
+        self._times = array("q")
+        self._positions = array("q")
+        self._keys: dict[str, array[int]] = {}  # key of a note -> versions
+
+    def add(self, time_us: int, position: int, keys: list[str]) -> None:
+        """Add the next version."""
+        self._times.append(time_us)
+        self._positions.append(position)
+        for key in keys:
+            self._keys.setdefault(key, array("q")).append(len(self._times))
+
+    def __len__(self) -> int:
+        return len(self._times)
+
+    def time_of(self, version: int) -> int:
+        """When a version was committed, in µs."""
+        return self._times[version - 1]
+
+    def version_at(self, time_us: int, upto: int) -> int:
+        """The last version, of the first `upto`, that is no younger than a time; 0 if none."""
+        return bisect_right(self._times, time_us, 0, upto)
+
+    def position(self, version: int) -> int:
+        """Where in the commit log a version's record is."""
+        return self._positions[version - 1]
+
+    def with_key(self, key: str, after: int, upto: int) -> Iterator[int]:
+        """Versions with after < version <= upto whose note has a key."""
+        versions = self._keys.get(key, array("q"))
+        for row in range(bisect_right(versions, after), bisect_right(versions, upto)):
+            yield versions[row]
