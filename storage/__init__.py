@@ -1,7 +1,26 @@
 """Storage: a commit log with streams of Arrow batches and images, on a real or a simulated disk. It knows no SQL."""
 
-from headwater.storage.files import OsStorage, Storage
+from headwater.storage.faults import Fault, FaultyStorage
+from headwater.storage.files import File, Lock, OsStorage, Storage
 from headwater.storage.log import Log
 from headwater.storage.records import Append, Chunk, Commit, Extent, Image
+from headwater.storage.simulated import CRASH_MODELS, CrashModel, SimulatedCrash, SimulatedDisk
 
-__all__ = ["Append", "Chunk", "Commit", "Extent", "Image", "Log", "OsStorage", "Storage"]
+__all__ = [
+    "CRASH_MODELS",
+    "Append",
+    "Chunk",
+    "Commit",
+    "CrashModel",
+    "Extent",
+    "Fault",
+    "FaultyStorage",
+    "File",
+    "Image",
+    "Lock",
+    "Log",
+    "OsStorage",
+    "SimulatedCrash",
+    "SimulatedDisk",
+    "Storage",
+]

@@ -2,15 +2,19 @@
 
 Columns of machine integers, not objects: some 80 bytes per append and 20 per commit, so that millions are cheap. Rows
 are only ever added, and readers look no further than a version that is complete; so reading needs no lock.
+
+In: records, in order, from the commit log or from a commit just made; out: numbers.
 """
 
 from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from headwater.storage.commits import Placed
+from headwater.storage.commits import Placed, PlacedImage, Record
+from headwater.storage.records import Extent, Image
 
 
 class StreamIndex:
@@ -57,6 +61,10 @@ class StreamIndex:
             stream, self._partitions[row], self._segments[row], self._seals[row],
             self._offsets[row], self._counts[row], self._positions[row], self._payload_sizes[row],
         )  # fmt: skip
+
+    def extent(self, row: int, stream: int) -> Extent:
+        """What an append holds."""
+        return Extent(stream, self._partitions[row], self._offsets[row], self._counts[row])
 
     def ends(self, version: int) -> dict[int, int]:
         """Next offset of each partition as of a version, by partition."""
@@ -111,3 +119,32 @@ class CommitIndex:
         versions = self._keys.get(key, array("q"))
         for row in range(bisect_right(versions, after), bisect_right(versions, upto)):
             yield versions[row]
+
+
+class Index:
+    """All that is published: the commits up to `version`, their rows by stream, and the images by version."""
+
+    def __init__(self) -> None:
+        self.version = 0
+        self.commits = CommitIndex()
+        self.streams: dict[int, StreamIndex] = {}
+        self.images: dict[int, tuple[Image, PlacedImage]] = {}
+
+    def publish(self, record: Record, position: int, note: Mapping[str, Any]) -> None:
+        """Enter the next commit. The version comes last, since readers look no further than it."""
+        for placed in record.extents:
+            self.streams.setdefault(placed.stream, StreamIndex()).add(record.version, placed)
+        if record.image is not None:
+            image = Image(record.version, note, f"{record.image.number}.img")
+            self.images[record.version] = image, record.image
+        self.commits.add(record.time_us, position, list(note))
+        self.version = record.version
+
+    def ends(self, stream: int, version: int | None = None) -> dict[int, int]:
+        """Next offset of each partition of a stream as of a version (default: now), by partition."""
+        index = self.streams.get(stream)
+        return {} if index is None else index.ends(self.upto(version))
+
+    def upto(self, version: int | None) -> int:
+        """A version that readers may see: never more than what is published."""
+        return self.version if version is None else min(version, self.version)
