@@ -1,0 +1,68 @@
+"""What the place that output goes to can show: width, colours, box drawing; and how wide a text is there.
+
+Nothing is written here. A file or a pipe has no width, no colours, and gets everything uncut.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import TextIO
+
+from wcwidth import wcswidth
+
+# Characters that would move the cursor, colour the terminal or reverse the order of a line.
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_COLOURS = {"bold": "1", "dim": "2", "red": "31", "green": "32"}
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """`width` is in columns, None where lines may be as long as they like."""
+
+    width: int | None = None
+    has_colours: bool = False
+    has_unicode: bool = True
+
+    @classmethod
+    def of(cls, stream: TextIO) -> Screen:
+        """What `stream` can show. NO_COLOR and TERM=dumb turn colours off."""
+        try:
+            "│…".encode(stream.encoding or "utf-8")
+            has_unicode = True
+        except (UnicodeError, LookupError):
+            has_unicode = False
+        if not stream.isatty():
+            return cls(has_unicode=has_unicode)
+        has_colours = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        return cls(shutil.get_terminal_size().columns, has_colours, has_unicode)
+
+    def paint(self, text: str, colour: str) -> str:
+        """`text` in a colour: 'bold', 'dim', 'red' or 'green'."""
+        return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if self.has_colours and text else text
+
+    @property
+    def ellipsis(self) -> str:
+        """One character that stands for what was cut off."""
+        return "…" if self.has_unicode else "~"
+
+
+def visible(text: str) -> str:
+    """`text` on one line, with control characters written out (`\\n`, `\\x1b`): data must not steer the terminal."""
+    return text if text.isprintable() else _CONTROLS.sub(lambda found: repr(found.group())[1:-1], text)
+
+
+def width(text: str) -> int:
+    """The columns that a `visible` text takes."""
+    return len(text) if text.isascii() else max(wcswidth(text), 0)
+
+
+def cut(text: str, columns: int, ellipsis: str) -> str:
+    """`text` if it fits, else as much of its beginning as does, and the ellipsis."""
+    if width(text) <= columns:
+        return text
+    end = bisect_right(range(len(text) + 1), columns - 1, key=lambda length: width(text[:length])) - 1
+    return text[:end] + ellipsis
