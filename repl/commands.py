@@ -1,0 +1,105 @@
+"""The shell's own commands, which begin with a backslash, as one table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from headwater.engine.database import Database
+from headwater.engine.result import Result
+from headwater.errors import HeadwaterError, suggestion
+from headwater.repl.output import Output
+from headwater.values import Column
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """`action` gets what was typed after the name, without spaces around it; it raises EOFError to leave the shell."""
+
+    name: str
+    argument: str
+    summary: str
+    action: Callable[[Database, Output, str], None]
+
+
+def run_command(database: Database, output: Output, line: str) -> None:
+    """Run the command in `line`. An unknown one, or a wrong argument, is a HeadwaterError."""
+    name, _, argument = line.strip().rstrip(";").partition(" ")
+    command = COMMANDS.get(name)
+    if command is None:
+        raise HeadwaterError(f"there is no command {name}", hint=suggestion(name, COMMANDS, "commands"))
+    if argument.strip() and not command.argument:
+        raise HeadwaterError(f"{name} takes no argument")
+    command.action(database, output, argument.strip())
+
+
+def _describe(database: Database, output: Output, argument: str) -> None:
+    if argument:
+        output.run(database, f"DESCRIBE {argument}")
+        return
+    columns = (Column("name", ""), Column("kind", ""), Column("columns", ""))
+    rows = [
+        (relation.name, relation.kind.lower(), ", ".join(column.name for column in relation.columns))
+        for relation in database.relations()
+    ]
+    output.show(Result.of_rows(columns, rows, [pa.string()] * len(columns)))
+
+
+def _run_file(database: Database, output: Output, argument: str) -> None:
+    output.run(database, read_sql(argument))
+
+
+def _set_row_limit(database: Database, output: Output, argument: str) -> None:
+    if argument == "all":
+        output.row_limit = None
+    elif argument.isdecimal():
+        output.row_limit = int(argument)
+    elif argument:
+        raise HeadwaterError(f'\\rows takes a number or "all", not "{argument}"')
+    limit = "all rows" if output.row_limit is None else f"the first {output.row_limit:,} rows"
+    output.stream.write(f"tables show {limit} of a result\n")
+
+
+def _toggle_timing(database: Database, output: Output, argument: str) -> None:
+    output.is_timed = not output.is_timed
+    output.stream.write(f"timing is {'on' if output.is_timed else 'off'}\n")
+
+
+def _help(database: Database, output: Output, argument: str) -> None:
+    for command in COMMANDS.values():
+        usage = f"{command.name} {command.argument}"
+        output.stream.write(f"  {usage:<14} {command.summary}\n")
+    output.stream.write(
+        "\nA statement ends with ; and may have many lines. Tab completes, Ctrl-R searches\n"
+        "the history, Ctrl-C clears the line or stops what is running, Ctrl-D leaves.\n"
+    )
+
+
+def _quit(database: Database, output: Output, argument: str) -> None:
+    raise EOFError
+
+
+COMMANDS = {
+    command.name: command
+    for command in (
+        Command("\\d", "[name]", "list streams and tables, or describe one", _describe),
+        Command("\\i", "file", "run the statements of a file", _run_file),
+        Command("\\rows", "[n|all]", "how many rows of a result to show", _set_row_limit),
+        Command("\\timing", "", "show how long statements take, or stop showing it", _toggle_timing),
+        Command("\\?", "", "show this help", _help),
+        Command("\\q", "", "leave", _quit),
+    )
+}
+
+
+def read_sql(path: str) -> str:
+    """The text of a file of SQL; one that cannot be read is a HeadwaterError."""
+    try:
+        return Path(path).expanduser().read_text(encoding="utf-8")
+    except OSError as error:
+        raise HeadwaterError(f'cannot read "{path}": {error.strerror}') from error
+    except UnicodeDecodeError as error:
+        raise HeadwaterError(f'"{path}" is not UTF-8 text (byte {error.start})') from error

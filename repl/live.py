@@ -1,0 +1,71 @@
+"""The live display of a continuous query: its changes, written as they come.
+
+Rows of an append-only query stand alone. Where rows can be taken back, each change says whether it adds (+) or
+removes (-) its row: in the column `op` of a table, in `_op` and `_version` of the other formats.
+"""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from headwater.engine.database import Subscription
+from headwater.engine.result import ChangeBatch
+from headwater.repl.render import TableWriter, count
+from headwater.repl.terminal import Screen
+from headwater.repl.writers import WRITERS, RowWriter
+from headwater.values import Column
+
+# How long one wait lasts. A change ends it at once; it only bounds how long Ctrl-C takes where waits ignore signals.
+_POLL_SECONDS = 0.5
+
+
+def show_changes(subscription: Subscription, stream: TextIO, format: str) -> None:
+    """Write the changes of `subscription` to `stream` until it is finished, or until Ctrl-C; then close it.
+
+    A table ends with the number of changes that were shown.
+    """
+    screen = Screen.of(stream)
+    is_table = format == "table"
+    if is_table and screen.width is not None:
+        stream.write(screen.paint("changes as they come, until Ctrl-C", "dim") + "\n")
+        stream.flush()
+    writer = _writer(subscription, stream, screen, format)
+    shown = 0
+    try:
+        while (batch := subscription.poll(_POLL_SECONDS)) is not None or not subscription.finished:
+            if batch is not None:
+                writer.add(_marked(batch, format) if not subscription.is_append_only else batch.rows)
+                stream.flush()
+                shown += batch.rows.num_rows
+    except KeyboardInterrupt:
+        if screen.width is not None:
+            stream.write("\n")  # the terminal has echoed ^C
+    finally:
+        subscription.close()
+    writer.close()
+    if is_table:
+        stream.write(screen.paint(count(shown, "change"), "dim") + "\n")
+    stream.flush()
+
+
+def _writer(subscription: Subscription, stream: TextIO, screen: Screen, format: str) -> RowWriter:
+    """The writer for the rows that `_marked` makes, or for the plain rows of an append-only query."""
+    can_retract = not subscription.is_append_only
+    columns = subscription.columns
+    if format == "table":
+        sign = (Column("op", ""),) if can_retract else ()
+        return TableWriter(sign + columns, screen, stream.write, signs=can_retract)
+    marks = (Column("_op", "VARCHAR"), Column("_version", "BIGINT")) if can_retract else ()
+    return WRITERS[format](marks + columns, stream.write)
+
+
+def _marked(batch: ChangeBatch, format: str) -> pa.RecordBatch:
+    """The rows with what happened to them in front."""
+    signs = pc.if_else(pa.array(batch.weights > 0), "+", "-")
+    versions = pa.repeat(pa.scalar(batch.version, pa.int64()), batch.rows.num_rows)
+    marks = [signs] if format == "table" else [signs, versions]
+    columns = [*marks, *batch.rows.columns]
+    return pa.RecordBatch.from_arrays(columns, names=[str(index) for index in range(len(columns))])

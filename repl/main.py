@@ -1,0 +1,120 @@
+"""The command `headwater`: reads its arguments and runs the shell, a script or the demo.
+
+Exit codes: 0; 1 after an error in SQL or in the database; 2 for wrong usage; 130 when Ctrl-C stopped a script. What can
+wait until it is needed is imported then, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import TextIO
+
+from headwater.errors import HeadwaterError
+from headwater.repl.report import show_error
+
+_EXAMPLES = """\
+examples:
+  headwater                                    a prompt on a database in memory
+  headwater shop.hw                            a prompt on the database in the directory shop.hw
+  headwater shop.hw -c "SELECT * FROM hot"     run SQL and print what it gives
+  headwater shop.hw -f load.sql                the same from a file
+  headwater shop.hw --format csv < query.sql   the same from standard input
+  headwater demo                               see what Headwater does
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program with `arguments` (None: those of the process) and give its exit code. Never a traceback."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = _demo(given[1:]) if given[:1] == ["demo"] else _run(given)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # Whoever read the output has had enough. Python flushes again at exit, and would complain: let that go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        show_error(error, sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="headwater",
+        description="Streaming SQL that you can embed, and rewind.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("directory", nargs="?", metavar="DIR", help="the database; without it, one in memory")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("-c", dest="sql", metavar="SQL", help="run these statements, then exit")
+    source.add_argument("-f", dest="file", metavar="FILE", help="run the statements of this file, then exit")
+    parser.add_argument(
+        "--format",
+        choices=("table", "csv", "json", "ndjson"),
+        default="table",
+        help="how rows are printed (default: table)",
+    )
+    parser.add_argument("--version", action="version", version=_version())
+    return parser
+
+
+def _run(arguments: Sequence[str]) -> int:
+    """Run the shell at a terminal, else the script from `-c`, `-f` or standard input."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+
+    from headwater.engine.database import connect
+    from headwater.repl.commands import read_sql
+    from headwater.repl.output import Output
+
+    script: str | None = options.sql
+    if options.file is not None:
+        try:
+            script = read_sql(options.file)
+        except HeadwaterError as error:
+            parser.error(str(error))
+    elif script is None and not (sys.stdin.isatty() and sys.stdout.isatty()):
+        script = sys.stdin.read()
+    output = Output(_prepared(sys.stdout, options.format), options.format)
+    with connect(options.directory) as database:
+        if script is not None:
+            output.run(database, script)
+        else:
+            from headwater.repl.shell import run_shell
+
+            run_shell(database, output)
+    return 0
+
+
+def _demo(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="headwater demo", description="Show what Headwater does, on real data.")
+    parser.add_argument("directory", nargs="?", metavar="DIR", help="where to keep the database of the demo")
+    importlib.import_module("headwater.repl.demo").run(parser.parse_args(arguments).directory)
+    return 0
+
+
+def _prepared(stream: TextIO, format: str) -> TextIO:
+    """`stream`, set so that no character fails: JSON and CSV are UTF-8; a table says what its terminal cannot show."""
+    assert hasattr(stream, "reconfigure"), "standard output is a text file"
+    if format == "table":
+        stream.reconfigure(errors="backslashreplace")
+    else:
+        stream.reconfigure(encoding="utf-8", newline="\n")
+    return stream
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return f"headwater {version('headwater')}"
+    except PackageNotFoundError:
+        return "headwater, from a checkout that is not installed"

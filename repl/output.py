@@ -1,0 +1,64 @@
+"""Running statements and showing what each gives back, for scripts and for the shell alike.
+
+What goes to the output stream is the statements' rows. In a format that programs read, messages such as "stream bids
+created" go to standard error instead.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TextIO
+
+from headwater.engine.database import Database, Subscription
+from headwater.engine.result import Result
+from headwater.repl.live import show_changes
+from headwater.repl.render import print_result
+from headwater.repl.writers import WRITERS
+
+_ROWS_AT_ONCE = 1000
+
+
+@dataclass(slots=True)
+class Output:
+    """Where answers go and how they look there. `row_limit` bounds the rows of a table (None: all are shown)."""
+
+    stream: TextIO
+    format: str = "table"
+    row_limit: int | None = None
+    is_timed: bool = False
+
+    def run(self, database: Database, text: str) -> None:
+        """Run the statements of `text` one after the other and show each answer before the next begins.
+
+        An error ends it; what came before stays done and shown.
+        """
+        started = perf_counter()
+        for answer in database.run(text):
+            if isinstance(answer, Subscription):
+                show_changes(answer, self.stream, self.format)
+            else:
+                self.show(answer, _duration(perf_counter() - started) if self.is_timed else None)
+            started = perf_counter()
+
+    def show(self, result: Result, note: str | None = None) -> None:
+        """Write a result; below a table, the note in brackets."""
+        if self.format == "table":
+            print_result(result, limit=self.row_limit, stream=self.stream, note=note)
+        elif not result.columns:
+            print(result.message, file=sys.stderr)
+        else:
+            writer = WRITERS[self.format](result.columns, self.stream.write)
+            for batch in result.arrow().to_batches(max_chunksize=_ROWS_AT_ONCE):
+                writer.add(batch)
+            writer.close()
+        self.stream.flush()
+
+
+def _duration(seconds: float) -> str:
+    """`0.4 ms`, `12 ms`, `3.21 s`."""
+    if seconds >= 1:
+        return f"{seconds:.2f} s"
+    milliseconds = seconds * 1000
+    return f"{milliseconds:.1f} ms" if milliseconds < 10 else f"{milliseconds:.0f} ms"

@@ -1,0 +1,25 @@
+"""Errors as the user sees them: text, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from typing import TextIO
+
+from headwater.errors import HeadwaterError
+from headwater.repl.terminal import Screen
+
+
+def show_error(error: Exception, stream: TextIO) -> None:
+    """Write `error` to `stream`: the first line red at a terminal, the lines with the caret plain, to be read.
+
+    One that is not ours is named in a line; HEADWATER_DEBUG=1 shows where it came from.
+    """
+    if not isinstance(error, HeadwaterError):
+        if os.environ.get("HEADWATER_DEBUG"):
+            traceback.print_exception(error, file=stream)
+        what = f"unexpected {type(error).__name__}: {error}".rstrip(": ").replace("\n", " ")
+        error = HeadwaterError(what, hint="this is a bug; HEADWATER_DEBUG=1 shows where it came from")
+    message, newline, rest = str(error).partition("\n")
+    stream.write(f"{Screen.of(stream).paint(f'error: {message}', 'red')}{newline}{rest}\n")
+    stream.flush()

@@ -1,0 +1,128 @@
+"""The prompt: statements and commands are typed, answers printed, until the user leaves.
+
+Enter runs a statement that is complete and otherwise begins a new line. Nothing that goes wrong in a statement ends the
+shell.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.application import get_app
+from prompt_toolkit.enums import DEFAULT_BUFFER
+from prompt_toolkit.filters import has_focus
+from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+
+from headwater.engine.database import Database
+from headwater.parser.script import is_complete
+from headwater.repl.commands import COMMANDS, run_command
+from headwater.repl.complete import SqlCompleter
+from headwater.repl.highlight import STYLE, SqlLexer
+from headwater.repl.output import Output
+from headwater.repl.report import show_error
+
+PROMPT = "headwater> "
+_ROW_LIMIT = 40
+_WORDS = {"exit": "\\q", "quit": "\\q", "help": "\\?"}  # what people type before they know the commands
+
+
+def run_shell(database: Database, output: Output) -> None:
+    """Read and run statements until \\q or Ctrl-D."""
+    output.row_limit = _ROW_LIMIT
+    output.is_timed = True
+    completer = SqlCompleter({name: command.summary for name, command in COMMANDS.items()})
+    session = _session(database, completer)
+    output.stream.write("Headwater. Statements end with ;  \\? shows help, \\q leaves.\n")
+    while True:
+        completer.relations = database.relations()
+        try:
+            text = session.prompt()
+        except KeyboardInterrupt:
+            continue
+        except EOFError:
+            return
+        try:
+            _run(database, output, text)
+        except EOFError:
+            return
+
+
+def _run(database: Database, output: Output, text: str) -> None:
+    """Run what was typed at one prompt, and say what went wrong."""
+    line = _WORDS.get(text.strip().rstrip(";").lower(), text.strip())
+    try:
+        if line.startswith("\\"):
+            run_command(database, output, line)
+        else:
+            output.run(database, text)
+    except KeyboardInterrupt:
+        output.stream.write("\ninterrupted\n")
+    except (EOFError, BrokenPipeError):
+        raise
+    except Exception as error:  # also one of ours that nobody foresaw: a bug must not cost the user the session
+        show_error(error, output.stream)
+
+
+def _session(database: Database, completer: SqlCompleter) -> PromptSession[str]:
+    return PromptSession(
+        [("class:prompt", PROMPT)],
+        multiline=True,
+        prompt_continuation=lambda width, line, is_wrapped: "-> ".rjust(width),
+        lexer=SqlLexer(),
+        style=STYLE,
+        completer=completer,
+        history=_history(),
+        key_bindings=_key_bindings(),
+        bottom_toolbar=_toolbar(database),
+        refresh_interval=0.5,  # for the version in the toolbar, which moves while queries run
+    )
+
+
+def _toolbar(database: Database) -> Callable[[], str]:
+    where = database.path or "in memory"
+
+    def text() -> str:
+        typed = get_app().current_buffer.text
+        way_out = " · end the statement with ; or clear it with Ctrl-C" if "\n" in typed else ""
+        return f" {where} · version {database.version}{way_out}"
+
+    return text
+
+
+def _key_bindings() -> KeyBindings:
+    bindings = KeyBindings()
+
+    @bindings.add("enter", filter=has_focus(DEFAULT_BUFFER))
+    def _(event: KeyPressEvent) -> None:
+        """Take the chosen completion, run what is complete, or begin a new line."""
+        buffer = event.current_buffer
+        if buffer.complete_state is not None and buffer.complete_state.current_completion is not None:
+            buffer.complete_state = None
+        elif _is_ready(buffer.text):
+            buffer.validate_and_handle()
+        else:
+            buffer.newline()
+
+    return bindings
+
+
+def _is_ready(text: str) -> bool:
+    """Whether Enter runs `text`: a statement with its `;`, a command, a word such as `exit`, or nothing at all."""
+    typed = text.strip()
+    return not typed or typed.startswith("\\") or typed.lower() in _WORDS or is_complete(text)
+
+
+def _history() -> History:
+    """What was typed in earlier sessions, kept in a file; only for this session where that cannot be written."""
+    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    file = Path(state).expanduser() / "headwater" / "history"
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+    except OSError:
+        return InMemoryHistory()
+    return FileHistory(file)

@@ -1,0 +1,70 @@
+"""What the completion menu offers; `|` is the cursor."""
+
+from __future__ import annotations
+
+import pytest
+from prompt_toolkit.completion import CompleteEvent
+from prompt_toolkit.document import Document
+
+from headwater.engine.database import RelationInfo
+from headwater.repl.complete import SqlCompleter
+from headwater.values import Column
+
+BIDS = RelationInfo("bids", "STREAM", (Column("auction", "BIGINT"), Column("price", "DOUBLE")), None)
+HOT = RelationInfo("Hot", "TABLE", (Column("auction", "BIGINT"), Column("top price", "DOUBLE")), None)
+
+
+def offered(typed: str, *, on_request: bool = False) -> list[str]:
+    """The texts offered at the `|` in `typed`: while typing, or on request with the Tab key."""
+    completer = SqlCompleter({"\\d": "describe", "\\q": "leave"})
+    completer.relations = (BIDS, HOT)
+    event = CompleteEvent(completion_requested=on_request, text_inserted=not on_request)
+    document = Document(typed.replace("|", ""), typed.index("|"))
+    return [completion.text for completion in completer.get_completions(document, event)]
+
+
+@pytest.mark.parametrize("before", ["FROM ", "select * from ", "a JOIN ", "INSERT INTO ", "DESCRIBE ", "DROP TABLE "])
+def test_after_from_and_its_kind_come_the_relations(before: str) -> None:
+    assert offered(f"{before}|")[:2] == ["bids", "Hot"]
+
+
+def test_relations_are_matched_in_any_case() -> None:
+    assert offered("SELECT * FROM h|")[0] == "Hot"
+
+
+def test_elsewhere_come_the_columns_of_the_relations_that_the_statement_names() -> None:
+    assert offered("SELECT | FROM bids", on_request=True)[:2] == ["auction", "price"]
+    assert offered("SELECT pr| FROM bids")[0] == "price"
+
+
+def test_columns_of_other_relations_are_not_offered() -> None:
+    assert "price" not in offered("SELECT p| FROM hot")
+
+
+@pytest.mark.parametrize("name", ["bids", "b", "BIDS"])
+def test_after_a_dot_come_only_the_columns_of_that_relation_or_alias(name: str) -> None:
+    assert offered(f"SELECT {name}.| FROM bids AS b JOIN hot h") == ["auction", "price"]
+
+
+def test_a_name_that_needs_quotes_is_offered_with_them() -> None:
+    assert offered("SELECT h.| FROM hot h") == ["auction", '"top price"']
+
+
+def test_keywords_follow_the_case_that_is_typed() -> None:
+    assert "EMIT" in offered("SELECT 1 EM|")
+    assert "emit" in offered("select 1 em|")
+
+
+def test_a_statement_begins_with_a_word_that_begins_statements() -> None:
+    assert offered("SE|") == ["SELECT"]
+    assert offered("SELECT 1; cr|") == ["create"]
+
+
+@pytest.mark.parametrize("typed", ["|", "SELECT |", "SELECT 'fro|", "SELECT 12|", "-- from |"])
+def test_nothing_is_offered_where_it_would_only_be_in_the_way(typed: str) -> None:
+    assert offered(typed) == []
+
+
+def test_after_a_backslash_come_the_commands_and_then_the_relations() -> None:
+    assert offered("\\|") == ["\\d", "\\q"]
+    assert offered("\\d h|") == ["Hot"]
