@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import pyarrow as pa
 
@@ -63,7 +64,7 @@ class Result:
         """The rows as tuples of Python values."""
         if not self.columns:
             return []
-        return list(zip(*(column.to_pylist() for column in self._table.columns), strict=True))
+        return python_rows(self.columns, self._table.columns)
 
     def fetchone(self) -> tuple[Any, ...] | None:
         """The first row, or None."""
@@ -71,8 +72,10 @@ class Result:
         return rows[0] if rows else None
 
     def df(self) -> Any:
-        """The rows as a pandas DataFrame (needs pandas)."""
-        return self._table.to_pandas()
+        """The rows as a pandas DataFrame (needs pandas); HUGEINT as float64, as DuckDB does."""
+        wide = pa.decimal128(38, 0)
+        fields = [f.with_type(pa.float64()) if f.type == wide else f for f in self._table.schema]
+        return self._table.cast(pa.schema(fields)).to_pandas()
 
     def show(self, limit: int = 40) -> None:
         """Print the first `limit` rows as a table."""
@@ -102,10 +105,28 @@ class ChangeBatch:
 
     version: int
     time: datetime
+    columns: tuple[Column, ...]
     rows: pa.RecordBatch
     weights: Weights
 
+    def __len__(self) -> int:
+        return int(self.rows.num_rows)
+
     def __iter__(self) -> Iterator[Change]:
-        values = zip(*(column.to_pylist() for column in self.rows.columns), strict=True)
+        values = python_rows(self.columns, self.rows.columns)
         for row, weight in zip(values, self.weights.tolist(), strict=True):
             yield Change("+" if weight > 0 else "-", row, self.version, self.time)
+
+
+def python_rows(columns: Sequence[Column], arrays: Sequence[pa.Array | pa.ChunkedArray]) -> list[tuple[Any, ...]]:
+    """Arrow columns as rows of Python values: HUGEINT as int, UUID as uuid.UUID, times without a zone (UTC)."""
+    return list(zip(*(_python_values(c.type, a) for c, a in zip(columns, arrays, strict=True)), strict=True))
+
+
+def _python_values(type_name: str, array: pa.Array | pa.ChunkedArray) -> list[Any]:
+    values = array.to_pylist()
+    if type_name in ("HUGEINT", "UHUGEINT"):
+        return [None if v is None else int(v) for v in values]
+    if type_name == "UUID":
+        return [None if v is None else UUID(v) for v in values]
+    return values

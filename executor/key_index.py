@@ -72,6 +72,14 @@ class KeyIndex:
             rows, places = rows[~equal], (places[~equal] + 1) & (len(self._table) - 1)
         return found
 
+    def fill(self, keys: Words) -> None:
+        """Makes distinct `keys` the slots 0 … n−1 of an index that is empty."""
+        assert not self._count
+        self._reserve(len(keys))
+        self._keys[: len(keys)] = keys
+        self._count = len(keys)
+        self._place_all()
+
     def _claim(self, keys: Words, rows: Any, places: Any) -> None:
         """Puts one of the `rows` that want the same free place there, the first of them, with a new slot."""
         self._table[places[::-1]] = -2 - rows[::-1]  # the last write stays: that of the first row

@@ -1,1 +1,60 @@
-"""Headwater: streaming SQL that you can embed, and rewind."""
+"""Headwater: streaming SQL that you can embed, and rewind.
+
+    import headwater
+
+    with headwater.connect("shop.hw") as db:
+        db.execute("CREATE STREAM bids (auction BIGINT KEY, price DOUBLE)")
+        db.append("bids", [{"auction": 7, "price": 12.5}])
+        print(db.sql("SELECT auction, max(price) FROM bids GROUP BY auction").fetchall())
+"""
+
+from headwater.engine.database import Database, RelationInfo, connect
+from headwater.engine.result import Acknowledgement, Change, ChangeBatch, Result
+from headwater.engine.subscription import Subscription
+from headwater.errors import (
+    AlreadyOpen,
+    CorruptLog,
+    DataError,
+    HeadwaterError,
+    NameTaken,
+    NoSpace,
+    NotADatabase,
+    OutOfRange,
+    QueryFailed,
+    Span,
+    SqlError,
+    StorageError,
+    SyntaxProblem,
+    TypeProblem,
+    UnknownName,
+    Unsupported,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Acknowledgement",
+    "AlreadyOpen",
+    "Change",
+    "ChangeBatch",
+    "CorruptLog",
+    "DataError",
+    "Database",
+    "HeadwaterError",
+    "NameTaken",
+    "NoSpace",
+    "NotADatabase",
+    "OutOfRange",
+    "QueryFailed",
+    "RelationInfo",
+    "Result",
+    "Span",
+    "SqlError",
+    "StorageError",
+    "Subscription",
+    "SyntaxProblem",
+    "TypeProblem",
+    "UnknownName",
+    "Unsupported",
+    "connect",
+]

@@ -11,7 +11,7 @@ from headwater.planner.expressions import AGGREGATES, bind_expression, bind_pred
 from headwater.planner.logical import Aggregate, AggregateCall, Expression, Plan, Project
 from headwater.planner.scope import Scope, ScopeColumn
 from headwater.planner.select_list import output_name, unique_names
-from headwater.planner.types import type_of
+from headwater.planner.sql_types import type_of
 from headwater.values import Column
 
 SUMMABLE = "TINYINT SMALLINT INTEGER BIGINT UTINYINT USMALLINT UINTEGER BOOLEAN FLOAT DOUBLE".split()
@@ -169,6 +169,8 @@ class _GroupingBuilder:
 
     def aggregate(self, source: Plan) -> Aggregate:
         """The aggregate over a projection to just the keys and arguments."""
+        if not self.keys and not self.calls:
+            self.calls["count(*)"] = AggregateCall("count(*)", "count", None, "BIGINT")
         items = dict(self.keys.values()) | self.arguments
         if not items:
             first = source.columns[0]

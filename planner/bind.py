@@ -27,7 +27,7 @@ from headwater.planner.logical import (
 )
 from headwater.planner.scope import Scope, ScopeColumn
 from headwater.planner.select_list import expand_items, unique_names
-from headwater.planner.types import common_type
+from headwater.planner.sql_types import common_type
 from headwater.values import PSEUDO_COLUMNS, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART, Column
 
 DEFAULT_GRACE_US = 24 * 3600 * 1_000_000  # a window without GRACE PERIOD stays open for a day, as in ksqlDB

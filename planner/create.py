@@ -7,7 +7,7 @@ from headwater.parser import syntax, unparse
 from headwater.planner.bind import BoundQuery, bind_query
 from headwater.planner.catalog import Catalog, Relation
 from headwater.planner.logical import Plan, Project, StreamOutput
-from headwater.planner.types import normal_type
+from headwater.planner.sql_types import normal_type
 from headwater.values import PSEUDO_COLUMNS, WINDOWEND, WINDOWSTART, Column
 
 PROPERTIES = frozenset({"partitions", "timestamp", "timestamp_format"})

@@ -9,7 +9,7 @@ from headwater.parser import quote, syntax, unparse
 from headwater.parser.syntax import Identifier
 from headwater.planner.logical import Expression
 from headwater.planner.scope import Scope
-from headwater.planner.types import type_of
+from headwater.planner.sql_types import type_of
 from headwater.values import Column
 
 AGGREGATES = frozenset({"count", "sum", "avg", "min", "max"})

@@ -1,0 +1,250 @@
+"""`connect` and `Database`: one directory (or memory), opened by one process.
+
+    text → parse → bind → plan → (circuit of a continuous query | DuckDB for a snapshot query)
+
+This is the only place where all the parts meet.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from headwater.engine import ingest, statements
+from headwater.engine.pipeline import Pipeline
+from headwater.engine.reading import Reader
+from headwater.engine.result import Acknowledgement, Result
+from headwater.engine.subscription import Subscription
+from headwater.errors import HeadwaterError, SqlError, StorageError, Unsupported
+from headwater.parser import parse, parse_statement, syntax
+from headwater.planner import Catalog, Relation, define
+from headwater.storage import Commit, Log, OsStorage, SimulatedDisk, Storage
+from headwater.values import Column
+
+
+@dataclass(frozen=True, slots=True)
+class RelationInfo:
+    """A stream or table as the shell shows it: `kind` is STREAM or TABLE, `query` the text of a derived one."""
+
+    name: str
+    kind: str
+    columns: tuple[Column, ...]
+    query: str | None
+
+
+def connect(path: str | os.PathLike[str] | None = None, *, background: bool = True) -> Database:
+    """Opens the database in the directory `path`, making it if it is not there; without a path, one in memory.
+
+    With `background` a thread keeps the continuous queries up to date as rows arrive; without it they move when
+    something is asked, which makes programs and tests single-threaded. Raises StorageError if the directory is
+    something else, is damaged, or is open elsewhere.
+    """
+    if path is None:
+        return Database(SimulatedDisk(), "memory", None, background=background)
+    text = os.fspath(path)
+    return Database(OsStorage(), text, text, background=background)
+
+
+class Database:
+    """An open database. Use it as a context manager, or call `close`. Safe to use from several threads."""
+
+    def __init__(self, storage: Storage, directory: str, path: str | None, *, background: bool) -> None:
+        self.path = path
+        self._storage = storage
+        self.log = Log.open(storage, directory)
+        self._closed = False
+        try:
+            self.pipeline = Pipeline(self.log, _catalog_of(self.log), background=background)
+            self.pipeline.start()
+        except BaseException:
+            self.log.close()
+            raise
+        self.reader = Reader(self.pipeline, storage.now_us)
+
+    # ---------------------------------------------------------------- SQL
+
+    def sql(self, text: str) -> Result:
+        """Runs one statement and gives its result. A query that ends in EMIT CHANGES belongs to `subscribe`."""
+        self._check_open()
+        with _attached(text):
+            outcome = self._run(parse_statement(text))
+            if isinstance(outcome, Subscription):
+                outcome.close()
+                raise SqlError("this query does not end", hint="use subscribe(sql), or leave out EMIT CHANGES")
+            return outcome
+
+    def execute(self, text: str) -> None:
+        """Runs the statements of a script one after the other. The first that fails ends it; those before it stay."""
+        for outcome in self.run(text):
+            if isinstance(outcome, Subscription):
+                outcome.close()
+                raise Unsupported("a script cannot watch a query that does not end", hint="use subscribe(sql)")
+
+    def run(self, text: str) -> Iterator[Result | Subscription]:
+        """Runs the statements of a script and gives each one's result, before the next one is run."""
+        self._check_open()
+        with _attached(text):
+            script = parse(text)
+        for statement in script:
+            with _attached(text):
+                outcome = self._run(statement)
+            yield outcome
+
+    def subscribe(self, sql: str) -> Subscription:
+        """Watches a query: iterates over its changes, first the rows there are. EMIT CHANGES may be left out."""
+        self._check_open()
+        with _attached(sql):
+            statement = parse_statement(sql)
+            if not isinstance(statement, syntax.Query):
+                raise SqlError("only a query can be watched", statement.span, hint="SELECT … FROM … EMIT CHANGES")
+            return Subscription(self.pipeline, statement)
+
+    def _run(self, statement: syntax.Statement) -> Result | Subscription:
+        match statement:
+            case syntax.Query(emit=None):
+                return self.reader.query(statement)
+            case syntax.Query():
+                return Subscription(self.pipeline, statement)
+            case syntax.CreateRelation():
+                return self._create(statement)
+            case syntax.Insert():
+                return self._insert(statement)
+            case syntax.Drop():
+                return self._drop(statement)
+            case syntax.Checkpoint():
+                self.pipeline.catch_up()
+                return Result.of_message(f"checkpoint at version {self.pipeline.checkpoint()}")
+            case _:
+                return statements.show(statement, self.pipeline, self.reader)
+
+    # ---------------------------------------------------------------- definitions
+
+    def _create(self, statement: syntax.CreateRelation) -> Result:
+        with self.pipeline.lock:
+            existing = self.pipeline.catalog.get(statement.name.text)
+            if existing is not None and statement.if_not_exists:
+                return Result.of_message(f"{existing.name} exists already")
+            if existing is not None:
+                self.pipeline.catalog.add(existing, statement.name.span)
+            relation = define(statement, self.pipeline.catalog)
+            rows = self.pipeline.create(relation, {"create": relation.definition})
+        kind = relation.kind.lower()
+        return Result.of_message(f"created {kind} {relation.name}" + (f" with {rows:,} rows" if rows else ""))
+
+    def _drop(self, statement: syntax.Drop) -> Result:
+        with self.pipeline.lock:
+            catalog = self.pipeline.catalog
+            if statement.if_exists and catalog.get(statement.name.text) is None:
+                return Result.of_message(f"there is no {statement.name.text}")
+            relation = catalog.find(statement.name)
+            dropped = statements.to_drop(relation, statement, catalog)
+            self.pipeline.drop(dropped, {"drop": [r.name for r in dropped]})
+        return Result.of_message(f"dropped {', '.join(r.name for r in dropped)}")
+
+    # ---------------------------------------------------------------- rows
+
+    def append(self, name: str, rows: Any) -> Acknowledgement:
+        """Appends rows to a source stream or table; returns once they are durable.
+
+        `rows` is an Arrow table or record batch, a DataFrame, a mapping of columns or a list of dicts. All rows are
+        appended or, on any error, none. In a table with a primary key a row replaces that of its key.
+        """
+        self._check_open()
+        relation = self.pipeline.catalog.find(syntax.Identifier(name))
+        statements.refuse_derived(relation, None)
+        return self._append(relation, ingest.conform(relation, rows))
+
+    def _insert(self, statement: syntax.Insert) -> Result:
+        relation = self.pipeline.catalog.find(statement.relation)
+        statements.refuse_derived(relation, statement.relation.span)
+        rows = statements.inserted_rows(statement, relation)
+        acknowledged = self._append(relation, rows)
+        return Result.of_message(f"inserted {acknowledged.rows:,} row{'s' if acknowledged.rows != 1 else ''}")
+
+    def _append(self, relation: Relation, rows: Any) -> Acknowledgement:
+        commit = self.log.commit(ingest.appends(relation, rows, self.log, self._storage.now_us()))
+        return _acknowledgement(commit)
+
+    # ---------------------------------------------------------------- the rest
+
+    @property
+    def version(self) -> int:
+        """The number of the last commit."""
+        return self.log.version
+
+    def relations(self) -> list[RelationInfo]:
+        """All streams and tables, in the order of their making."""
+        return [
+            RelationInfo(r.name, r.kind, r.columns, r.definition if r.is_derived else None)
+            for r in self.pipeline.catalog.ordered()
+        ]
+
+    def settle(self) -> None:
+        """Returns when everything committed so far has gone through all continuous queries."""
+        self._check_open()
+        self.pipeline.catch_up()
+
+    def close(self) -> None:
+        """Closes the database. What was acknowledged is on disk already. Calling it again does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        self.pipeline.close()
+        self.log.close()
+        self.pipeline.join()
+        self.reader.close()
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StorageError("the database is closed")
+
+
+class _attached:
+    """Gives SqlErrors raised inside the text that their positions point into."""
+
+    def __init__(self, sql: str) -> None:
+        self._sql = sql
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, SqlError):
+            error.attach(self._sql)
+
+
+def _acknowledgement(commit: Commit) -> Acknowledgement:
+    offsets: dict[int, tuple[int, int]] = {}
+    for extent in commit.extents:
+        first = offsets.get(extent.partition, (extent.offset, 0))[0]
+        offsets[extent.partition] = (first, extent.offset + extent.count)
+    return Acknowledgement(commit.version, offsets, sum(extent.count for extent in commit.extents))
+
+
+def _catalog_of(log: Log) -> Catalog:
+    """The catalog: a fold over the definitions in the log."""
+    catalog = Catalog()
+    for version, note in log.notes("ddl"):
+        try:
+            if "drop" in note:
+                for name in note["drop"]:
+                    catalog = catalog.remove(name)
+                continue
+            statement = parse_statement(note["create"])
+            assert isinstance(statement, syntax.CreateRelation)
+            relation = define(statement, catalog)
+            assert relation.id == note["id"]
+            catalog = catalog.add(relation)
+        except HeadwaterError as error:
+            raise StorageError(f"the definition made at version {version} cannot be read: {error.message}") from error
+    return catalog
+
+

@@ -1,0 +1,186 @@
+"""Rows on their way in: from what a program has to record batches as a relation's log stores them.
+
+A stream's log stores the columns and ROWTIME; a table's log stores the columns and a weight, +1 for a row that is
+added or replaces the one of its key, −1 for one that is removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from headwater.errors import DataError, suggestion
+from headwater.executor.evaluate import connection
+from headwater.executor.keys import partition_of
+from headwater.planner import Relation
+from headwater.planner.sql_types import arrow_schema
+from headwater.storage import Append, Log
+from headwater.values import ROWTIME, WEIGHT
+
+FRAME_ROWS = 1 << 20  # an append is stored in pieces of at most this many rows, in one commit
+
+_TIMESTAMP = pa.timestamp("us")
+
+
+def conform(relation: Relation, rows: Any) -> pa.RecordBatch:
+    """`rows` with the columns and types of `relation`, and ROWTIME if they have one; absent columns are NULL.
+
+    Takes an Arrow table or record batch, a pandas or polars DataFrame, anything with the Arrow PyCapsule interface,
+    a mapping of column name to values, or a sequence of mappings. Raises DataError and names the column.
+    """
+    schema = arrow_schema(relation.columns)
+    if isinstance(rows, Sequence) and not isinstance(rows, str | bytes):
+        return _from_mappings(relation, rows, schema)
+    table = _as_table(relation, rows)
+    wanted = {c.name.lower(): c.name for c in relation.columns} | _rowtime_name(relation)
+    given = {_known(relation, name, wanted): i for i, name in enumerate(table.column_names)}
+    if len(given) < table.num_columns:
+        raise DataError(f'two columns given for "{relation.name}" have one name')
+    arrays, fields = [], []
+    for field in _with_rowtime(schema, given):
+        column = table.column(given[field.name]).combine_chunks() if field.name in given else pa.nulls(len(table), field.type)
+        arrays.append(_cast(relation, field, column))
+        fields.append(field)
+    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
+
+
+def _as_table(relation: Relation, rows: Any) -> pa.Table:
+    if isinstance(rows, pa.Table):
+        return rows
+    if isinstance(rows, pa.RecordBatch):
+        return pa.Table.from_batches([rows])
+    if hasattr(rows, "__arrow_c_stream__"):
+        return pa.table(rows)
+    if isinstance(rows, Mapping):
+        return pa.table(dict(rows))
+    if type(rows).__module__.partition(".")[0] == "pandas":
+        return pa.Table.from_pandas(rows, preserve_index=False)
+    raise DataError(
+        f'cannot append a {type(rows).__name__} to "{relation.name}"',
+        hint="give an Arrow table, a DataFrame, or a list of dicts",
+    )
+
+
+def _from_mappings(relation: Relation, rows: Sequence[Any], schema: pa.Schema) -> pa.RecordBatch:
+    wanted = {c.name.lower(): c.name for c in relation.columns} | _rowtime_name(relation)
+    renamed: list[dict[str, Any]] = []
+    for number, row in enumerate(rows):
+        if not isinstance(row, Mapping):
+            raise DataError(f"row {number} is a {type(row).__name__}, not a mapping of column name to value")
+        renamed.append({_known(relation, name, wanted): value for name, value in row.items()})
+    fields = list(_with_rowtime(schema, {name for row in renamed for name in row}))
+    arrays = [_column_of(relation, field, [row.get(field.name) for row in renamed]) for field in fields]
+    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
+
+
+def _column_of(relation: Relation, field: pa.Field, values: list[Any]) -> pa.Array:
+    try:
+        return pa.array(values, type=field.type)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        for number, value in enumerate(values):
+            try:
+                pa.array([value], type=field.type)
+            except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+                declared = _declared(relation, field.name)
+                raise DataError(f'row {number}: cannot read {value!r} as {declared} for column "{field.name}"') from error
+        raise
+
+
+def _rowtime_name(relation: Relation) -> dict[str, str]:
+    return {ROWTIME.lower(): ROWTIME} if relation.is_stream and relation.timestamp is None else {}
+
+
+def _with_rowtime(schema: pa.Schema, given: Any) -> list[pa.Field]:
+    return [*schema, pa.field(ROWTIME, _TIMESTAMP)] if ROWTIME in given else list(schema)
+
+
+def _known(relation: Relation, name: str, wanted: Mapping[str, str]) -> str:
+    if name.lower() not in wanted:
+        hint = suggestion(name, wanted.values(), "columns")
+        raise DataError(f'"{relation.name}" has no column "{name}"', hint=hint)
+    return wanted[name.lower()]
+
+
+def _cast(relation: Relation, field: pa.Field, column: pa.Array) -> pa.Array:
+    if isinstance(column, pa.ChunkedArray):
+        column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.nulls(0, field.type)
+    if column.type == field.type:
+        return column
+    try:
+        return column.cast(field.type)
+    except pa.ArrowException as error:
+        declared = _declared(relation, field.name)
+        raise DataError(f'cannot read column "{field.name}" ({column.type}) as {declared}: {error}') from error
+
+
+def _declared(relation: Relation, name: str) -> str:
+    return next((c.type for c in relation.columns if c.name == name), "TIMESTAMP")
+
+
+def appends(relation: Relation, rows: pa.RecordBatch, log: Log, now_us: int) -> list[Append]:
+    """The rows as they are stored, by partition. Raises DataError for a NULL where none may be."""
+    for name in relation.not_null:
+        _refuse_null(relation, rows, name, "PRIMARY KEY" if name in relation.primary_key else "NOT NULL column")
+    if relation.is_stream:
+        stored = _with_event_time(relation, rows, now_us)
+    else:
+        stored = rows.append_column(WEIGHT, pa.array(np.ones(rows.num_rows, dtype=np.int64)))
+    return [
+        Append(relation.id, partition, part.slice(start, FRAME_ROWS))
+        for partition, part in _partitioned(relation, stored, log)
+        for start in range(0, part.num_rows, FRAME_ROWS)
+    ]
+
+
+def _refuse_null(relation: Relation, rows: pa.RecordBatch, name: str, what: str) -> None:
+    column = rows.column(name)
+    if column.null_count:
+        first = int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
+        raise DataError(f'row {first}: the {what} "{name}" of "{relation.name}" cannot be NULL')
+
+
+def _with_event_time(relation: Relation, rows: pa.RecordBatch, now_us: int) -> pa.RecordBatch:
+    if relation.timestamp is not None:
+        _refuse_null(relation, rows, relation.timestamp, "event time")
+        return rows.append_column(ROWTIME, _event_time(relation, rows.column(relation.timestamp)))
+    now = pa.scalar(now_us, pa.int64()).cast(_TIMESTAMP)
+    if ROWTIME not in rows.schema.names:
+        return rows.append_column(ROWTIME, pa.repeat(now, rows.num_rows))
+    place = rows.schema.get_field_index(ROWTIME)
+    return rows.set_column(place, ROWTIME, pc.fill_null(rows.column(place), now))
+
+
+def _event_time(relation: Relation, column: pa.Array) -> pa.Array:
+    """The event time of each row, from the relation's timestamp column."""
+    if pa.types.is_integer(column.type):
+        return pc.multiply_checked(column, 1000).cast(_TIMESTAMP)
+    if not pa.types.is_string(column.type):
+        return column.cast(_TIMESTAMP)
+    table = pa.table({"text": column})
+    reading = "strptime(text, $format)" if relation.timestamp_format else "CAST(CAST(text AS TIMESTAMPTZ) AS TIMESTAMP)"
+    con = connection()
+    con.register("input", table)
+    try:
+        params = {"format": relation.timestamp_format} if relation.timestamp_format else None
+        times = con.sql(f"SELECT CAST({reading} AS TIMESTAMP) AS t FROM input", params=params).to_arrow_table()
+    except Exception as error:
+        raise DataError(f'cannot read "{relation.timestamp}" as a time: {str(error).splitlines()[0]}') from error
+    finally:
+        con.unregister("input")
+    return times.column(0).combine_chunks()
+
+
+def _partitioned(relation: Relation, rows: pa.RecordBatch, log: Log) -> list[tuple[int, pa.RecordBatch]]:
+    """The rows by partition: by the hash of the key columns, else in turn."""
+    if relation.partitions == 1 or not rows.num_rows:
+        return [(0, rows)]
+    if relation.partition_key:
+        keys = [rows.column(name) for name in relation.partition_key]
+        partitions = partition_of(keys, rows.num_rows, relation.partitions)
+    else:
+        partitions = (sum(log.ends(relation.id).values()) + np.arange(rows.num_rows)) % relation.partitions
+    return [(p, rows.take(pa.array(np.flatnonzero(partitions == p)))) for p in np.unique(partitions).tolist()]

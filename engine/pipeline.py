@@ -1,0 +1,266 @@
+"""The running queries of a database: one circuit that moves along the log in steps and commits what it gives.
+
+A step reads the commits since the last one, runs them through all queries, and commits their output together with how
+far it read. After a crash the circuit is brought to where the last step's commit says, without writing anything again;
+a digest of every table, committed with each step, must then agree.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from headwater.errors import CorruptLog, QueryFailed, StorageError
+from headwater.executor.circuit import Circuit, stored_changes
+from headwater.executor.feed import Cut
+from headwater.executor.keys import mix, row_words
+from headwater.executor.past import circuit_at, image_is_due, save_image
+from headwater.executor.state import consolidate
+from headwater.planner import Catalog, Plan, Relation
+from headwater.planner.sql_types import arrow_schema
+from headwater.storage import Append, Log
+from headwater.values import ROWOFFSET, ROWPARTITION, Delta, concat_deltas
+
+
+class Pipeline:
+    """The circuit of all derived relations and source tables, and the thread that moves it.
+
+    `lock` guards the circuit and the catalog. Whoever asks for the state now first calls `catch_up`, so a query sees
+    every commit that was acknowledged before it began.
+    """
+
+    def __init__(self, log: Log, catalog: Catalog, *, background: bool) -> None:
+        self.lock = threading.RLock()
+        self.log = log
+        self.catalog = catalog
+        self.last_step = (0, 0)  # (version of the step's commit, version up to which it read)
+        self._digests: dict[int, int] = {}  # relation id → digest of its content, or of all its records
+        self._rows_since_image = 0
+        self._circuit: Circuit | None = None
+        self._failure: BaseException | None = None
+        self._moved = threading.Condition(self.lock)
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="headwater-steps", daemon=True) if background else None
+
+    def start(self) -> None:
+        """Brings the circuit to where the log says it was, and starts the thread."""
+        with self.lock:
+            self._recover()
+        if self._thread is not None:
+            self._thread.start()
+
+    def close(self) -> None:
+        """Stops after the step that is under way. The log must be closed by the caller, before or after."""
+        with self.lock:
+            self._closed = True
+            self._moved.notify_all()
+
+    def join(self) -> None:
+        """Waits for the thread to end; the log has been closed, which wakes it."""
+        if self._thread is not None and self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._thread.join()
+
+    # ---------------------------------------------------------------- moving
+
+    @property
+    def circuit(self) -> Circuit:
+        """The circuit; call with `lock` held."""
+        if self._circuit is None:
+            self._recover()
+        assert self._circuit is not None
+        return self._circuit
+
+    def catch_up(self, version: int | None = None) -> None:
+        """Returns when everything up to `version` (default: committed before the call) has gone through all queries."""
+        target = self.log.version if version is None else version
+        if self._thread is None or threading.current_thread() is self._thread:
+            while self._circuit is None or self._circuit.version < target:
+                self.step()
+            return
+        with self.lock:
+            while not self._closed and self._failure is None and self._position < target:
+                self._moved.wait(0.5)
+            if self._failure is not None:
+                raise QueryFailed(f"the continuous queries stopped: {self._failure}") from self._failure
+            if self._closed:
+                raise StorageError("the database is closed")
+
+    @property
+    def _position(self) -> int:
+        return -1 if self._circuit is None else self._circuit.version
+
+    def step(self) -> bool:
+        """Takes the input since the last step through all queries and commits what comes out; False if there was none."""
+        with self.lock:
+            circuit = self.circuit
+            to = self.log.version
+            if circuit.version >= to:
+                return False
+            rows = self._input_rows(circuit, to)
+            if not rows:
+                circuit.version = to
+                self._moved.notify_all()
+                return True
+            try:
+                self._commit(circuit.advance(self.log, Cut(to)), to)
+            except BaseException:
+                self._circuit = None  # it is ahead of the log; the next step recovers it
+                raise
+            self._rows_since_image += rows
+            if image_is_due(self._rows_since_image, circuit.state_rows):
+                self.checkpoint()
+            self._moved.notify_all()
+            return True
+
+    def _input_rows(self, circuit: Circuit, to: int) -> int:
+        ids = {leaf.id for leaf in circuit.leaves}
+        return sum(extent.count for id in ids for _, extent in self.log.extents(id, circuit.version, to))
+
+    def _commit(self, changes: dict[Plan, list[Delta]], to: int) -> None:
+        appends: list[Append] = []
+        for relation in self.derived():
+            assert relation.plan is not None
+            appends += self._output(relation, changes[relation.plan])
+        digests = {str(id): digest for id, digest in self._digests.items()}
+        commit = self.log.commit(appends, {"step": {"to": to, "digests": digests}})
+        self.last_step = (commit.version, to)
+
+    def _output(self, relation: Relation, deltas: Sequence[Delta]) -> list[Append]:
+        """What a derived relation's log gains, and its digest with it."""
+        assert relation.plan is not None
+        delta = concat_deltas(arrow_schema(relation.plan.columns), deltas)
+        if not len(delta):
+            return []
+        if relation.is_stream:
+            self._count(relation, delta)
+            return _by_partition(relation.id, delta.rows)
+        delta = consolidate(delta)
+        self._count(relation, delta)
+        return [Append(relation.id, 0, stored_changes(delta))] if len(delta) else []
+
+    def _count(self, relation: Relation, delta: Delta) -> None:
+        self._digests[relation.id] = (self._digests.get(relation.id, 0) + content_digest(delta)) % 2**64
+
+    def checkpoint(self) -> int:
+        """Saves an image of all state; gives the version that published it."""
+        with self.lock:
+            image = save_image(self.log, self.circuit)
+            self._rows_since_image = 0
+            return image.version
+
+    def _run(self) -> None:
+        seen = 0
+        while not self._closed:
+            try:
+                while self.step():
+                    pass
+                seen = self.log.wait(max(seen, self._position), None)
+                self._failure = None
+            except Exception as error:
+                if self._closed:
+                    return
+                with self.lock:
+                    self._failure = error
+                    self._moved.notify_all()
+                seen = self.log.wait(self.log.version, None)  # the next commit is the next try
+
+    # ---------------------------------------------------------------- catalog
+
+    def derived(self) -> list[Relation]:
+        """The relations that a continuous query writes, in the order of their making."""
+        return [r for r in self.catalog.ordered() if r.is_derived]
+
+    def _roots(self, catalog: Catalog) -> list[Plan]:
+        return [r.content() for r in catalog.ordered() if r.is_derived or (not r.is_stream)]
+
+    def create(self, relation: Relation, note: dict[str, Any]) -> int:
+        """Adds `relation` to the catalog and the circuit in one commit with its rows so far; gives how many rows."""
+        if self._thread is not None:
+            self.catch_up()
+        with self.lock:
+            circuit = self.circuit
+            while circuit.version < self.log.version:
+                self.step()
+            catalog = self.catalog.add(relation)
+            appends: list[Append] = []
+            rows = 0
+            if relation.is_derived or not relation.is_stream:
+                root = relation.content()
+                made = Circuit([root])
+                changes = made.advance(self.log, Cut(circuit.version))[root]
+                circuit = Circuit([*circuit.roots, root], parts=[circuit, made])
+                appends = self._output(relation, changes) if relation.is_derived else []
+                rows = sum(append.rows.num_rows for append in appends)
+            self.log.commit(appends, {"ddl": {**note, "id": relation.id, "frontier": circuit.version}})
+            self.catalog, self._circuit = catalog, circuit
+            self.last_step = (self.log.version, circuit.version)
+            return rows
+
+    def drop(self, relations: Sequence[Relation], note: dict[str, Any]) -> None:
+        """Takes relations out of the catalog and the circuit in one commit."""
+        with self.lock:
+            self.log.commit([], {"ddl": note})
+            for relation in relations:
+                self.catalog = self.catalog.remove(relation.name)
+                self._digests.pop(relation.id, None)
+            circuit = self.circuit
+            self._circuit = Circuit(self._roots(self.catalog), parts=[circuit])
+
+    # ---------------------------------------------------------------- recovery
+
+    def _recover(self) -> None:
+        """Brings the circuit to the end of the last step, through the same steps, and compares the digests."""
+        frontier, digests, steps = 0, dict[str, int](), list[int]()
+        for version, step in self.log.notes("step"):
+            frontier, digests = step["to"], step["digests"]
+            steps.append(frontier)
+            self.last_step = (version, frontier)
+        created = {n["id"]: n["frontier"] for _, n in self.log.notes("ddl") if "frontier" in n}
+        frontier = max([frontier, *(created.get(r.id, 0) for r in self.derived())])
+        self._circuit = circuit_at(self.log, self._roots(self.catalog), Cut(frontier), sorted({*steps, *created.values()}))
+        self._rows_since_image = self._input_rows_after_image()
+        self._check(digests)
+
+    def _input_rows_after_image(self) -> int:
+        assert self._circuit is not None
+        images = self.log.images()
+        after = images[-1].note["frontier"] if images else 0
+        ids = {leaf.id for leaf in self._circuit.leaves}
+        return sum(extent.count for id in ids for _, extent in self.log.extents(id, after, self._circuit.version))
+
+    def _check(self, digests: dict[str, int]) -> None:
+        assert self._circuit is not None
+        for relation in self.derived():
+            if relation.is_stream:
+                self._digests[relation.id] = digests.get(str(relation.id), 0)
+                continue
+            assert relation.plan is not None
+            found = content_digest(self._circuit.content(relation.plan))
+            self._digests[relation.id] = found
+            known = digests.get(str(relation.id))
+            if known is not None and found != known:
+                raise CorruptLog(
+                    f'the rows of "{relation.name}", computed again from the log, are not those that were recorded',
+                    hint="keep the directory as it is and report this",
+                )
+
+
+def content_digest(delta: Delta) -> int:
+    """A digest of a multiset of rows, independent of their order: the sum of the rows' hashes times their weights."""
+    words = row_words(delta.rows)
+    hashed = mix(words[:, 0] + mix(words[:, 1] + np.uint64(1)))
+    return int((hashed * delta.weight_array.astype(np.uint64)).sum(dtype=np.uint64)) if len(delta) else 0
+
+
+def _by_partition(stream: int, rows: pa.RecordBatch) -> list[Append]:
+    """The rows of a derived stream as appends to its partitions."""
+    partitions = rows.column(ROWPARTITION).to_numpy(zero_copy_only=False)
+    stored = rows.drop_columns([ROWPARTITION, ROWOFFSET])
+    return [
+        Append(stream, partition, stored.take(pa.array(np.flatnonzero(partitions == partition))))
+        for partition in np.unique(partitions).tolist()
+    ]

@@ -1,0 +1,145 @@
+"""AS OF: from what a user writes to a cut of the log."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+import duckdb
+
+from headwater.errors import OutOfRange, SqlError, UnknownName, suggestion
+from headwater.executor.evaluate import connection
+from headwater.executor.feed import Cut
+from headwater.parser.syntax import AsOf
+from headwater.planner import Catalog, Plan, walk_plan
+from headwater.planner.logical import StreamSource, TableSource
+from headwater.storage import Log
+
+_AGO = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+?)s?\s+ago\s*", re.IGNORECASE)
+_UNITS_US = {
+    "millisecond": 1_000, "second": 1_000_000, "minute": 60_000_000, "hour": 3_600_000_000, "day": 86_400_000_000,
+    "week": 604_800_000_000,
+}  # fmt: skip
+
+
+def resolve(as_of: AsOf, plans: Sequence[Plan], log: Log, catalog: Catalog, now_us: Callable[[], int]) -> Cut:
+    """The cut that `as_of` means for relations computed by `plans`. Raises OutOfRange for a point that is not there."""
+    match as_of.kind:
+        case "version":
+            return _version(as_of, log)
+        case "timestamp" | "ago":
+            return _time(as_of, log, now_us())
+        case "offset":
+            source = _one_source(as_of, plans)
+            version, limits = _first_records(as_of, source, int(as_of.value), log)
+            return Cut(version, {source.id: limits})
+        case _:
+            return _offsets(as_of, plans, log, catalog)
+
+
+def _version(as_of: AsOf, log: Log) -> Cut:
+    version = int(as_of.value)
+    if version > log.version:
+        raise OutOfRange(f"version {version} is not there yet: the latest is {log.version}", as_of.span)
+    return Cut(version)
+
+
+def _time(as_of: AsOf, log: Log, now_us: int) -> Cut:
+    if as_of.kind == "ago":
+        match = _AGO.fullmatch(as_of.value)
+        unit = _UNITS_US.get(match[2].lower()) if match else None
+        if match is None or unit is None:
+            raise SqlError(f"cannot read '{as_of.value}' as a time", as_of.span, hint="write AS OF '5 minutes ago'")
+        time_us = now_us - int(float(match[1]) * unit)
+    else:
+        time_us = _timestamp_us(as_of)
+    if time_us > now_us:
+        latest = f", at version {log.version}" if log.version else ""
+        raise OutOfRange(f"'{as_of.value}' has not come yet: now is {_text_of(now_us)}{latest}", as_of.span)
+    return Cut(log.version_at(time_us))
+
+
+def _timestamp_us(as_of: AsOf) -> int:
+    try:
+        row = connection().execute("SELECT epoch_us(CAST(? AS TIMESTAMPTZ))", [as_of.value]).fetchone()
+    except duckdb.Error as error:
+        hint = "write AS OF TIMESTAMP '2026-01-31 12:00:00'"
+        raise SqlError(f"cannot read '{as_of.value}' as a timestamp", as_of.span, hint=hint) from error
+    assert row is not None
+    return int(row[0])
+
+
+def _text_of(time_us: int) -> str:
+    row = connection().execute("SELECT CAST(make_timestamp(?) AS VARCHAR)", [time_us]).fetchone()
+    assert row is not None
+    return str(row[0]).partition(".")[0]
+
+
+def sources(plans: Sequence[Plan]) -> list[StreamSource | TableSource]:
+    """The relations with a log of their own that `plans` are computed from."""
+    leaves = [leaf for plan in plans for leaf in walk_plan(plan) if isinstance(leaf, StreamSource | TableSource)]
+    return list({leaf.id: leaf for leaf in leaves}.values())
+
+
+def _one_source(as_of: AsOf, plans: Sequence[Plan]) -> StreamSource | TableSource:
+    """The source that a bare offset counts in: the only stream, or the only table where there is no stream."""
+    found = sources(plans)
+    streams = [leaf for leaf in found if isinstance(leaf, StreamSource)]
+    candidates = streams or found
+    if len(candidates) == 1:
+        return candidates[0]
+    if not candidates:
+        raise OutOfRange("there is nothing here that has offsets", as_of.span)
+    named = ", ".join(f"{leaf.name} => {as_of.value}" for leaf in candidates)
+    raise OutOfRange("an offset of which source?", as_of.span, hint=f"AS OF OFFSET ({named})")
+
+
+def _first_records(as_of: AsOf, source: StreamSource | TableSource, count: int, log: Log) -> tuple[int, dict[int, int]]:
+    """The version at which a relation had `count` records, and the offsets that its first `count` records end at."""
+    limits: dict[int, int] = {}
+    left = count
+    for version, extent in log.extents(source.id):
+        if left <= extent.count:
+            if left:
+                limits[extent.partition] = extent.offset + left
+                return version, limits
+            return version - 1, limits
+        limits[extent.partition] = extent.offset + extent.count
+        left -= extent.count
+    if left:
+        raise OutOfRange(
+            f'offset {count} is beyond the end of "{source.name}", which has {count - left} records', as_of.span
+        )
+    return log.version if count else 0, limits
+
+
+def _offsets(as_of: AsOf, plans: Sequence[Plan], log: Log, catalog: Catalog) -> Cut:
+    """OFFSET (partition => n, …) of the one source, or OFFSET (relation => n, …)."""
+    if all(isinstance(key, int) for key, _ in as_of.positions):
+        return _partition_offsets(as_of, _one_source(as_of, plans), log)
+    known = {leaf.name.lower(): leaf for leaf in sources(plans)}
+    version, limits = 0, dict[int, dict[int, int]]()
+    for key, count in as_of.positions:
+        leaf = known.get(str(key).lower())
+        if leaf is None:
+            hint = suggestion(str(key), (s.name for s in known.values()), "its sources")
+            raise UnknownName(f'"{key}" is not a source of what is asked', as_of.span, hint=hint)
+        reached, limits[leaf.id] = _first_records(as_of, leaf, count, log)
+        version = max(version, reached)
+    return Cut(version, limits)
+
+
+def _partition_offsets(as_of: AsOf, source: StreamSource | TableSource, log: Log) -> Cut:
+    ends = log.ends(source.id)
+    wanted = {int(key): count for key, count in as_of.positions}
+    for partition, count in wanted.items():
+        if count > ends.get(partition, 0):
+            raise OutOfRange(
+                f'offset {count} is beyond the end of partition {partition} of "{source.name}", '
+                f"which has {ends.get(partition, 0)} records", as_of.span,
+            )  # fmt: skip
+    version = 0
+    for at, extent in log.extents(source.id):
+        if extent.offset < wanted.get(extent.partition, 0):
+            version = at
+    return Cut(version, {source.id: {**log.ends(source.id, version), **wanted}})

@@ -1,0 +1,229 @@
+"""The statements around queries: SHOW, DESCRIBE, EXPLAIN, and the checks of INSERT and DROP."""
+
+from __future__ import annotations
+
+import duckdb
+import pyarrow as pa
+
+from headwater.engine.pipeline import Pipeline
+from headwater.engine.reading import Reader
+from headwater.engine.result import Result
+from headwater.errors import NameTaken, Span, SqlError, TypeProblem, Unsupported
+from headwater.executor.evaluate import Evaluate, connection
+from headwater.parser import quote, syntax, unparse
+from headwater.planner import Catalog, Relation, bind_query, define, explain_plan, plan_snapshot
+from headwater.planner.create import PROPERTIES
+from headwater.planner.scope import Scope, ScopeColumn
+from headwater.planner.sql_types import arrow_schema
+from headwater.values import ROWTIME, Column
+
+_TEXT = pa.string()
+_NUMBER = pa.int64()
+
+
+def show(statement: syntax.Statement, pipeline: Pipeline, reader: Reader) -> Result:
+    """The answer to a statement that only looks: SHOW, DESCRIBE or EXPLAIN."""
+    match statement:
+        case syntax.Show(what="STREAMS"):
+            return _relations([r for r in pipeline.catalog.ordered() if r.is_stream], pipeline)
+        case syntax.Show(what="TABLES"):
+            return _relations([r for r in pipeline.catalog.ordered() if not r.is_stream], pipeline)
+        case syntax.Show(what="QUERIES"):
+            return _queries(pipeline)
+        case syntax.Show():
+            rows = [(name, "CREATE … WITH") for name in sorted(PROPERTIES)]
+            return _result(("property", "used in"), rows)
+        case syntax.Describe():
+            return _describe(pipeline.catalog.find(statement.name), statement.extended, pipeline)
+        case syntax.Explain():
+            return _explain(statement.statement, pipeline.catalog)
+    raise AssertionError(statement)
+
+
+def _result(names: tuple[str, ...], rows: list[tuple[object, ...]], numbers: frozenset[str] = frozenset()) -> Result:
+    columns = tuple(Column(n, "BIGINT" if n in numbers else "VARCHAR") for n in names)
+    return Result.of_rows(columns, rows, [_NUMBER if n in numbers else _TEXT for n in names])
+
+
+def _relations(relations: list[Relation], pipeline: Pipeline) -> Result:
+    pipeline.catch_up()
+    rows: list[tuple[object, ...]] = []
+    for relation in relations:
+        key = ", ".join(relation.key or relation.partition_key)
+        origin = "query" if relation.is_derived else "source"
+        rows.append((relation.name, origin, key or None, relation.partitions, _row_count(relation, pipeline)))
+    return _result(("name", "from", "key", "partitions", "rows"), rows, frozenset({"partitions", "rows"}))
+
+
+def _row_count(relation: Relation, pipeline: Pipeline) -> int:
+    if relation.is_stream:
+        return sum(pipeline.log.ends(relation.id).values())
+    with pipeline.lock:
+        delta = pipeline.circuit.content(relation.content())
+    return len(delta) if delta.weights is None else int(delta.weights.sum())
+
+
+def _queries(pipeline: Pipeline) -> Result:
+    pipeline.catch_up()
+    rows: list[tuple[object, ...]] = []
+    for relation in pipeline.derived():
+        assert relation.plan is not None
+        with pipeline.lock:
+            operators = pipeline.circuit.operators_of(relation.plan)
+            held = sum(getattr(o, "state_rows", 0) for _, o in operators)
+            size = sum(getattr(o, "nbytes", 0) for _, o in operators)
+            failed = sum(o.failed_rows for _, o in operators if isinstance(o, Evaluate))
+        rows.append((relation.name, relation.kind, held, size, failed, relation.definition))
+    names = ("name", "kind", "state rows", "state bytes", "failed rows", "query")
+    return _result(names, rows, frozenset({"state rows", "state bytes", "failed rows"}))
+
+
+def _describe(relation: Relation, extended: bool, pipeline: Pipeline) -> Result:
+    rows: list[tuple[object, ...]] = []
+    for column in relation.columns:
+        roles = []
+        if column.name in relation.primary_key:
+            roles.append("PRIMARY KEY")
+        elif column.name in (relation.key or ()) or column.name in relation.partition_key:
+            roles.append("KEY")
+        if column.name == relation.timestamp:
+            roles.append("event time")
+        rows.append((column.name, column.type, ", ".join(roles) or None))
+    if not extended:
+        return _result(("column", "type", "role"), rows)
+    facts = [("kind", relation.kind), ("definition", relation.definition)]
+    facts.append(("partitions", str(relation.partitions)))
+    facts += [(f"end of partition {p}", str(end)) for p, end in sorted(pipeline.log.ends(relation.id).items())]
+    if relation.plan is not None:
+        pipeline.catch_up()
+        with pipeline.lock:
+            operators = [o for _, o in pipeline.circuit.operators_of(relation.plan) if isinstance(o, Evaluate)]
+        facts.append(("rows left out because an expression failed", str(sum(o.failed_rows for o in operators))))
+        facts += [("last failure", o.last_failure) for o in operators if o.last_failure]
+        facts.append(("plan", explain_plan(relation.plan)))
+    return _result(("column", "type", "role"), rows + [(f"· {name}", value, None) for name, value in facts])
+
+
+def _explain(statement: syntax.Query | syntax.CreateRelation, catalog: Catalog) -> Result:
+    if isinstance(statement, syntax.CreateRelation):
+        if statement.query is None:
+            raise SqlError("there is nothing to explain without AS SELECT", statement.span)
+        plan = define(statement, catalog).plan
+        assert plan is not None
+        lines = explain_plan(plan)
+    elif statement.emit is not None:
+        lines = explain_plan(bind_query(statement, catalog).plan)
+    else:
+        snapshot = plan_snapshot(statement, catalog)
+        inputs = []
+        for source in snapshot.inputs:
+            inputs.append(f"{quote(source.name)} ← {source.relation.name if source.relation else 'a windowed query'}")
+            inputs += ["  " + line for line in explain_plan(source.plan).splitlines()]
+        lines = "\n".join(["DuckDB runs:", f"  {snapshot.sql}", *inputs])
+    return _result(("plan",), [(line,) for line in lines.splitlines()])
+
+
+def refuse_derived(relation: Relation, span: Span | None) -> None:
+    """Rows of a derived relation come from its query alone."""
+    if relation.is_derived:
+        raise SqlError(
+            f'the rows of "{relation.name}" come from its query', span, hint="insert into the streams and tables it reads"
+        )
+
+
+def to_drop(relation: Relation, statement: syntax.Drop, catalog: Catalog) -> list[Relation]:
+    """The relations that a DROP removes, dependants first. Raises where it must not."""
+    if relation.kind != statement.kind:
+        raise SqlError(
+            f'"{relation.name}" is a {relation.kind.lower()}', statement.name.span, hint=f"DROP {relation.kind} {relation.name}"
+        )
+    dependents = catalog.dependents(relation)
+    if dependents and not statement.cascade:
+        names = ", ".join(r.name for r in dependents)
+        raise NameTaken(
+            f'"{relation.name}" is read by {names}', statement.name.span,
+            hint=f"drop them first, or write DROP {relation.kind} {relation.name} CASCADE",
+        )  # fmt: skip
+    return [*reversed(dependents), relation]
+
+
+def inserted_rows(statement: syntax.Insert, relation: Relation) -> pa.RecordBatch:
+    """The rows of INSERT … VALUES with the relation's columns and types. Raises TypeProblem at the value that does not fit."""
+    body = statement.query.body
+    if not isinstance(body, syntax.Values):
+        raise Unsupported("INSERT … SELECT is not supported yet", statement.query.span, hint="INSERT INTO … VALUES (…)")
+    targets = _targets(statement, relation)
+    for row in body.rows:
+        if len(row) != len(targets):
+            at = row[-1].span if len(row) <= len(targets) else row[len(targets)].span
+            raise SqlError(
+                f"{len(row)} values for {len(targets)} columns", at, hint=f"columns: {', '.join(c.name for c in targets)}"
+            )
+        for value in row:
+            _refuse_name(value)
+    values = _cast_values(body.rows, targets)
+    for name in relation.not_null:
+        _refuse_null(values, body, statement, name, targets)
+    rows = {column.name: values.column(i) for i, column in enumerate(targets)}
+    wanted = [*relation.columns, *(c for c in targets if c.name == ROWTIME)]
+    schema = arrow_schema(wanted)
+    arrays = [rows[f.name] if f.name in rows else pa.nulls(values.num_rows, f.type) for f in schema]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _targets(statement: syntax.Insert, relation: Relation) -> tuple[Column, ...]:
+    """The columns that values are given for, in order."""
+    if not statement.columns:
+        return relation.columns
+    known = [ScopeColumn(None, c.name, c.name, c.type) for c in relation.columns]
+    if relation.is_stream and relation.timestamp is None:
+        known.append(ScopeColumn(None, ROWTIME, ROWTIME, "TIMESTAMP", hidden=True))
+    scope = Scope(tuple(known))
+    found = [scope.resolve(syntax.Name((i,), span=i.span))[0] for i in statement.columns]
+    for i, column in enumerate(found):
+        if column in found[:i]:
+            raise SqlError(f'column "{column.name}" is named twice', statement.columns[i].span)
+    return tuple(Column(c.name, c.type) for c in found)
+
+
+def _refuse_name(value: syntax.Expression) -> None:
+    for node in syntax.walk(value):
+        if isinstance(node, syntax.Name):
+            text = node.parts[-1].text
+            raise SqlError(f'"{text}" is not a value', node.span, hint=f"write a string as '{text}'")
+        if isinstance(node, syntax.Subquery | syntax.Exists):
+            raise Unsupported("a query inside VALUES is not supported yet", node.span)
+
+
+def _cast_values(rows: tuple[tuple[syntax.Expression, ...], ...], targets: tuple[Column, ...]) -> pa.RecordBatch:
+    items = ", ".join(f"CAST(c{i} AS {c.type}) AS c{i}" for i, c in enumerate(targets))
+    names = ", ".join(f"c{i}" for i in range(len(targets)))
+    values = ", ".join("(" + ", ".join(unparse(v) for v in row) + ")" for row in rows)
+    try:
+        table = connection().sql(f"SELECT {items} FROM (VALUES {values}) AS v({names})").to_arrow_table()
+    except duckdb.Error:
+        # Values of one column may have different types, or one may not fit: take them one by one.
+        columns = [[_cast_value(row[i], c) for row in rows] for i, c in enumerate(targets)]
+        table = pa.table([pa.concat_arrays(column) for column in columns], names=[f"c{i}" for i in range(len(targets))])
+    return pa.RecordBatch.from_arrays([c.combine_chunks() for c in table.columns], names=table.column_names)
+
+
+def _cast_value(value: syntax.Expression, column: Column) -> pa.Array:
+    try:
+        table = connection().sql(f"SELECT CAST({unparse(value)} AS {column.type}) AS c").to_arrow_table()
+    except duckdb.Error as error:
+        message = f'cannot read {unparse(value)} as {column.type} for column "{column.name}"'
+        raise TypeProblem(message, value.span) from error
+    return table.column(0).combine_chunks()
+
+
+def _refuse_null(
+    values: pa.RecordBatch, body: syntax.Values, statement: syntax.Insert, name: str, targets: tuple[Column, ...]
+) -> None:
+    place = next((i for i, c in enumerate(targets) if c.name == name), None)
+    if place is None:
+        raise SqlError(f'column "{name}" cannot be NULL and is not given', statement.span, hint=f"name {name} in INSERT INTO …")
+    for number, valid in enumerate(values.column(place).is_valid().to_pylist()):
+        if not valid:
+            raise TypeProblem(f'column "{name}" cannot be NULL', body.rows[number][place].span)
+

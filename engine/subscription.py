@@ -1,0 +1,153 @@
+"""A continuous query that is watched: pulls what changed, at the pace of whoever asks.
+
+A subscription has a circuit of its own and a place in the log; nothing is queued for it, so a slow reader costs no
+memory and misses nothing: it sees fewer, larger steps. Derived tables are read from their changelogs, not computed.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+
+from headwater.engine.pipeline import Pipeline
+from headwater.engine.result import Change, ChangeBatch
+from headwater.errors import StorageError
+from headwater.executor.circuit import Circuit
+from headwater.executor.feed import Cut, Leaf, read_rows, with_weights
+from headwater.executor.state import consolidate
+from headwater.parser import syntax
+from headwater.planner import BoundQuery, Catalog, bind_query, walk_plan
+from headwater.planner.logical import Changelog, Join, StreamSource
+from headwater.planner.sql_types import arrow_schema
+from headwater.values import Column, Delta, Weights, concat_deltas
+
+
+class Subscription:
+    """The changes of a query, from its present content on. Iterate over it, or `poll`; `close` when done.
+
+    First come the rows there are now, as additions; then every step's changes, consolidated. `is_append_only` says
+    that rows are never removed.
+    """
+
+    def __init__(self, pipeline: Pipeline, query: syntax.Query) -> None:
+        self._pipeline = pipeline
+        self._query = _bind(query, pipeline.catalog)
+        self.columns: tuple[Column, ...] = self._query.columns
+        self.is_append_only = self._query.plan.append_only
+        self.finished = False
+        self._left = self._query.limit
+        derived = {r.id for r in pipeline.derived()}
+        self._circuit = Circuit([self._query.plan], keep=False)
+        self._stored: list[Leaf] = [leaf for leaf in self._circuit.leaves if _is_stored(leaf, derived)]
+        self._stored_version = 0
+        self._looked = -1  # the log's version at the last look, −1 before the first
+        self._lock = threading.Lock()
+
+    def poll(self, timeout: float | None = None) -> ChangeBatch | None:
+        """The next changes, waiting up to `timeout` seconds (None: for ever) for some; None if there were none.
+
+        Raises StorageError once the database is closed.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        with self._lock:
+            while not self.finished:
+                batch = self._advance()
+                if batch is not None:
+                    return batch
+                left = None if deadline is None else deadline - time.monotonic()
+                if left is not None and left <= 0:
+                    return None
+                if not self._wait(left):
+                    return None
+        return None
+
+    def _wait(self, timeout: float | None) -> bool:
+        """Waits for a commit; False once the database is closed."""
+        try:
+            self._pipeline.log.wait(self._looked, 0.5 if timeout is None else min(timeout, 0.5))
+        except StorageError:
+            self.finished = True
+        return not self.finished
+
+    def _advance(self) -> ChangeBatch | None:
+        """Moves to the present, and gives what changed on the way, if anything."""
+        log = self._pipeline.log
+        version = log.version
+        if version == self._looked:
+            return None
+        stored_to = read_to = version
+        given: dict[Leaf, Delta] = {}
+        if self._stored:
+            # Source relations are read as far as the last step read them, so that all inputs stand at one point.
+            self._pipeline.catch_up(version)
+            with self._pipeline.lock:
+                stored_to, read_to = self._pipeline.last_step
+                given = {leaf: self._stored_delta(leaf, stored_to) for leaf in self._stored}
+        changes = self._circuit.advance(log, Cut(max(read_to, self._circuit.version)), given)[self._query.plan]
+        self._looked, self._stored_version = version, stored_to
+        return self._batch(stored_to, changes)
+
+    def _stored_delta(self, leaf: Leaf, stored_to: int) -> Delta:
+        """What a stored relation's log gained since the last look; at the first one, all that a table holds."""
+        if isinstance(leaf, Changelog) and self._looked < 0:
+            relation = next(r for r in self._pipeline.derived() if r.id == leaf.id)
+            return self._pipeline.circuit.content(relation.content())
+        rows = read_rows(self._pipeline.log, leaf, self._stored_version, Cut(stored_to))
+        return Delta(rows) if isinstance(leaf, StreamSource) else with_weights(rows)
+
+    def _batch(self, version: int, changes: list[Delta]) -> ChangeBatch | None:
+        plan = self._query.plan
+        delta = concat_deltas(arrow_schema(plan.columns), changes)
+        delta = consolidate(delta).select([c.name for c in self.columns])
+        if not len(delta):
+            return None
+        if self._left is not None:
+            kept = min(len(delta), self._left)
+            self._left -= kept
+            self.finished = self._left == 0
+            delta = Delta(delta.rows.slice(0, kept), None if delta.weights is None else delta.weights[:kept])
+        rows, weights = _unit_weights(delta)
+        at = datetime.fromtimestamp(self._pipeline.log.time_of(version) / 1e6, UTC).replace(tzinfo=None)
+        return ChangeBatch(version, at, self.columns, rows, weights)
+
+    def __iter__(self) -> Iterator[Change]:
+        while True:
+            batch = self.poll()
+            if batch is None:
+                return
+            yield from batch
+
+    def close(self) -> None:
+        """Ends the subscription; a `poll` under way in another thread returns None."""
+        self.finished = True
+
+    def __enter__(self) -> Subscription:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _bind(query: syntax.Query, catalog: Catalog) -> BoundQuery:
+    """Reads derived relations from their logs, unless a stream is joined with one: that needs each of its versions."""
+    bound = bind_query(query, catalog, stored=True)
+    if any(isinstance(node, Join) and node.by_version for node in walk_plan(bound.plan)):
+        return bind_query(query, catalog)
+    return bound
+
+
+def _is_stored(leaf: Leaf, derived: set[int]) -> bool:
+    return isinstance(leaf, Changelog) or leaf.id in derived
+
+
+def _unit_weights(delta: Delta) -> tuple[pa.RecordBatch, Weights]:
+    """Rows of weight ±n as n rows of weight ±1, removals first."""
+    weights = delta.weight_array
+    order = np.argsort(weights > 0, kind="stable")
+    places = np.repeat(order, np.abs(weights[order]))
+    return delta.rows.take(pa.array(places)), np.sign(weights[places])

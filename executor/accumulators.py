@@ -1,0 +1,379 @@
+"""Aggregate functions as columns by group: fold a delta in, read the value out.
+
+A fold costs as much as the delta, whatever the group holds. Sums are exact for integers and decimals (96 bits and
+more), and kept to about 106 bits for floats, so that they do not depend on how the input was cut into steps.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from headwater.executor.heap import RowHeap
+from headwater.executor.key_index import Slots
+from headwater.executor.keys import key_words
+from headwater.executor.state import Arrangement, Parts, grown, int_batch, int_column
+from headwater.values import Delta, Weights
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+class Accumulator(Protocol):
+    """One aggregate of all groups. Groups are slots 0 … n−1."""
+
+    def fold(self, slots: Slots, groups: Slots, column: pa.Array | None, weights: Weights) -> None:
+        """Adds a delta: row i has `weights[i]` and belongs to slot `slots[groups[i]]`; `slots` are distinct."""
+
+    def value(self, slots: Slots) -> pa.Array:
+        """The aggregate of each of the groups `slots`."""
+
+    def save(self, slots: Slots) -> Parts:
+        """What `restore` needs for these groups, which then are 0 … n−1."""
+
+    def restore(self, parts: Parts) -> None: ...
+
+    @property
+    def nbytes(self) -> int: ...
+
+
+def per_group(groups: Slots, count: int, values: Ints) -> Ints:
+    """The sum of `values` in each of `count` groups, modulo 2⁶⁴."""
+    sums = np.zeros(count, dtype=np.int64)
+    np.add.at(sums, groups, values)
+    return sums
+
+
+class Count:
+    """count(*) without a column, else the number of values that are not NULL."""
+
+    def __init__(self) -> None:
+        self._count: Ints = np.empty(0, dtype=np.int64)
+
+    @property
+    def nbytes(self) -> int:
+        return int(self._count.nbytes)
+
+    def fold(self, slots: Slots, groups: Slots, column: pa.Array | None, weights: Weights) -> None:
+        if column is not None and column.null_count:
+            weights = np.where(column.is_null().to_numpy(zero_copy_only=False), 0, weights)
+        self._count = grown(self._count, _room(slots))
+        self._count[slots] += per_group(groups, len(slots), weights)
+
+    def counts(self, slots: Slots) -> Ints:
+        self._count = grown(self._count, _room(slots))
+        return self._count[slots]
+
+    def value(self, slots: Slots) -> pa.Array:
+        return pa.array(self.counts(slots))
+
+    def save(self, slots: Slots) -> Parts:
+        return {"count": int_batch(count=self.counts(slots))}
+
+    def restore(self, parts: Parts) -> None:
+        self._count = int_column(parts["count"], "count").copy()
+
+
+class IntegerSum:
+    """Exact sum of integers, booleans, or decimals of up to 18 digits (`scale` their digits after the point).
+
+    The sum is high · 2³² + low with 0 ≤ low < 2³², which overflows only beyond ±2⁹⁵.
+    """
+
+    def __init__(self, result: pa.DataType, scale: int = 0) -> None:
+        self._result, self._scale = result, scale
+        self._high: Ints = np.empty(0, dtype=np.int64)
+        self._low: Ints = np.empty(0, dtype=np.int64)
+        self._values = Count()
+
+    @property
+    def nbytes(self) -> int:
+        return int(self._high.nbytes + self._low.nbytes) + self._values.nbytes
+
+    def fold(self, slots: Slots, groups: Slots, column: pa.Array | None, weights: Weights) -> None:
+        assert column is not None
+        self._values.fold(slots, groups, column, weights)
+        numbers = _as_int64(column)
+        self._high, self._low = grown(self._high, _room(slots)), grown(self._low, _room(slots))
+        low = self._low[slots] + per_group(groups, len(slots), (numbers & 0xFFFFFFFF) * weights)
+        self._low[slots] = low & 0xFFFFFFFF
+        self._high[slots] += per_group(groups, len(slots), (numbers >> 32) * weights) + (low >> 32)
+
+    def value(self, slots: Slots) -> pa.Array:
+        self._high, self._low = grown(self._high, _room(slots)), grown(self._low, _room(slots))
+        high, low = self._high[slots], self._low[slots]
+        words = np.stack([(high << 32) | low, high >> 32], axis=1)
+        wide = pa.decimal128(38, self._scale)
+        valid = self._values.counts(slots) > 0
+        buffers = [pa.array(valid).buffers()[1], pa.py_buffer(np.ascontiguousarray(words))]
+        return pa.Array.from_buffers(wide, len(slots), buffers).cast(self._result)
+
+    def mean(self, slots: Slots) -> Floats:
+        """The sum as a float, to be divided by the count."""
+        return (np.ldexp(self._high[slots].astype(np.float64), 32) + self._low[slots]) / 10.0**self._scale
+
+    def save(self, slots: Slots) -> Parts:
+        return {**self._values.save(slots), "sum": int_batch(high=self._high[slots], low=self._low[slots])}
+
+    def restore(self, parts: Parts) -> None:
+        self._values.restore(parts)
+        self._high = int_column(parts["sum"], "high").copy()
+        self._low = int_column(parts["sum"], "low").copy()
+
+
+class FloatSum:
+    """Sum of floats as an unevaluated pair of doubles; NaN and infinities are counted apart, so they can be taken back."""
+
+    def __init__(self, result: pa.DataType) -> None:
+        self._result = result
+        self._sum = np.zeros((0, 2))  # (high, low) by slot
+        self._special = np.zeros((0, 3), dtype=np.int64)  # numbers of NaN, +inf, −inf by slot
+        self._values = Count()
+
+    @property
+    def nbytes(self) -> int:
+        return int(self._sum.nbytes + self._special.nbytes) + self._values.nbytes
+
+    def fold(self, slots: Slots, groups: Slots, column: pa.Array | None, weights: Weights) -> None:
+        assert column is not None
+        self._values.fold(slots, groups, column, weights)
+        self._reserve(_room(slots))
+        filled = pc.fill_null(column, 0.0) if column.null_count else column
+        numbers = filled.to_numpy(zero_copy_only=False).astype(np.float64)
+        finite = np.isfinite(numbers)
+        if not finite.all():
+            for i, kind in enumerate((np.isnan(numbers), numbers == np.inf, numbers == -np.inf)):
+                self._special[slots, i] += per_group(groups, len(slots), kind * weights)
+            numbers = np.where(finite, numbers, 0.0)
+        high, low = _float_sums(groups, len(slots), numbers * weights)
+        high, low = _add_pairs(self._sum[slots, 0], self._sum[slots, 1], high, low)
+        empty = self._values.counts(slots) == 0
+        self._sum[slots, 0], self._sum[slots, 1] = np.where(empty, 0.0, high), np.where(empty, 0.0, low)
+
+    def _reserve(self, count: int) -> None:
+        if count > len(self._sum):
+            size = max(count, 2 * len(self._sum), 64)
+            self._sum = np.concatenate([self._sum, np.zeros((size - len(self._sum), 2))])
+            self._special = np.concatenate([self._special, np.zeros((size - len(self._special), 3), dtype=np.int64)])
+
+    def mean(self, slots: Slots) -> Floats:
+        """The sum as a float, to be divided by the count."""
+        self._reserve(_room(slots))
+        total = self._sum[slots, 0] + self._sum[slots, 1]
+        nan, plus, minus = (self._special[slots, i] > 0 for i in range(3))
+        total = np.where(plus, np.inf, np.where(minus, -np.inf, total))
+        return np.where(nan | (plus & minus), np.nan, total)
+
+    def value(self, slots: Slots) -> pa.Array:
+        return pa.array(self.mean(slots), mask=self._values.counts(slots) == 0).cast(self._result)
+
+    def save(self, slots: Slots) -> Parts:
+        self._reserve(_room(slots))
+        nan, plus, minus = (self._special[slots, i] for i in range(3))
+        sums = pa.record_batch({"high": self._sum[slots, 0], "low": self._sum[slots, 1]})
+        return {**self._values.save(slots), "sum": sums, "special": int_batch(nan=nan, plus=plus, minus=minus)}
+
+    def restore(self, parts: Parts) -> None:
+        self._values.restore(parts)
+        self._sum = np.stack([parts["sum"].column(n).to_numpy() for n in ("high", "low")], axis=1)
+        self._special = np.stack([int_column(parts["special"], n) for n in ("nan", "plus", "minus")], axis=1)
+
+
+class Average:
+    """avg: the sum over the number of values, as DOUBLE."""
+
+    def __init__(self, total: IntegerSum | FloatSum) -> None:
+        self._total = total
+        self._values = Count()
+
+    @property
+    def nbytes(self) -> int:
+        return self._total.nbytes + self._values.nbytes
+
+    def fold(self, slots: Slots, groups: Slots, column: pa.Array | None, weights: Weights) -> None:
+        self._total.fold(slots, groups, column, weights)
+        self._values.fold(slots, groups, column, weights)
+
+    def value(self, slots: Slots) -> pa.Array:
+        counts = self._values.counts(slots)
+        if not len(slots) or not counts.any():
+            return pa.nulls(len(slots), pa.float64())
+        return pa.array(self._total.mean(slots) / np.maximum(counts, 1), mask=counts == 0)
+
+    def save(self, slots: Slots) -> Parts:
+        return {**self._total.save(slots), "values": self._values.save(slots)["count"]}
+
+    def restore(self, parts: Parts) -> None:
+        self._total.restore(parts)
+        self._values.restore({"count": parts["values"]})
+
+
+class Extreme:
+    """min or max. The best value of each group is kept; all values are kept too if input rows can be removed."""
+
+    def __init__(self, function: str, type_: pa.DataType, *, retractable: bool) -> None:
+        self._function = function
+        self._type = type_
+        self._is_float = pa.types.is_floating(type_)
+        ordered = pa.int64() if self._is_float else type_
+        self._best = RowHeap(pa.schema([("value", ordered)]))
+        self._number: Ints = np.empty(0, dtype=np.int64)  # by slot: the place of its best value, −1 for none
+        schema = pa.schema([("slot", pa.int64()), ("value", ordered)])
+        self._all = Arrangement(schema, ("slot",)) if retractable else None
+
+    @property
+    def nbytes(self) -> int:
+        return int(self._best.nbytes + self._number.nbytes) + (self._all.nbytes if self._all is not None else 0)
+
+    def fold(self, slots: Slots, groups: Slots, column: pa.Array | None, weights: Weights) -> None:
+        assert column is not None
+        self._number = grown(self._number, _room(slots), -1)
+        values = _float_order(column) if self._is_float else column
+        rows = pa.record_batch({"group": pa.array(groups), "value": values})
+        if values.null_count:
+            present = np.flatnonzero(pc.is_valid(values).to_numpy(zero_copy_only=False))
+            rows, weights = rows.take(pa.array(present)), weights[present]
+        if self._all is None:
+            self._improve(slots, rows)
+            return
+        filed = pa.record_batch({"slot": pa.array(slots[rows.column("group").to_numpy()]), "value": rows.column("value")})
+        self._all.apply(Delta(filed, weights))
+        added = weights > 0
+        self._improve(slots, rows.filter(pa.array(added)))
+        if not added.all():
+            self._recompute(slots, rows.filter(pa.array(~added)))
+
+    def _improve(self, slots: Slots, rows: pa.RecordBatch) -> None:
+        """Takes the best of `rows` where it beats, or is the first of, its group."""
+        if not rows.num_rows:
+            return
+        best = pa.table(rows).group_by("group", use_threads=False).aggregate([("value", self._function)])
+        candidates = best.column(f"value_{self._function}").combine_chunks()
+        places = slots[best.column("group").to_numpy()]
+        better = self._number[places] < 0
+        rivals = np.flatnonzero(~better)
+        if len(rivals):
+            compare = pc.less if self._function == "min" else pc.greater
+            held = self._best.take(self._number[places[rivals]]).column(0)
+            better[rivals] = compare(candidates.take(pa.array(rivals)), held).to_numpy(zero_copy_only=False)
+        self._set(places[better], candidates.filter(pa.array(better)))
+
+    def _recompute(self, slots: Slots, removed: pa.RecordBatch) -> None:
+        """Looks through all values of the groups that lost their best one."""
+        assert self._all is not None
+        groups = removed.column("group").to_numpy()
+        held = self._number[slots[groups]]
+        compare = pc.less_equal if self._function == "min" else pc.greater_equal
+        known = np.flatnonzero(held >= 0)
+        lost = compare(removed.column("value").take(pa.array(known)), self._best.take(held[known]).column(0))
+        touched = np.unique(groups[known[lost.to_numpy(zero_copy_only=False)]])
+        if not len(touched):
+            return
+        self._number[slots[touched]] = -1
+        places, rows, _ = self._all.lookup(key_words([pa.array(slots[touched])], len(touched)))
+        self._improve(slots, pa.record_batch({"group": pa.array(touched[places]), "value": rows.column("value")}))
+
+    def _set(self, slots: Slots, values: pa.Array) -> None:
+        rows = pa.RecordBatch.from_arrays([values], schema=self._best.schema)
+        self._number[slots] = self._best.append(rows) + np.arange(len(slots))
+        live = int((self._number >= 0).sum()) if len(self._best) > 4 * len(self._number) + 4096 else len(self._best)
+        if len(self._best) > 2 * live:
+            held = np.flatnonzero(self._number >= 0)
+            kept = self._best.take(self._number[held])
+            self._best = RowHeap(self._best.schema)
+            self._number[held] = self._best.append(kept) + np.arange(len(held))
+
+    def value(self, slots: Slots) -> pa.Array:
+        self._number = grown(self._number, _room(slots), -1)
+        numbers = self._number[slots]
+        if not len(self._best):
+            return pa.nulls(len(slots), self._type)
+        values = self._best.take(np.maximum(numbers, 0)).column(0)
+        if (numbers < 0).any():
+            values = pc.if_else(pa.array(numbers >= 0), values, pa.nulls(len(slots), values.type))
+        return _float_from_order(values, self._type) if self._is_float else values
+
+    def save(self, slots: Slots) -> Parts:
+        self._number = grown(self._number, _room(slots), -1)
+        numbers = self._number[slots]
+        parts: Parts = {"has": int_batch(has=(numbers >= 0).astype(np.int64)), "best": self._best.take(numbers[numbers >= 0])}
+        if self._all is not None:
+            places, rows, weights = self._all.lookup(key_words([pa.array(slots)], len(slots)))
+            parts["all"] = pa.record_batch({"slot": pa.array(places), "value": rows.column("value")})
+            parts["weights"] = int_batch(weights=weights)
+        return parts
+
+    def restore(self, parts: Parts) -> None:
+        held = np.flatnonzero(int_column(parts["has"], "has"))
+        self._number = np.full(parts["has"].num_rows, -1, dtype=np.int64)
+        self._best = RowHeap(self._best.schema)
+        self._number[held] = self._best.append(parts["best"]) + np.arange(len(held))
+        if self._all is not None:
+            self._all.apply(Delta(parts["all"], int_column(parts["weights"], "weights")))
+
+
+def _room(slots: Slots) -> int:
+    return int(slots.max()) + 1 if len(slots) else 0
+
+
+def _as_int64(column: pa.Array) -> Ints:
+    """Integers, booleans and decimals of up to 18 digits (unscaled) as int64, NULL as 0."""
+    if pa.types.is_decimal(column.type):
+        words = np.frombuffer(column.buffers()[1], dtype=np.int64).reshape(-1, 2)
+        numbers = words[column.offset : column.offset + len(column), 0]
+    else:
+        numbers = pc.fill_null(column, 0 if pa.types.is_integer(column.type) else False).to_numpy(zero_copy_only=False)
+    numbers = numbers.astype(np.int64)
+    if column.null_count:
+        numbers[column.is_null().to_numpy(zero_copy_only=False)] = 0
+    return numbers
+
+
+def _two_sum(a: Floats, b: Floats) -> tuple[Floats, Floats]:
+    """a + b without error, as (rounded sum, rest). Knuth, TAOCP vol. 2, 4.2.2, theorem B."""
+    s = a + b
+    t = s - a
+    return s, (a - (s - t)) + (b - t)
+
+
+def _add_pairs(a: Floats, a_low: Floats, b: Floats, b_low: Floats) -> tuple[Floats, Floats]:
+    s, e = _two_sum(a, b)
+    return _two_sum(s, e + a_low + b_low)
+
+
+def _float_sums(groups: Slots, count: int, values: Floats) -> tuple[Floats, Floats]:
+    """The sum of `values` in each of `count` groups as pairs of doubles: neighbours of a group are added, in rounds."""
+    order = np.argsort(groups.astype(np.uint16) if count <= 0xFFFF else groups, kind="stable")
+    group, high = groups[order], values[order]
+    low: Floats = np.zeros(len(high))
+    while len(group) > count or (len(group) and (group[1:] == group[:-1]).any()):
+        starts = np.flatnonzero(np.concatenate(([True], group[1:] != group[:-1])))
+        rank = np.arange(len(group)) - np.repeat(starts, np.diff(np.append(starts, len(group))))
+        even = np.flatnonzero(rank % 2 == 0)
+        paired = np.zeros(len(group), dtype=bool)
+        paired[even] = np.append(group, -1)[even + 1] == group[even]
+        left = np.flatnonzero(paired)
+        high[left], low[left] = _add_pairs(high[left], low[left], high[left + 1], low[left + 1])
+        group, high, low = group[even], high[even], low[even]
+    sums, rests = np.zeros(count), np.zeros(count)
+    sums[group], rests[group] = high, low
+    return sums, rests
+
+
+def _float_order(column: pa.Array) -> pa.Array:
+    """Floats as integers in DuckDB's order: −inf < … < +inf < NaN, −0.0 equal to 0.0."""
+    numbers = pc.fill_null(column, 0.0).to_numpy(zero_copy_only=False).astype(np.float64) + 0.0
+    bits = np.where(np.isnan(numbers), np.nan, numbers).view(np.int64)
+    ordered = np.where(bits < 0, bits ^ 0x7FFFFFFFFFFFFFFF, bits)
+    return pa.array(ordered, mask=column.is_null().to_numpy(zero_copy_only=False) if column.null_count else None)
+
+
+def _float_from_order(values: pa.Array, type_: pa.DataType) -> pa.Array:
+    ordered: Any = pc.fill_null(values, 0).to_numpy(zero_copy_only=False)
+    bits = np.where(ordered < 0, ordered ^ 0x7FFFFFFFFFFFFFFF, ordered)
+    mask = values.is_null().to_numpy(zero_copy_only=False) if values.null_count else None
+    return pa.array(bits.view(np.float64), mask=mask).cast(type_)

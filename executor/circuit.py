@@ -1,0 +1,312 @@
+"""A circuit: the operators of one or more plans, moved along the log together.
+
+Plans are values, so a sub-plan that several queries share is one operator. The content of a circuit at a cut is a pure
+function of the log up to there, however it got there: from the beginning, from an image, or in other steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from headwater.executor.aggregate import GroupBy
+from headwater.executor.evaluate import Evaluate, chain_below
+from headwater.executor.feed import Cut, Leaf, read_rows, step_versions, with_weights
+from headwater.executor.join import StreamTableJoin, TableJoin
+from headwater.executor.state import Parts, Stateful, TableState, empty_delta, int_batch, int_column
+from headwater.executor.windows import StreamTimes, Windows
+from headwater.planner.logical import (
+    Aggregate,
+    Changelog,
+    Filter,
+    Join,
+    Plan,
+    Project,
+    StreamOutput,
+    StreamSource,
+    StreamTime,
+    TableSource,
+    WindowAssign,
+    walk_plan,
+)
+from headwater.planner.sql_types import arrow_schema
+from headwater.storage import Log
+from headwater.values import ROWPARTITION, WEIGHT, Delta
+
+
+class Operator(Protocol):
+    """Takes one delta per input and gives one; what it keeps between steps is its own."""
+
+    @property
+    def schema(self) -> pa.Schema: ...
+    def step(self, *deltas: Delta) -> Delta: ...
+
+
+class StreamReader:
+    """The records of a stream as they are."""
+
+    def __init__(self, node: StreamSource) -> None:
+        self.schema = arrow_schema(node.columns)
+
+    def step(self, delta: Delta) -> Delta:
+        return delta
+
+
+class ChangeReader:
+    """A log of weighted rows: the changelog of a derived table, or a source table without a key."""
+
+    def __init__(self, node: Changelog | TableSource) -> None:
+        self.schema = arrow_schema(node.columns)
+
+    def step(self, delta: Delta) -> Delta:
+        return delta
+
+
+class Upsert:
+    """A source table with a primary key: each record replaces the row of its key, or removes it."""
+
+    def __init__(self, node: TableSource) -> None:
+        self.schema = arrow_schema(node.columns)
+        self.table = TableState(self.schema, node.primary_key)
+
+    @property
+    def nbytes(self) -> int:
+        return self.table.nbytes
+
+    @property
+    def state_rows(self) -> int:
+        return len(self.table)
+
+    def step(self, delta: Delta) -> Delta:
+        if not len(delta):
+            return empty_delta(self.schema)
+        changed = self.table.upsert(delta.rows, delta.weight_array)
+        if self.table.is_sparse:
+            self.table.compact()
+        return changed
+
+    def save(self) -> Parts:
+        return self.table.save()
+
+    def restore(self, parts: Parts) -> None:
+        self.table.restore(parts)
+
+
+class OffsetCounter:
+    """A derived stream: counts the records of each partition, which gives each its ROWOFFSET."""
+
+    def __init__(self, node: StreamOutput) -> None:
+        self.schema = arrow_schema(node.columns)
+        self.ends: dict[int, int] = {}
+
+    @property
+    def nbytes(self) -> int:
+        return 16 * len(self.ends)
+
+    @property
+    def state_rows(self) -> int:
+        return len(self.ends)
+
+    def step(self, delta: Delta) -> Delta:
+        partitions = delta.rows.column(ROWPARTITION).to_numpy(zero_copy_only=False)
+        offsets = np.empty(len(delta), dtype=np.int64)
+        for partition in np.unique(partitions).tolist():
+            rows = np.flatnonzero(partitions == partition)
+            first = self.ends.get(partition, 0)
+            offsets[rows] = first + np.arange(len(rows))
+            self.ends[partition] = first + len(rows)
+        return Delta(pa.RecordBatch.from_arrays([*delta.rows.columns, pa.array(offsets)], schema=self.schema))
+
+    def save(self) -> Parts:
+        partitions = np.array(sorted(self.ends), dtype=np.int64)
+        return {"ends": int_batch(partition=partitions, end=np.array([self.ends[p] for p in partitions.tolist()], np.int64))}
+
+    def restore(self, parts: Parts) -> None:
+        ends = parts["ends"]
+        self.ends = dict(zip(int_column(ends, "partition").tolist(), int_column(ends, "end").tolist(), strict=True))
+
+
+class Circuit:
+    """Operators for `roots`, at a version of the log. `keep` holds the rows of the roots that are tables.
+
+    `parts` of another circuit at the same version may be taken over: its operators and kept tables.
+    """
+
+    def __init__(self, roots: Sequence[Plan], *, keep: bool = True, parts: Sequence[Circuit] = ()) -> None:
+        self.roots = tuple(dict.fromkeys(roots))
+        self.version = parts[0].version if parts else 0
+        assert all(part.version == self.version for part in parts)
+        self._operators: dict[Plan, Operator] = {}
+        self._inputs: dict[Plan, tuple[Plan, ...]] = {}
+        known = {plan: operator for part in parts for plan, operator in part._operators.items()}
+        tables = {plan: table for part in parts for plan, table in part._tables.items()}
+        for root in self.roots:
+            self._build(root, known)
+        self._tables: dict[Plan, TableState] = {}
+        for root in self.roots:
+            if keep and not isinstance(root, StreamOutput | StreamSource):
+                self._tables[root] = self._kept(root, tables)
+        self.leaves: tuple[Leaf, ...] = tuple(
+            node for node in self._operators if isinstance(node, StreamSource | TableSource | Changelog)
+        )
+        self._clocked = _clocked_ids(self.roots)
+
+    def _kept(self, root: Plan, known: Mapping[Plan, TableState]) -> TableState:
+        operator = self._operators[root]
+        if isinstance(operator, Upsert):
+            return operator.table
+        return known[root] if root in known else TableState(operator.schema, root.key)
+
+    def _build(self, node: Plan, known: Mapping[Plan, Operator]) -> None:
+        """Makes the operator of `node` after those of its inputs, so that the order of `_operators` is one to run in."""
+        if node in self._operators:
+            return
+        chain = chain_below(node)
+        inputs = (chain[0].source,) if chain else node.inputs
+        for source in inputs:
+            self._build(source, known)
+        self._operators[node] = known[node] if node in known else _operator(node)
+        self._inputs[node] = inputs
+
+    # ---------------------------------------------------------------- moving
+
+    def advance(self, log: Log, to: Cut, given: Mapping[Leaf, Delta] | None = None) -> dict[Plan, list[Delta]]:
+        """Reads the log up to `to` and gives the changes of each root, a delta per step.
+
+        Leaves in `given` are not read: their delta, which the caller has, takes part in the last step.
+        """
+        given = given or {}
+        changes: dict[Plan, list[Delta]] = {root: [] for root in self.roots}
+        read = [leaf for leaf in self.leaves if leaf not in given]
+        after = self.version
+        for end in step_versions(log, [leaf.id for leaf in read], self._clocked, after, to.version):
+            inputs = {leaf: _delta(leaf, read_rows(log, leaf, after, Cut(end, to.limits))) for leaf in read}
+            last = end == to.version
+            inputs |= {leaf: delta if last else empty_delta(delta.rows.schema) for leaf, delta in given.items()}
+            for root, delta in self.step(inputs).items():
+                if len(delta):
+                    changes[root].append(delta)
+            after = end
+        self.version = to.version
+        return changes
+
+    def step(self, inputs: Mapping[Leaf, Delta]) -> dict[Plan, Delta]:
+        """Runs one delta per leaf through all operators; gives that of each root and adds it to the kept tables."""
+        deltas: dict[Plan, Delta] = {}
+        for node, operator in self._operators.items():
+            if isinstance(node, StreamSource | TableSource | Changelog):
+                deltas[node] = operator.step(inputs[node])
+            else:
+                deltas[node] = operator.step(*(deltas[source] for source in self._inputs[node]))
+        for root, table in self._tables.items():
+            if not isinstance(self._operators[root], Upsert):
+                table.apply(deltas[root])
+                if table.is_sparse:
+                    table.compact()
+        return {root: deltas[root] for root in self.roots}
+
+    # ---------------------------------------------------------------- looking
+
+    def rows(self, root: Plan) -> pa.RecordBatch:
+        """The rows of a root that is a table."""
+        return self._tables[root].rows()
+
+    def content(self, root: Plan) -> Delta:
+        """The rows of a root that is a table, with weights."""
+        return self._tables[root].content()
+
+    def ends(self, root: Plan) -> dict[int, int]:
+        """The next offset of each partition of a root that is a derived stream."""
+        operator = self._operators[root]
+        assert isinstance(operator, OffsetCounter)
+        return dict(operator.ends)
+
+    def operators_of(self, root: Plan) -> list[tuple[Plan, Operator]]:
+        """The operators that `root` is computed by, the output first."""
+        return [(node, self._operators[node]) for node in dict.fromkeys(walk_plan(root)) if node in self._operators]
+
+    @property
+    def state_rows(self) -> int:
+        """Rows held in state, over all operators and kept tables."""
+        held = sum(getattr(operator, "state_rows", 0) for operator in self._operators.values())
+        return held + sum(len(table) for table in self._tables.values())
+
+    # ---------------------------------------------------------------- images
+
+    def save(self) -> Parts:
+        """The state of all operators and kept tables, by the digest of their plans."""
+        parts: Parts = {}
+        for name, holder in self._holders().items():
+            parts |= {f"{name}/{part}": batch for part, batch in holder.save().items()}
+        return parts
+
+    def can_restore(self, names: frozenset[str]) -> bool:
+        """Whether an image with these holders has the state of every operator here."""
+        return names >= self._holders().keys()
+
+    def restore(self, parts: Parts, version: int) -> None:
+        """Takes the state from an image of `version`, which `can_restore` has approved."""
+        own: dict[str, Parts] = {}
+        for name, batch in parts.items():
+            holder, _, part = name.partition("/")
+            own.setdefault(holder, {})[part] = batch
+        for name, state in self._holders().items():
+            state.restore(own[name])
+        self.version = version
+
+    @property
+    def holder_names(self) -> list[str]:
+        """The names under which `save` files its parts."""
+        return list(self._holders())
+
+    def _holders(self) -> dict[str, Stateful]:
+        holders: dict[str, Stateful] = {}
+        for node, operator in self._operators.items():
+            if isinstance(operator, GroupBy | TableJoin | StreamTableJoin | Upsert | OffsetCounter | StreamTimes):
+                holders[node.digest] = operator
+        for root, table in self._tables.items():
+            if not isinstance(self._operators[root], Upsert):
+                holders[f"table-{root.digest}"] = table
+        return holders
+
+
+def _operator(node: Plan) -> Operator:
+    match node:
+        case StreamSource():
+            return StreamReader(node)
+        case TableSource(primary_key=key):
+            return Upsert(node) if key else ChangeReader(node)
+        case Changelog():
+            return ChangeReader(node)
+        case Filter() | Project():
+            return Evaluate(chain_below(node))
+        case StreamTime():
+            return StreamTimes(node)
+        case WindowAssign():
+            return Windows(node)
+        case Aggregate():
+            return GroupBy(node)
+        case Join(by_version=by_version):
+            return StreamTableJoin(node) if by_version else TableJoin(node)
+        case StreamOutput():
+            return OffsetCounter(node)
+
+
+def _clocked_ids(roots: Sequence[Plan]) -> set[int]:
+    """The relations below the table side of a stream–table join: their commits begin steps."""
+    joins = [node for root in roots for node in walk_plan(root) if isinstance(node, Join) and node.by_version]
+    below = [leaf for join in joins for leaf in walk_plan(join.right)]
+    return {leaf.id for leaf in below if isinstance(leaf, StreamSource | TableSource | Changelog)}
+
+
+def _delta(leaf: Leaf, rows: pa.RecordBatch) -> Delta:
+    return Delta(rows) if isinstance(leaf, StreamSource) else with_weights(rows)
+
+
+def stored_changes(delta: Delta) -> pa.RecordBatch:
+    """A delta as a changelog stores it: its rows and their weights."""
+    return delta.rows.append_column(WEIGHT, pa.array(delta.weight_array))
+

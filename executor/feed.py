@@ -1,0 +1,101 @@
+"""From the log to deltas: what a leaf of a circuit reads between two points of the log.
+
+A `Cut` is such a point: everything committed up to a version, and of some relations only the records below given
+offsets, which may lie inside a commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from headwater.planner.logical import Changelog, StreamSource, TableSource
+from headwater.planner.sql_types import arrow_schema
+from headwater.storage import Chunk, Log
+from headwater.values import ROWOFFSET, ROWPARTITION, WEIGHT, Delta, empty_batch
+
+Leaf = StreamSource | TableSource | Changelog
+Limits = Mapping[int, Mapping[int, int]]  # relation id → partition → first offset that is not read
+
+STEP_ROWS = 1 << 18  # a step takes about this many rows at most; a commit is never divided
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A point of the log: the commits up to `version`, but of the relations in `limits` only offsets below those."""
+
+    version: int
+    limits: Limits = field(default_factory=dict)
+
+
+def read_rows(log: Log, leaf: Leaf, after: int, cut: Cut) -> pa.RecordBatch:
+    """The stored records of a leaf committed in (after, cut.version], with the columns of the leaf, in log order."""
+    return rows_of(read_chunks(log, leaf.id, after, cut), leaf)
+
+
+def read_chunks(log: Log, relation: int, after: int, cut: Cut) -> list[Chunk]:
+    """The committed chunks of a relation's log in (after, cut.version], those across a limit cut off there."""
+    limits = cut.limits.get(relation)
+    return list(_within(log.scan(relation, after, cut.version), limits))
+
+
+def _within(chunks: Iterable[Chunk], limits: Mapping[int, int] | None) -> Iterator[Chunk]:
+    for chunk in chunks:
+        kept = chunk.rows.num_rows
+        if limits is not None:
+            kept = min(kept, limits.get(chunk.partition, 0) - chunk.offset)
+        if kept == chunk.rows.num_rows:
+            yield chunk
+        elif kept > 0:
+            yield Chunk(chunk.version, chunk.time_us, chunk.partition, chunk.offset, chunk.rows.slice(0, kept))
+
+
+def rows_of(chunks: list[Chunk], leaf: Leaf) -> pa.RecordBatch:
+    """One batch of the leaf's columns, pseudo-columns made from the chunks' places, and the weights if there are any."""
+    schema = arrow_schema(leaf.columns)
+    if not isinstance(leaf, StreamSource):
+        schema = schema.append(pa.field(WEIGHT, pa.int64()))
+    if not chunks:
+        return empty_batch(schema)
+    lengths = np.array([c.rows.num_rows for c in chunks])
+    stored = [f.name for f in schema if f.name not in (ROWPARTITION, ROWOFFSET)]
+    batches = [c.rows.select(stored) for c in chunks]
+    rows = batches[0] if len(batches) == 1 else pa.concat_batches(batches)
+    places = {
+        ROWPARTITION: lambda: pa.array(np.repeat(np.array([c.partition for c in chunks], dtype=np.int32), lengths)),
+        ROWOFFSET: lambda: pa.array(np.concatenate([np.arange(c.offset, c.offset + c.rows.num_rows) for c in chunks])),
+    }
+    arrays = [places[f.name]() if f.name in places else rows.column(f.name) for f in schema]
+    if not arrays:
+        return rows
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def with_weights(rows: pa.RecordBatch) -> Delta:
+    """Stored rows with their weight column as a delta."""
+    weights = rows.column(WEIGHT).to_numpy()
+    return Delta(rows.drop_columns([WEIGHT]), weights)
+
+
+def step_versions(log: Log, relations: Iterable[int], clocked: Iterable[int], after: int, upto: int) -> list[int]:
+    """Where to cut (after, upto] into steps: the last version of each.
+
+    A step has about STEP_ROWS rows at most. The commits to `clocked` relations (tables that streams are joined with)
+    each begin a step, so that within a step the table changes first and the stream's rows come after.
+    """
+    counts: dict[int, int] = {}
+    for relation in relations:
+        for version, extent in log.extents(relation, after, upto):
+            counts[version] = counts.get(version, 0) + extent.count
+    begins = {version for relation in clocked for version, _ in log.extents(relation, after, upto)}
+    ends: list[int] = []
+    rows = 0
+    for version in sorted(counts):
+        if rows and (version in begins or rows + counts[version] > STEP_ROWS):
+            ends.append(version - 1)
+            rows = 0
+        rows += counts[version]
+    return [*ends, upto]

@@ -1,0 +1,112 @@
+"""Inner joins on equal keys: of two tables, and of a stream with a table."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from headwater.executor.keys import key_words
+from headwater.executor.state import Arrangement, Parts, consolidate, empty_delta, without_null_keys
+from headwater.planner.logical import Join
+from headwater.planner.sql_types import arrow_schema
+from headwater.values import Delta, Weights, concat_deltas
+
+
+class TableJoin:
+    """Both sides change: Δ(A ⋈ B) = ΔA ⋈ (B + ΔB) + A ⋈ ΔB. Keeps the rows of both sides by key."""
+
+    def __init__(self, node: Join) -> None:
+        self.schema = arrow_schema(node.columns)
+        self._left = _Side(node.left_keys, Arrangement(arrow_schema(node.left.columns), node.left_keys))
+        self._right = _Side(node.right_keys, Arrangement(arrow_schema(node.right.columns), node.right_keys))
+
+    @property
+    def nbytes(self) -> int:
+        return self._left.rows.nbytes + self._right.rows.nbytes
+
+    @property
+    def state_rows(self) -> int:
+        return len(self._left.rows) + len(self._right.rows)
+
+    def step(self, left: Delta, right: Delta) -> Delta:
+        self._right.rows.apply(right)
+        parts = []
+        if len(left):
+            own, other, weights = self._left.meet(left, self._right)
+            parts.append(_glue(self.schema, own, other, weights))
+        if len(right):
+            own, other, weights = self._right.meet(right, self._left)
+            parts.append(_glue(self.schema, other, own, weights))
+        self._left.rows.apply(left)
+        joined = concat_deltas(self.schema, parts)
+        return consolidate(joined) if len(parts) > 1 else joined
+
+    def save(self) -> Parts:
+        return _saved(left=self._left.rows, right=self._right.rows)
+
+    def restore(self, parts: Parts) -> None:
+        self._left.rows.restore(_part(parts, "left"))
+        self._right.rows.restore(_part(parts, "right"))
+
+
+class StreamTableJoin:
+    """Each row of the stream meets the table as it is then; the table's later changes produce nothing.
+
+    The caller cuts steps so that within one, all changes of the table come before all rows of the stream.
+    """
+
+    def __init__(self, node: Join) -> None:
+        self.schema = arrow_schema(node.columns)
+        self._keys = node.left_keys
+        self._table = _Side(node.right_keys, Arrangement(arrow_schema(node.right.columns), node.right_keys))
+
+    @property
+    def nbytes(self) -> int:
+        return self._table.rows.nbytes
+
+    @property
+    def state_rows(self) -> int:
+        return len(self._table.rows)
+
+    def step(self, stream: Delta, table: Delta) -> Delta:
+        self._table.rows.apply(table)
+        if not len(stream):
+            return empty_delta(self.schema)
+        own, other, weights = _Side(self._keys, self._table.rows).meet(stream, self._table)
+        joined = _glue(self.schema, own, other, weights)
+        if joined.weights is None or (joined.weights == 1).all():
+            return Delta(joined.rows)
+        return Delta(joined.rows.take(pa.array(np.repeat(np.arange(len(joined)), joined.weights))))
+
+    def save(self) -> Parts:
+        return _saved(right=self._table.rows)
+
+    def restore(self, parts: Parts) -> None:
+        self._table.rows.restore(_part(parts, "right"))
+
+
+class _Side:
+    """One side of a join: its key columns and its rows."""
+
+    def __init__(self, keys: tuple[str, ...], rows: Arrangement) -> None:
+        self.keys = keys
+        self.rows = rows
+
+    def meet(self, delta: Delta, other: _Side) -> tuple[pa.RecordBatch, pa.RecordBatch, Weights]:
+        """The rows of `delta` and the rows of the `other` side that they match, pair by pair, and the pairs' weights."""
+        delta = without_null_keys(delta, self.keys)
+        words = key_words([delta.rows.column(k) for k in self.keys], len(delta))
+        places, matched, weights = other.rows.lookup(words)
+        return delta.rows.take(pa.array(places)), matched, delta.weight_array[places] * weights
+
+
+def _glue(schema: pa.Schema, left: pa.RecordBatch, right: pa.RecordBatch, weights: Weights) -> Delta:
+    return Delta(pa.RecordBatch.from_arrays([*left.columns, *right.columns], schema=schema), weights)
+
+
+def _saved(**sides: Arrangement) -> Parts:
+    return {f"{side}.{name}": part for side, rows in sides.items() for name, part in rows.save().items()}
+
+
+def _part(parts: Parts, side: str) -> Parts:
+    return {name.removeprefix(f"{side}."): part for name, part in parts.items() if name.startswith(f"{side}.")}

@@ -1,0 +1,100 @@
+"""Event time: the stream time of partitions, and the windows that a row belongs to."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from headwater.executor.state import Parts, int_batch, int_column
+from headwater.planner.logical import StreamTime, WindowAssign
+from headwater.planner.sql_types import arrow_schema
+from headwater.values import Delta
+
+Times = npt.NDArray[np.int64]  # microseconds since 1970
+
+_NEVER = np.iinfo(np.int64).min  # stream time of a partition before its first row
+
+
+class StreamTimes:
+    """The operator of `StreamTime`: keeps the largest event time of each partition.
+
+        event time   10:00  10:07  10:03  10:09      (one partition)
+        stream time  never  10:00  10:07  10:07      (before the row)
+    """
+
+    def __init__(self, node: StreamTime) -> None:
+        self.node = node
+        self.schema = arrow_schema(node.columns)
+        self._latest: dict[int, int] = {}  # by partition
+
+    @property
+    def nbytes(self) -> int:
+        return 16 * len(self._latest)
+
+    @property
+    def state_rows(self) -> int:
+        return len(self._latest)
+
+    def step(self, delta: Delta) -> Delta:
+        times = microseconds(delta.rows.column(self.node.time))
+        partitions = delta.rows.column(self.node.partition).to_numpy(zero_copy_only=False)
+        before = np.empty(len(delta), dtype=np.int64)
+        for partition in np.unique(partitions).tolist():
+            rows = np.flatnonzero(partitions == partition)
+            latest = np.maximum.accumulate(np.concatenate(([self._latest.get(partition, _NEVER)], times[rows])))
+            before[rows] = latest[:-1]
+            self._latest[partition] = int(latest[-1])
+        column = timestamps(before, before != _NEVER)
+        return Delta(pa.RecordBatch.from_arrays([*delta.rows.columns, column], schema=self.schema), delta.weights)
+
+    def save(self) -> Parts:
+        partitions = np.array(sorted(self._latest), dtype=np.int64)
+        times = np.array([self._latest[p] for p in partitions.tolist()], dtype=np.int64)
+        return {"latest": int_batch(partition=partitions, time=times)}
+
+    def restore(self, parts: Parts) -> None:
+        latest = parts["latest"]
+        self._latest = dict(
+            zip(int_column(latest, "partition").tolist(), int_column(latest, "time").tolist(), strict=True)
+        )
+
+
+class Windows:
+    """The operator of `WindowAssign`: stateless, since each row brings the stream time that decides if it is late."""
+
+    def __init__(self, node: WindowAssign) -> None:
+        self.node = node
+        self.schema = arrow_schema(node.columns)
+
+    def step(self, delta: Delta) -> Delta:
+        node = self.node
+        times = microseconds(delta.rows.column(node.time))
+        stream = delta.rows.column(node.stream_time)
+        unseen = stream.is_null().to_numpy(zero_copy_only=False)
+        latest = np.where(unseen, _NEVER + node.grace_us, microseconds(stream))
+
+        last = times - times % node.advance_us  # the start of the last window that holds the row
+        each = -(-node.size_us // node.advance_us)
+        rows = np.repeat(np.arange(len(delta)), each)
+        starts = np.repeat(last, each) - np.tile(np.arange(each) * node.advance_us, len(delta))
+        ends = starts + node.size_us
+        taken = np.flatnonzero((ends > times[rows]) & (latest[rows] - node.grace_us < ends))
+
+        rows, starts, ends = rows[taken], starts[taken], ends[taken]
+        kept = delta.rows if len(rows) == len(delta) and each == 1 else delta.rows.take(pa.array(rows))
+        columns = [*kept.columns, timestamps(starts), timestamps(ends)]
+        weights = None if delta.weights is None else delta.weights[rows]
+        return Delta(pa.RecordBatch.from_arrays(columns, schema=self.schema), weights)
+
+
+def microseconds(column: pa.Array) -> Times:
+    """A TIMESTAMP column as microseconds since 1970; NULL as 0."""
+    numbers = column.view(pa.int64())
+    values: Times = (numbers.fill_null(0) if numbers.null_count else numbers).to_numpy(zero_copy_only=False)
+    return values
+
+
+def timestamps(values: Times, valid: npt.NDArray[np.bool_] | None = None) -> pa.Array:
+    """Microseconds since 1970 as a TIMESTAMP column, NULL where not `valid`."""
+    return pa.array(values, mask=None if valid is None else ~valid).view(pa.timestamp("us"))
