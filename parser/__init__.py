@@ -1,1 +1,12 @@
-"""SQL text to syntax trees and back: one statement in, one frozen tree out."""
+"""SQL text to syntax trees and back.
+
+`parse` and `parse_statement` read, `unparse` and `quote` write, `split` and `is_complete` cut a text into statements;
+the trees are in `headwater.parser.syntax`.
+"""
+
+from headwater.parser.keywords import KEYWORDS
+from headwater.parser.parse import parse, parse_statement
+from headwater.parser.script import is_complete, split
+from headwater.parser.unparse import quote, unparse
+
+__all__ = ["KEYWORDS", "is_complete", "parse", "parse_statement", "quote", "split", "unparse"]

@@ -1,0 +1,85 @@
+"""Text to AST, by the grammar in grammar.lark.
+
+In goes SQL text; out come the trees of syntax.py, whose spans point into that text. Names are not looked up, types not
+checked. Whatever does not parse raises SyntaxProblem, or Unsupported where the form is known but not implemented.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from headwater.errors import Span, SyntaxProblem, Unsupported
+from headwater.parser.keywords import GRAMMAR
+from headwater.parser.script import Piece, check_closed, pieces
+from headwater.parser.syntax import Node, Statement, children
+
+if TYPE_CHECKING:
+    from lark import Lark
+    from lark.lexer import TerminalDef
+
+# How deep an AST may be. What walks over trees is recursive, and Python has 1000 levels for everything.
+DEPTH_MAX = 200
+
+
+def parse(text: str) -> tuple[Statement, ...]:
+    """The statements of `text`, which `;` separates (the last may lack it); empty ones are skipped."""
+    return tuple(_parse_piece(text, piece) for piece in pieces(text))
+
+
+def parse_statement(text: str) -> Statement:
+    """The one statement of `text`, with or without a `;`."""
+    statements = parse(text)
+    if not statements:
+        raise SyntaxProblem("there is no statement here", Span(len(text), len(text)))
+    if len(statements) > 1:
+        raise SyntaxProblem("expected one statement, but there is another one", statements[1].span)
+    return statements[0]
+
+
+def _parse_piece(text: str, piece: Piece) -> Statement:
+    # Lark costs 40 ms to import and the grammar 0.4 s to compile: only those who parse pay.
+    from lark import TextSlice, UnexpectedInput
+    from lark.exceptions import VisitError
+
+    from headwater.parser.build import Builder
+    from headwater.parser.problems import problem
+
+    check_closed(piece, text)
+    try:
+        tree = _lark().parse(TextSlice(text, piece.span.start, piece.span.end))
+        statement: Statement = Builder().transform(tree)
+    except UnexpectedInput as error:
+        raise problem(text, piece.span, error) from None
+    except VisitError as error:
+        raise error.orig_exc from None
+    _check_depth(statement)
+    return statement
+
+
+@cache
+def _lark() -> Lark:
+    from lark import Lark
+
+    return Lark(
+        GRAMMAR, parser="lalr", lexer="contextual", propagate_positions=True, maybe_placeholders=True,
+        edit_terminals=_as_keyword,
+    )  # fmt: skip
+
+
+def _as_keyword(terminal: TerminalDef) -> None:
+    """Let a terminal that is a word match in any case, as a whole word, and before an IDENTIFIER is tried."""
+    from lark.lexer import PatternRE, PatternStr
+
+    if isinstance(terminal.pattern, PatternStr) and terminal.pattern.value[0].isalpha():
+        terminal.pattern = PatternRE(rf"{terminal.pattern.value}\b", ("i",))
+        terminal.priority = 1
+
+
+def _check_depth(statement: Statement) -> None:
+    level: list[Node] = [statement]
+    for _ in range(DEPTH_MAX):
+        level = [child for node in level for child in children(node)]
+        if not level:
+            return
+    raise Unsupported(f"this is nested more than {DEPTH_MAX} levels deep", level[0].span, hint="split the expression")
