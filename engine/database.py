@@ -246,5 +246,3 @@ def _catalog_of(log: Log) -> Catalog:
         except HeadwaterError as error:
             raise StorageError(f"the definition made at version {version} cannot be read: {error.message}") from error
     return catalog
-
-

@@ -42,7 +42,11 @@ def conform(relation: Relation, rows: Any) -> pa.RecordBatch:
         raise DataError(f'two columns given for "{relation.name}" have one name')
     arrays, fields = [], []
     for field in _with_rowtime(schema, given):
-        column = table.column(given[field.name]).combine_chunks() if field.name in given else pa.nulls(len(table), field.type)
+        column = (
+            table.column(given[field.name]).combine_chunks()
+            if field.name in given
+            else pa.nulls(len(table), field.type)
+        )
         arrays.append(_cast(relation, field, column))
         fields.append(field)
     return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
@@ -86,7 +90,9 @@ def _column_of(relation: Relation, field: pa.Field, values: list[Any]) -> pa.Arr
                 pa.array([value], type=field.type)
             except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
                 declared = _declared(relation, field.name)
-                raise DataError(f'row {number}: cannot read {value!r} as {declared} for column "{field.name}"') from error
+                raise DataError(
+                    f'row {number}: cannot read {value!r} as {declared} for column "{field.name}"'
+                ) from error
         raise
 
 

@@ -94,7 +94,7 @@ class Pipeline:
         return -1 if self._circuit is None else self._circuit.version
 
     def step(self) -> bool:
-        """Takes the input since the last step through all queries and commits what comes out; False if there was none."""
+        """Takes the new input through all queries and commits what comes out; False if there was none."""
         with self.lock:
             circuit = self.circuit
             to = self.log.version
@@ -221,7 +221,9 @@ class Pipeline:
             self.last_step = (version, frontier)
         created = {n["id"]: n["frontier"] for _, n in self.log.notes("ddl") if "frontier" in n}
         frontier = max([frontier, *(created.get(r.id, 0) for r in self.derived())])
-        self._circuit = circuit_at(self.log, self._roots(self.catalog), Cut(frontier), sorted({*steps, *created.values()}))
+        self._circuit = circuit_at(
+            self.log, self._roots(self.catalog), Cut(frontier), sorted({*steps, *created.values()})
+        )
         self._rows_since_image = self._input_rows_after_image()
         self._check(digests)
 

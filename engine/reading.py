@@ -88,4 +88,3 @@ class Reader:
         chunks = read_chunks(self._log, relation.id, 0, cut)
         batches = [rows_of([chunk], leaf) for chunk in chunks]
         return pa.Table.from_batches(batches, schema=arrow_schema(source.columns))
-

@@ -124,7 +124,7 @@ def python_rows(columns: Sequence[Column], arrays: Sequence[pa.Array | pa.Chunke
 
 
 def _python_values(type_name: str, array: pa.Array | pa.ChunkedArray) -> list[Any]:
-    values = array.to_pylist()
+    values: list[Any] = array.to_pylist()
     if type_name in ("HUGEINT", "UHUGEINT"):
         return [None if v is None else int(v) for v in values]
     if type_name == "UUID":

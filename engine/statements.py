@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import duckdb
 import pyarrow as pa
 
@@ -10,6 +12,7 @@ from headwater.engine.reading import Reader
 from headwater.engine.result import Result
 from headwater.errors import NameTaken, Span, SqlError, TypeProblem, Unsupported
 from headwater.executor.evaluate import Evaluate, connection
+from headwater.executor.operators import Stateful
 from headwater.parser import quote, syntax, unparse
 from headwater.planner import Catalog, Relation, bind_query, define, explain_plan, plan_snapshot
 from headwater.planner.create import PROPERTIES
@@ -31,8 +34,7 @@ def show(statement: syntax.Statement, pipeline: Pipeline, reader: Reader) -> Res
         case syntax.Show(what="QUERIES"):
             return _queries(pipeline)
         case syntax.Show():
-            rows = [(name, "CREATE … WITH") for name in sorted(PROPERTIES)]
-            return _result(("property", "used in"), rows)
+            return _result(("property", "used in"), [(name, "CREATE … WITH") for name in sorted(PROPERTIES)])
         case syntax.Describe():
             return _describe(pipeline.catalog.find(statement.name), statement.extended, pipeline)
         case syntax.Explain():
@@ -40,9 +42,11 @@ def show(statement: syntax.Statement, pipeline: Pipeline, reader: Reader) -> Res
     raise AssertionError(statement)
 
 
-def _result(names: tuple[str, ...], rows: list[tuple[object, ...]], numbers: frozenset[str] = frozenset()) -> Result:
+def _result(
+    names: tuple[str, ...], rows: Sequence[tuple[object, ...]], numbers: frozenset[str] = frozenset()
+) -> Result:
     columns = tuple(Column(n, "BIGINT" if n in numbers else "VARCHAR") for n in names)
-    return Result.of_rows(columns, rows, [_NUMBER if n in numbers else _TEXT for n in names])
+    return Result.of_rows(columns, list(rows), [_NUMBER if n in numbers else _TEXT for n in names])
 
 
 def _relations(relations: list[Relation], pipeline: Pipeline) -> Result:
@@ -70,8 +74,8 @@ def _queries(pipeline: Pipeline) -> Result:
         assert relation.plan is not None
         with pipeline.lock:
             operators = pipeline.circuit.operators_of(relation.plan)
-            held = sum(getattr(o, "state_rows", 0) for _, o in operators)
-            size = sum(getattr(o, "nbytes", 0) for _, o in operators)
+            states = [o for _, o in operators if isinstance(o, Stateful)]
+            held, size = sum(o.state_rows for o in states), sum(o.nbytes for o in states)
             failed = sum(o.failed_rows for _, o in operators if isinstance(o, Evaluate))
         rows.append((relation.name, relation.kind, held, size, failed, relation.definition))
     names = ("name", "kind", "state rows", "state bytes", "failed rows", "query")
@@ -127,7 +131,9 @@ def refuse_derived(relation: Relation, span: Span | None) -> None:
     """Rows of a derived relation come from its query alone."""
     if relation.is_derived:
         raise SqlError(
-            f'the rows of "{relation.name}" come from its query', span, hint="insert into the streams and tables it reads"
+            f'the rows of "{relation.name}" come from its query',
+            span,
+            hint="insert into the streams and tables it reads",
         )
 
 
@@ -135,7 +141,9 @@ def to_drop(relation: Relation, statement: syntax.Drop, catalog: Catalog) -> lis
     """The relations that a DROP removes, dependants first. Raises where it must not."""
     if relation.kind != statement.kind:
         raise SqlError(
-            f'"{relation.name}" is a {relation.kind.lower()}', statement.name.span, hint=f"DROP {relation.kind} {relation.name}"
+            f'"{relation.name}" is a {relation.kind.lower()}',
+            statement.name.span,
+            hint=f"DROP {relation.kind} {relation.name}",
         )
     dependents = catalog.dependents(relation)
     if dependents and not statement.cascade:
@@ -148,7 +156,7 @@ def to_drop(relation: Relation, statement: syntax.Drop, catalog: Catalog) -> lis
 
 
 def inserted_rows(statement: syntax.Insert, relation: Relation) -> pa.RecordBatch:
-    """The rows of INSERT … VALUES with the relation's columns and types. Raises TypeProblem at the value that does not fit."""
+    """The rows of INSERT … VALUES with the relation's types. Raises TypeProblem at the value that does not fit."""
     body = statement.query.body
     if not isinstance(body, syntax.Values):
         raise Unsupported("INSERT … SELECT is not supported yet", statement.query.span, hint="INSERT INTO … VALUES (…)")
@@ -157,7 +165,9 @@ def inserted_rows(statement: syntax.Insert, relation: Relation) -> pa.RecordBatc
         if len(row) != len(targets):
             at = row[-1].span if len(row) <= len(targets) else row[len(targets)].span
             raise SqlError(
-                f"{len(row)} values for {len(targets)} columns", at, hint=f"columns: {', '.join(c.name for c in targets)}"
+                f"{len(row)} values for {len(targets)} columns",
+                at,
+                hint=f"columns: {', '.join(c.name for c in targets)}",
             )
         for value in row:
             _refuse_name(value)
@@ -222,8 +232,9 @@ def _refuse_null(
 ) -> None:
     place = next((i for i, c in enumerate(targets) if c.name == name), None)
     if place is None:
-        raise SqlError(f'column "{name}" cannot be NULL and is not given', statement.span, hint=f"name {name} in INSERT INTO …")
+        raise SqlError(
+            f'column "{name}" cannot be NULL and is not given', statement.span, hint=f"name {name} in INSERT INTO …"
+        )
     for number, valid in enumerate(values.column(place).is_valid().to_pylist()):
         if not valid:
             raise TypeProblem(f'column "{name}" cannot be NULL', body.rows[number][place].span)
-

@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 from headwater.executor.heap import RowHeap
 from headwater.executor.key_index import Slots
 from headwater.executor.keys import key_words
-from headwater.executor.state import Arrangement, Parts, grown, int_batch, int_column
+from headwater.executor.operators import Parts
+from headwater.executor.state import Arrangement, grown, int_batch, int_column
 from headwater.values import Delta, Weights
 
 Ints = npt.NDArray[np.int64]
@@ -126,7 +127,7 @@ class IntegerSum:
 
 
 class FloatSum:
-    """Sum of floats as an unevaluated pair of doubles; NaN and infinities are counted apart, so they can be taken back."""
+    """Sum of floats as a pair of doubles; NaN and infinities are counted apart, so that they can be taken back."""
 
     def __init__(self, result: pa.DataType) -> None:
         self._result = result
@@ -240,7 +241,9 @@ class Extreme:
         if self._all is None:
             self._improve(slots, rows)
             return
-        filed = pa.record_batch({"slot": pa.array(slots[rows.column("group").to_numpy()]), "value": rows.column("value")})
+        filed = pa.record_batch(
+            {"slot": pa.array(slots[rows.column("group").to_numpy()]), "value": rows.column("value")}
+        )
         self._all.apply(Delta(filed, weights))
         added = weights > 0
         self._improve(slots, rows.filter(pa.array(added)))
@@ -300,7 +303,10 @@ class Extreme:
     def save(self, slots: Slots) -> Parts:
         self._number = grown(self._number, _room(slots), -1)
         numbers = self._number[slots]
-        parts: Parts = {"has": int_batch(has=(numbers >= 0).astype(np.int64)), "best": self._best.take(numbers[numbers >= 0])}
+        parts: Parts = {
+            "has": int_batch(has=(numbers >= 0).astype(np.int64)),
+            "best": self._best.take(numbers[numbers >= 0]),
+        }
         if self._all is not None:
             places, rows, weights = self._all.lookup(key_words([pa.array(slots)], len(slots)))
             parts["all"] = pa.record_batch({"slot": pa.array(places), "value": rows.column("value")})

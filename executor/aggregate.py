@@ -9,7 +9,8 @@ from headwater.executor.accumulators import Accumulator, Average, Count, Extreme
 from headwater.executor.heap import RowHeap
 from headwater.executor.key_index import KeyIndex, Slots
 from headwater.executor.keys import Words, key_words
-from headwater.executor.state import Parts, consolidate, empty_delta, grown, int_batch, int_column
+from headwater.executor.operators import Parts
+from headwater.executor.state import consolidate, empty_delta, grown, int_batch, int_column
 from headwater.planner.logical import Aggregate, AggregateCall
 from headwater.planner.sql_types import arrow_schema, arrow_type
 from headwater.values import Delta
@@ -54,7 +55,7 @@ class GroupBy:
         return len(self._index)
 
     def step(self, delta: Delta) -> Delta:
-        """Folds `delta` in; gives −old +new of each group that changed. Without keys, the first step gives the one row."""
+        """Folds `delta` in; gives −old +new of each changed group. Without keys, the first step gives the one row."""
         if self._is_global and not self._begun:
             self._begun = True
             self._new_groups(np.zeros((1, 2), dtype=np.uint64), delta.rows)

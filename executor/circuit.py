@@ -7,7 +7,6 @@ function of the log up to there, however it got there: from the beginning, from 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +15,8 @@ from headwater.executor.aggregate import GroupBy
 from headwater.executor.evaluate import Evaluate, chain_below
 from headwater.executor.feed import Cut, Leaf, read_rows, step_versions, with_weights
 from headwater.executor.join import StreamTableJoin, TableJoin
-from headwater.executor.state import Parts, Stateful, TableState, empty_delta, int_batch, int_column
+from headwater.executor.operators import Operator, Parts, Stateful
+from headwater.executor.state import TableState, empty_delta, int_batch, int_column
 from headwater.executor.windows import StreamTimes, Windows
 from headwater.planner.logical import (
     Aggregate,
@@ -35,14 +35,6 @@ from headwater.planner.logical import (
 from headwater.planner.sql_types import arrow_schema
 from headwater.storage import Log
 from headwater.values import ROWPARTITION, WEIGHT, Delta
-
-
-class Operator(Protocol):
-    """Takes one delta per input and gives one; what it keeps between steps is its own."""
-
-    @property
-    def schema(self) -> pa.Schema: ...
-    def step(self, *deltas: Delta) -> Delta: ...
 
 
 class StreamReader:
@@ -122,7 +114,9 @@ class OffsetCounter:
 
     def save(self) -> Parts:
         partitions = np.array(sorted(self.ends), dtype=np.int64)
-        return {"ends": int_batch(partition=partitions, end=np.array([self.ends[p] for p in partitions.tolist()], np.int64))}
+        return {
+            "ends": int_batch(partition=partitions, end=np.array([self.ends[p] for p in partitions.tolist()], np.int64))
+        }
 
     def restore(self, parts: Parts) -> None:
         ends = parts["ends"]
@@ -137,7 +131,7 @@ class Circuit:
 
     def __init__(self, roots: Sequence[Plan], *, keep: bool = True, parts: Sequence[Circuit] = ()) -> None:
         self.roots = tuple(dict.fromkeys(roots))
-        self.version = parts[0].version if parts else 0
+        self.version: int = parts[0].version if parts else 0
         assert all(part.version == self.version for part in parts)
         self._operators: dict[Plan, Operator] = {}
         self._inputs: dict[Plan, tuple[Plan, ...]] = {}
@@ -161,7 +155,7 @@ class Circuit:
         return known[root] if root in known else TableState(operator.schema, root.key)
 
     def _build(self, node: Plan, known: Mapping[Plan, Operator]) -> None:
-        """Makes the operator of `node` after those of its inputs, so that the order of `_operators` is one to run in."""
+        """Makes the operator of `node` after those of its inputs: the order of `_operators` is one to run in."""
         if node in self._operators:
             return
         chain = chain_below(node)
@@ -231,8 +225,7 @@ class Circuit:
     @property
     def state_rows(self) -> int:
         """Rows held in state, over all operators and kept tables."""
-        held = sum(getattr(operator, "state_rows", 0) for operator in self._operators.values())
-        return held + sum(len(table) for table in self._tables.values())
+        return sum(holder.state_rows for holder in self._holders().values())
 
     # ---------------------------------------------------------------- images
 
@@ -265,7 +258,7 @@ class Circuit:
     def _holders(self) -> dict[str, Stateful]:
         holders: dict[str, Stateful] = {}
         for node, operator in self._operators.items():
-            if isinstance(operator, GroupBy | TableJoin | StreamTableJoin | Upsert | OffsetCounter | StreamTimes):
+            if isinstance(operator, Stateful):
                 holders[node.digest] = operator
         for root, table in self._tables.items():
             if not isinstance(self._operators[root], Upsert):
@@ -309,4 +302,3 @@ def _delta(leaf: Leaf, rows: pa.RecordBatch) -> Delta:
 def stored_changes(delta: Delta) -> pa.RecordBatch:
     """A delta as a changelog stores it: its rows and their weights."""
     return delta.rows.append_column(WEIGHT, pa.array(delta.weight_array))
-

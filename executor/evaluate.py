@@ -15,7 +15,7 @@ import pyarrow as pa
 from headwater.executor.state import empty_delta, select_rows
 from headwater.parser import quote
 from headwater.planner.logical import Filter, Plan, Project
-from headwater.planner.sql_types import arrow_schema, cast_from_arrow
+from headwater.planner.sql_types import arrow_schema, cast_from_arrow, open_duckdb
 from headwater.values import WEIGHT, Delta, concat_deltas, empty_batch
 
 _local = threading.local()
@@ -24,7 +24,7 @@ _local = threading.local()
 def connection() -> duckdb.DuckDBPyConnection:
     """This thread's in-memory DuckDB, for expressions over deltas."""
     if not hasattr(_local, "connection"):
-        _local.connection = duckdb.connect(":memory:", config={"threads": 1, "TimeZone": "UTC"})
+        _local.connection = open_duckdb(threads=1)
     found: duckdb.DuckDBPyConnection = _local.connection
     return found
 

@@ -54,7 +54,7 @@ def _within(chunks: Iterable[Chunk], limits: Mapping[int, int] | None) -> Iterat
 
 
 def rows_of(chunks: list[Chunk], leaf: Leaf) -> pa.RecordBatch:
-    """One batch of the leaf's columns, pseudo-columns made from the chunks' places, and the weights if there are any."""
+    """One batch of the leaf's columns, pseudo-columns made from the chunks' places, and the weights of a table."""
     schema = arrow_schema(leaf.columns)
     if not isinstance(leaf, StreamSource):
         schema = schema.append(pa.field(WEIGHT, pa.int64()))

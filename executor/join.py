@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 
 from headwater.executor.keys import key_words
-from headwater.executor.state import Arrangement, Parts, consolidate, empty_delta, without_null_keys
+from headwater.executor.operators import Parts
+from headwater.executor.state import Arrangement, consolidate, empty_delta, without_null_keys
 from headwater.planner.logical import Join
 from headwater.planner.sql_types import arrow_schema
 from headwater.values import Delta, Weights, concat_deltas
@@ -93,7 +94,7 @@ class _Side:
         self.rows = rows
 
     def meet(self, delta: Delta, other: _Side) -> tuple[pa.RecordBatch, pa.RecordBatch, Weights]:
-        """The rows of `delta` and the rows of the `other` side that they match, pair by pair, and the pairs' weights."""
+        """The rows of `delta` and those of the `other` side that they match, pair by pair, and the pairs' weights."""
         delta = without_null_keys(delta, self.keys)
         words = key_words([delta.rows.column(k) for k in self.keys], len(delta))
         places, matched, weights = other.rows.lookup(words)

@@ -1,4 +1,4 @@
-"""Keys as fixed-width words: any row of any columns becomes two 64-bit words, equal exactly when SQL calls the rows equal.
+"""Keys as fixed-width words: any row becomes two 64-bit words, equal exactly when SQL calls the rows equal.
 
 One column of up to eight bytes is its own key: (value, is NULL). Everything else is identified by a 128-bit hash of its
 canonical values: one NULL, one NaN, no −0.0. Two different rows share a 128-bit hash with a probability of about
@@ -54,7 +54,8 @@ def row_words(batch: pa.RecordBatch) -> Words:
 def partition_of(columns: Sequence[pa.Array], rows: int, partitions: int) -> npt.NDArray[np.int64]:
     """The partition of each row by its key columns."""
     words = key_words(columns, rows)
-    return (mix(words[:, 0] ^ mix(words[:, 1] + _K1)) % np.uint64(partitions)).astype(np.int64)
+    hashed: Lane = mix(words[:, 0] ^ mix(words[:, 1] + _K1))
+    return (hashed % np.uint64(partitions)).astype(np.int64)
 
 
 def mix(x: Any) -> Any:
@@ -78,7 +79,8 @@ def _word(column: pa.Array) -> Lane:
         return np.zeros(len(column), dtype=np.uint64)
     if pa.types.is_boolean(type_):
         filled = pc.fill_null(column, False) if column.null_count else column
-        return filled.to_numpy(zero_copy_only=False).astype(np.uint64)
+        flags: npt.NDArray[np.bool_] = filled.to_numpy(zero_copy_only=False)
+        return flags.astype(np.uint64)
     if pa.types.is_floating(type_):
         values = column.cast(pa.float64())
         numbers = (pc.fill_null(values, 0.0) if values.null_count else values).to_numpy(zero_copy_only=False) + 0.0
@@ -87,8 +89,8 @@ def _word(column: pa.Array) -> Lane:
         integer = pa.int32() if type_.bit_width == 32 else pa.int64()
         column = column.view(integer)
     filled = pc.fill_null(column, 0) if column.null_count else column
-    numbers = filled.to_numpy(zero_copy_only=False)
-    return numbers.astype(np.int64, copy=False).view(np.uint64)
+    integers: npt.NDArray[np.int64] = filled.to_numpy(zero_copy_only=False)
+    return integers.astype(np.int64, copy=False).view(np.uint64)
 
 
 def _lanes(column: pa.Array) -> list[tuple[Lane, Lane]]:
@@ -116,7 +118,9 @@ def _lanes(column: pa.Array) -> list[tuple[Lane, Lane]]:
 
 def _fixed_words(column: pa.Array) -> list[tuple[Lane, Lane]]:
     width = column.type.bit_width // 8
-    data = np.frombuffer(column.buffers()[1], dtype=np.uint8)[column.offset * width : (column.offset + len(column)) * width]
+    data = np.frombuffer(column.buffers()[1], dtype=np.uint8)[
+        column.offset * width : (column.offset + len(column)) * width
+    ]
     padded = np.zeros((len(column), -(-width // 8) * 8), dtype=np.uint8)
     padded[:, :width] = data.reshape(len(column), width)
     words = padded.view(np.uint64)
@@ -134,7 +138,9 @@ def _list_hash(column: pa.Array) -> tuple[Lane, Lane]:
     words = key_words([items], len(items)) if not _is_word(items.type) else _item_words(items)
     result = []
     for lane, constant in ((0, _K1), (1, _K2)):
-        hashed = np.concatenate(([np.uint64(0)], np.cumsum(mix(words[:, lane] + mix(place + constant)), dtype=np.uint64)))
+        hashed = np.concatenate(
+            ([np.uint64(0)], np.cumsum(mix(words[:, lane] + mix(place + constant)), dtype=np.uint64))
+        )
         result.append(mix(hashed[offsets[1:] - offsets[0]] - hashed[starts] + lengths.astype(np.uint64) * constant))
     return result[0], result[1]
 

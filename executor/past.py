@@ -18,7 +18,7 @@ IMAGE_ROWS_MIN = 1 << 16  # an image is not worth its bytes for fewer rows of in
 
 
 def image_is_due(rows_since: int, state_rows: int) -> bool:
-    """Whether to save an image after `rows_since` input rows: as many as the state has, so that images cost O(1) a row."""
+    """Whether to save an image after `rows_since` input rows: as many as the state has, so images cost O(1) a row."""
     return rows_since >= max(IMAGE_ROWS_MIN, state_rows)
 
 
@@ -52,7 +52,11 @@ def _nearest_image(log: Log, root: Plan, cut: Cut) -> Image | None:
     probe = Circuit([root])
     for image in reversed(log.images()):
         frontier = image.note["frontier"]
-        if frontier <= cut.version and _within_limits(log, frontier, cut) and probe.can_restore(frozenset(image.note["holders"])):
+        if (
+            frontier <= cut.version
+            and _within_limits(log, frontier, cut)
+            and probe.can_restore(frozenset(image.note["holders"]))
+        ):
             return image
     return None
 

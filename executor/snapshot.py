@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from headwater.errors import Span, SqlError, Unsupported
 from headwater.parser import quote, syntax
-from headwater.planner.sql_types import cast_from_arrow, explain_duckdb_error
+from headwater.planner.sql_types import cast_from_arrow, explain_duckdb_error, open_duckdb
 from headwater.values import Column
 
 
@@ -18,8 +18,7 @@ class SnapshotReader:
     """An in-memory DuckDB that answers SELECTs over given tables and sees nothing else: no files, no variables."""
 
     def __init__(self) -> None:
-        config = {"TimeZone": "UTC", "enable_external_access": "false", "python_enable_replacements": "false"}
-        self._database = duckdb.connect(":memory:", config=config)
+        self._database = open_duckdb()
 
     def run(
         self, sql: str, tables: Mapping[str, tuple[pa.Table, tuple[Column, ...]]], query: syntax.Node

@@ -7,7 +7,6 @@ its memory, so an image survives a change of the layout, and restoring compacts.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,18 +15,10 @@ import pyarrow as pa
 from headwater.executor.heap import RowHeap
 from headwater.executor.key_index import KeyIndex, Slots
 from headwater.executor.keys import Words, key_words, row_words
+from headwater.executor.operators import Parts
 from headwater.values import Delta, Weights, empty_batch
 
-Parts = dict[str, pa.RecordBatch]  # what an operator saves: named record batches
-
 _COMPACT_MIN = 4096  # dead rows below this number are not worth a compaction
-
-
-class Stateful(Protocol):
-    """An operator with something to remember."""
-
-    def save(self) -> Parts: ...
-    def restore(self, parts: Parts) -> None: ...
 
 
 def grown(array: npt.NDArray[np.int64], count: int, fill: int = 0) -> npt.NDArray[np.int64]:
@@ -60,6 +51,10 @@ class TableState:
 
     def __len__(self) -> int:
         """The number of distinct rows."""
+        return self._live
+
+    @property
+    def state_rows(self) -> int:
         return self._live
 
     @property
@@ -159,7 +154,7 @@ class TableState:
 
 
 class Arrangement:
-    """The rows of one input, with weights, found by the value of `key_columns`. NULL keys are left out: they match nothing."""
+    """The rows of one input, with weights, found by the value of `key_columns`; rows with a NULL key are left out."""
 
     def __init__(self, schema: pa.Schema, key_columns: Sequence[str]) -> None:
         self.key_columns = tuple(key_columns)
@@ -197,7 +192,7 @@ class Arrangement:
         return key_words([rows.column(name) for name in self.key_columns], rows.num_rows)
 
     def lookup(self, words: Words) -> tuple[Slots, pa.RecordBatch, Weights]:
-        """All rows whose key is among `words`: for each the place in `words` that it matches (ascending), the row, its weight."""
+        """All rows with a key among `words`: the place in `words` that each matches (ascending), the row, its weight."""
         probes, slots = self._matches.find(self._index.find(words))
         weights = self._state.weights(slots)
         live = weights > 0

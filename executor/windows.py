@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from headwater.executor.state import Parts, int_batch, int_column
+from headwater.executor.operators import Parts
+from headwater.executor.state import int_batch, int_column
 from headwater.planner.logical import StreamTime, WindowAssign
 from headwater.planner.sql_types import arrow_schema
 from headwater.values import Delta
@@ -19,8 +20,8 @@ _NEVER = np.iinfo(np.int64).min  # stream time of a partition before its first r
 class StreamTimes:
     """The operator of `StreamTime`: keeps the largest event time of each partition.
 
-        event time   10:00  10:07  10:03  10:09      (one partition)
-        stream time  never  10:00  10:07  10:07      (before the row)
+    event time   10:00  10:07  10:03  10:09      (one partition)
+    stream time  never  10:00  10:07  10:07      (before the row)
     """
 
     def __init__(self, node: StreamTime) -> None:

@@ -1,11 +1,11 @@
 """Headwater: streaming SQL that you can embed, and rewind.
 
-    import headwater
+import headwater
 
-    with headwater.connect("shop.hw") as db:
-        db.execute("CREATE STREAM bids (auction BIGINT KEY, price DOUBLE)")
-        db.append("bids", [{"auction": 7, "price": 12.5}])
-        print(db.sql("SELECT auction, max(price) FROM bids GROUP BY auction").fetchall())
+with headwater.connect("shop.hw") as db:
+    db.execute("CREATE STREAM bids (auction BIGINT KEY, price DOUBLE)")
+    db.append("bids", [{"auction": 7, "price": 12.5}])
+    print(db.sql("SELECT auction, max(price) FROM bids GROUP BY auction").fetchall())
 """
 
 from headwater.engine.database import Database, RelationInfo, connect

@@ -136,8 +136,8 @@ class QueryFailed(HeadwaterError):
 def excerpt(sql: str, span: Span) -> str:
     """The source line of `span` with its number, and carets below it.
 
-        2 | SELECT user, sum(amout)
-          |                  ^^^^^
+    2 | SELECT user, sum(amout)
+      |                  ^^^^^
     """
     line_start = sql.rfind("\n", 0, span.start) + 1
     line = sql[line_start:].partition("\n")[0]

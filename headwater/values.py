@@ -19,7 +19,7 @@ ROWOFFSET = "ROWOFFSET"
 WINDOWSTART = "WINDOWSTART"
 WINDOWEND = "WINDOWEND"
 
-# Weight column of changelogs and of source tables' logs, as stored. No SQL identifier can be typed without quotes like it.
+# Weight column of changelogs and of source tables' logs, as stored. Columns of users do not begin with $.
 WEIGHT = "$weight"
 
 PSEUDO_COLUMNS = (ROWTIME, ROWPARTITION, ROWOFFSET)

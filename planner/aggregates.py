@@ -152,7 +152,9 @@ class _GroupingBuilder:
             argument = self._filtered(argument, bind_predicate(call.filter, self.scope, "FILTER"), call)
         name = f"{function}({argument.sql if argument else '*'})"
         if name not in self.calls:
-            self.calls[name] = AggregateCall(name, function, self._argument(argument), _result_type(function, argument, call))
+            self.calls[name] = AggregateCall(
+                name, function, self._argument(argument), _result_type(function, argument, call)
+            )
         return name
 
     def _argument(self, argument: Expression | None) -> str | None:

@@ -25,6 +25,7 @@ from headwater.planner.logical import (
     StreamTime,
     WindowAssign,
 )
+from headwater.planner.prune import prune
 from headwater.planner.scope import Scope, ScopeColumn
 from headwater.planner.select_list import expand_items, unique_names
 from headwater.planner.sql_types import common_type
@@ -77,8 +78,9 @@ def bind_query(query: syntax.Query, catalog: Catalog, *, stored: bool = False, k
             hint="keep the table unordered, and order it when you ask: SELECT … FROM it ORDER BY …",
         )
     source = binder.query(query)
-    columns = tuple(c for c in source.plan.columns if c.name not in PSEUDO_COLUMNS)
-    return BoundQuery(source.plan, columns, tuple(sorted(binder.reads)), source.is_stream, limit)
+    plan = prune(source.plan)
+    columns = tuple(c for c in plan.columns if c.name not in PSEUDO_COLUMNS)
+    return BoundQuery(plan, columns, tuple(sorted(binder.reads)), source.is_stream, limit)
 
 
 def _limit(query: syntax.Query) -> int | None:
@@ -195,13 +197,19 @@ class _Binder:
 
     def join(self, item: syntax.Join) -> Source:
         if item.kind != "INNER":
-            raise Unsupported(f"{item.kind} JOIN is not supported in a continuous query yet", item.span, hint="use JOIN")
+            raise Unsupported(
+                f"{item.kind} JOIN is not supported in a continuous query yet", item.span, hint="use JOIN"
+            )
         left, right = _prefixed(self.from_item(item.left)), _prefixed(self.from_item(item.right))
         both = {c.relation for c in left.scope.columns} & {c.relation for c in right.scope.columns}
         if both:
-            raise SqlError(f'"{both.pop()}" stands on both sides of the join', item.span, hint="give each its own alias")
+            raise SqlError(
+                f'"{both.pop()}" stands on both sides of the join', item.span, hint="give each its own alias"
+            )
         if left.is_stream and right.is_stream:
-            raise Unsupported("a join of two streams is not supported yet", item.span, hint="keep one of them as a table")
+            raise Unsupported(
+                "a join of two streams is not supported yet", item.span, hint="keep one of them as a table"
+            )
         if right.is_stream:
             left, right = right, left
         keys, rest = self.join_condition(item, left.scope, right.scope)
@@ -217,9 +225,7 @@ class _Binder:
             plan = Filter(plan, bind_predicate(condition, scope, "ON"))
         if item.using:
             hidden = {u.text.lower() for u in item.using}
-            scope = Scope(
-                left.scope.columns + tuple(c for c in right.scope.columns if c.name.lower() not in hidden)
-            )
+            scope = Scope(left.scope.columns + tuple(c for c in right.scope.columns if c.name.lower() not in hidden))
         return Source(plan, scope, left.time, left.partition, left.stream_time)
 
     def join_condition(
@@ -263,8 +269,12 @@ def _prefixed(source: Source) -> Source:
     if any("." in c.internal for c in source.scope.columns):
         return source
     internal = {c.internal: f"{c.relation}.{c.internal}" for c in source.scope.columns}
-    items = tuple((internal[c.name], column_expression(c.name, c.type)) for c in source.plan.columns if c.name in internal)
-    columns = tuple(ScopeColumn(c.relation, c.name, internal[c.internal], c.type, c.hidden) for c in source.scope.columns)
+    items = tuple(
+        (internal[c.name], column_expression(c.name, c.type)) for c in source.plan.columns if c.name in internal
+    )
+    columns = tuple(
+        ScopeColumn(c.relation, c.name, internal[c.internal], c.type, c.hidden) for c in source.scope.columns
+    )
     time, partition = internal.get(source.time or ""), internal.get(source.partition or "")
     return Source(Project(source.plan, items), Scope(columns), time, partition)
 
@@ -306,7 +316,9 @@ def _same_type(a: Expression, b: Expression, at: syntax.Node) -> tuple[Expressio
 def _with_stream_time(source: Source, window: syntax.Window) -> Source:
     """Stream time is that of the stream in FROM, before WHERE: a row moves it even when it is filtered out."""
     if source.time is None or source.partition is None:
-        raise SqlError("WINDOW needs a stream, whose rows have an event time", window.span, hint="window the stream itself")
+        raise SqlError(
+            "WINDOW needs a stream, whose rows have an event time", window.span, hint="window the stream itself"
+        )
     plan = StreamTime(source.plan, source.time, source.partition)
     return Source(plan, source.scope, source.time, source.partition, STREAM_TIME)
 
@@ -316,7 +328,9 @@ def _with_windows(source: Source, window: syntax.Window) -> Source:
     if window.size_us <= 0 or window.advance_us <= 0:
         raise SqlError("a window's SIZE and ADVANCE BY must be longer than nothing", window.span)
     if window.advance_us > window.size_us:
-        raise SqlError("ADVANCE BY must not be longer than SIZE", window.span, hint="rows between two windows would be lost")
+        raise SqlError(
+            "ADVANCE BY must not be longer than SIZE", window.span, hint="rows between two windows would be lost"
+        )
     grace = DEFAULT_GRACE_US if window.grace_us is None else window.grace_us
     plan = WindowAssign(source.plan, source.time, source.stream_time, window.size_us, window.advance_us, grace)
     bounds = tuple(ScopeColumn(None, n, n, "TIMESTAMP", hidden=True) for n in (WINDOWSTART, WINDOWEND))

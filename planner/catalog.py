@@ -106,4 +106,3 @@ class Catalog:
     def ordered(self) -> list[Relation]:
         """All relations in the order of their making, which is an order of dependency too."""
         return sorted(self.relations.values(), key=lambda r: r.id)
-

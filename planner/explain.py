@@ -1,8 +1,8 @@
 """A plan as text, for people: one line per operator, what it keeps, what feeds it.
 
-    Aggregate by carrier: count(*) = count(*)   [one row per group; O(1) per row]
-    └─ Project carrier
-       └─ StreamSource flights #1
+Aggregate by carrier: count(*) = count(*)   [one row per group; O(1) per row]
+└─ Project carrier
+   └─ StreamSource flights #1
 """
 
 from __future__ import annotations

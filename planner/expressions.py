@@ -16,16 +16,16 @@ AGGREGATES = frozenset({"count", "sum", "avg", "min", "max"})
 
 # Aggregates that DuckDB knows and a continuous query does not keep yet: named, so that the error can say so.
 OTHER_AGGREGATES = frozenset(
-    "any_value arbitrary arg_max arg_min array_agg approx_count_distinct approx_quantile bit_and bit_or bit_xor bool_and "
-    "bool_or corr covar_pop covar_samp entropy first fsum group_concat histogram kurtosis last list listagg mad max_by "
+    "any_value arbitrary arg_max arg_min array_agg approx_count_distinct approx_quantile bit_and bit_or bit_xor "
+    "bool_and bool_or corr covar_pop covar_samp entropy first fsum group_concat histogram kurtosis last list listagg mad max_by "
     "mean median min_by mode product quantile quantile_cont quantile_disc skewness stddev stddev_pop stddev_samp "
     "string_agg sumkahan var_pop var_samp variance".split()
 )
 
 # Their value differs from one evaluation to the next, so a replay of the log would not give the same rows.
 VOLATILE = frozenset(
-    "now current_timestamp current_date current_time get_current_timestamp get_current_time today transaction_timestamp "
-    "random uuid gen_random_uuid uuidv4 uuidv7 nextval currval setseed".split()
+    "now current_timestamp current_date current_time get_current_timestamp get_current_time today "
+    "transaction_timestamp random uuid gen_random_uuid uuidv4 uuidv7 nextval currval setseed".split()
 )
 
 
@@ -50,7 +50,9 @@ def bind_predicate(expression: syntax.Expression, scope: Scope, clause: str) -> 
     bound = bind_expression(expression, scope)
     if bound.type == "BOOLEAN":
         return bound
-    raise TypeProblem(f"{clause} needs a condition, and this is {bound.type}", expression.span, hint="compare it with something")
+    raise TypeProblem(
+        f"{clause} needs a condition, and this is {bound.type}", expression.span, hint="compare it with something"
+    )
 
 
 def _resolve(expression: syntax.Expression, scope: Scope, reads: dict[str, Column]) -> syntax.Expression:
@@ -61,7 +63,9 @@ def _resolve(expression: syntax.Expression, scope: Scope, reads: dict[str, Colum
                 reads[column.internal] = Column(column.internal, column.type)
                 result: syntax.Expression = syntax.Name((Identifier(column.internal, quoted=True),), span=node.span)
                 for part in fields:
-                    result = syntax.Call("struct_extract", (result, syntax.Literal("string", part.text)), span=node.span)
+                    result = syntax.Call(
+                        "struct_extract", (result, syntax.Literal("string", part.text)), span=node.span
+                    )
                 return result
             case syntax.Call():
                 _refuse_call(node)
@@ -79,9 +83,13 @@ def _refuse_call(call: syntax.Call) -> None:
     if call.over is not None:
         raise Unsupported("OVER is not supported in a continuous query yet", call.span)
     if name in AGGREGATES:
-        raise TypeProblem(f"{name}() is an aggregate and cannot stand here", call.span, hint="use it in SELECT or HAVING")
+        raise TypeProblem(
+            f"{name}() is an aggregate and cannot stand here", call.span, hint="use it in SELECT or HAVING"
+        )
     if name in OTHER_AGGREGATES:
-        raise Unsupported(f"{name}() is not supported in a continuous query yet", call.span, hint="count, sum, avg, min, max")
+        raise Unsupported(
+            f"{name}() is not supported in a continuous query yet", call.span, hint="count, sum, avg, min, max"
+        )
     if name in VOLATILE:
         raise Unsupported(
             f"{name}() has another value each time, so the result would not follow from the log",
@@ -96,5 +104,3 @@ def conjuncts(expression: syntax.Expression) -> Iterator[syntax.Expression]:
         yield from conjuncts(expression.right)
     else:
         yield expression
-
-

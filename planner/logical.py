@@ -196,7 +196,9 @@ class Project(PlanNode):
         return tuple(kept[k] for k in self.source.key) if all(k in kept for k in self.source.key) else None
 
     def label(self) -> str:
-        return ", ".join(e.sql if e.is_column and e.reads[0] == name else f"{e.sql} AS {name}" for name, e in self.items)
+        return ", ".join(
+            e.sql if e.is_column and e.reads[0] == name else f"{e.sql} AS {name}" for name, e in self.items
+        )
 
 
 @dataclass(frozen=True)
@@ -378,7 +380,12 @@ def visible(columns: tuple[Column, ...]) -> tuple[Column, ...]:
 
 def duration(microseconds: int) -> str:
     """A length of time in the largest unit that divides it: `90 minutes`, `1 day`."""
-    for unit, length in (("day", 86_400_000_000), ("hour", 3_600_000_000), ("minute", 60_000_000), ("second", 1_000_000)):
+    for unit, length in (
+        ("day", 86_400_000_000),
+        ("hour", 3_600_000_000),
+        ("minute", 60_000_000),
+        ("second", 1_000_000),
+    ):
         if microseconds and microseconds % length == 0:
             count = microseconds // length
             return f"{count} {unit}{'s' if count != 1 else ''}"

@@ -73,7 +73,9 @@ class Scope:
 
     def _unknown(self, part: Identifier, candidates: Iterable[ScopeColumn], where: str) -> UnknownName:
         names = [c.name for c in candidates if not c.hidden]
-        return UnknownName(f'there is no column "{part.text}"{where}', part.span, hint=suggestion(part.text, names, "columns"))
+        return UnknownName(
+            f'there is no column "{part.text}"{where}', part.span, hint=suggestion(part.text, names, "columns")
+        )
 
 
 def _same(identifier: Identifier, name: str) -> bool:

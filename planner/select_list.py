@@ -25,7 +25,10 @@ def _expand_star(star: syntax.Star, scope: Scope) -> list[tuple[str, Expression]
     excluded = {_member(i, columns).name for i in star.exclude}
     replaced = {_member(r.alias, columns).name: r.expression for r in star.replace if r.alias is not None}
     return [
-        (c.name, bind_expression(replaced[c.name], scope) if c.name in replaced else column_expression(c.internal, c.type))
+        (
+            c.name,
+            bind_expression(replaced[c.name], scope) if c.name in replaced else column_expression(c.internal, c.type),
+        )
         for c in columns
         if c.name not in excluded
     ]

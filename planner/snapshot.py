@@ -116,7 +116,9 @@ class _SnapshotPlanner:
         """A SELECT with WINDOW as an input: the content of the continuous query that it would be."""
         positions = [n.as_of for n in syntax.walk(select) if isinstance(n, syntax.Relation) and n.as_of is not None]
         if len(set(positions)) > 1:
-            raise SqlError("a windowed SELECT is asked as of one point", positions[1].span, hint="write AS OF once, at the end")
+            raise SqlError(
+                "a windowed SELECT is asked as of one point", positions[1].span, hint="write AS OF once, at the end"
+            )
 
         def plain(node: syntax.Node) -> syntax.Node | None:
             return replace(node, as_of=None) if isinstance(node, syntax.Relation) and node.as_of is not None else None
@@ -151,5 +153,3 @@ def _named_items(query: syntax.Query) -> syntax.Query:
         return replace(item, alias=Identifier(output_name(item), quoted=True))
 
     return replace(query, body=replace(body, items=tuple(name(i) for i in body.items)))
-
-

@@ -6,6 +6,7 @@ construction the types that the same SELECT has as a snapshot query.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Sequence
 from functools import lru_cache
@@ -27,8 +28,20 @@ _LOSSY_IN_ARROW = ("HUGEINT", "UHUGEINT", "UUID", "JSON", "BIT", "TIMETZ", "VARI
 def _oracle() -> duckdb.DuckDBPyConnection:
     global _connection
     if _connection is None:
-        _connection = duckdb.connect(":memory:", config={"threads": 1, "TimeZone": "UTC"})
+        _connection = open_duckdb(threads=1)
     return _connection
+
+
+def open_duckdb(threads: int | None = None) -> duckdb.DuckDBPyConnection:
+    """An in-memory DuckDB that looks at no files, no variables of the program, no network, and lives in UTC."""
+    con = duckdb.connect(":memory:", config={"python_enable_replacements": "false"})
+    con.execute("SET autoinstall_known_extensions = false")
+    with contextlib.suppress(duckdb.Error):  # without its ICU extension DuckDB knows no other zone than UTC
+        con.execute("SET TimeZone = 'UTC'")
+    if threads is not None:
+        con.execute(f"SET threads = {threads}")
+    con.execute("SET enable_external_access = false")
+    return con
 
 
 def empty_relation(columns: Sequence[Column]) -> str:

@@ -1,0 +1,41 @@
+"""What an operator is, and what one with a state can do besides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
+
+import pyarrow as pa
+
+from headwater.values import Delta
+
+Parts = dict[str, pa.RecordBatch]  # what is saved of a state: named record batches
+
+
+class Operator(Protocol):
+    """Takes one delta per input and gives one; what it keeps between steps is its own."""
+
+    schema: pa.Schema  # of the rows it gives
+
+    @property
+    def step(self) -> Callable[..., Delta]:
+        """Runs one delta per input through the operator."""
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    """Something that remembers: it can be measured, saved as record batches, and made again from them."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory held."""
+
+    @property
+    def state_rows(self) -> int:
+        """Rows, groups or keys held."""
+
+    def save(self) -> Parts:
+        """The state, as rows rather than as memory, so that it outlives a change of the layout."""
+
+    def restore(self, parts: Parts) -> None:
+        """Replaces the state by one that was saved."""

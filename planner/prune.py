@@ -1,0 +1,58 @@
+"""Pruning: a plan that reads and carries only the columns that its output needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from headwater.planner.logical import (
+    STREAM_TIME,
+    Aggregate,
+    Changelog,
+    Filter,
+    Join,
+    Plan,
+    Project,
+    StreamOutput,
+    StreamSource,
+    StreamTime,
+    TableSource,
+    WindowAssign,
+)
+from headwater.values import WINDOWEND, WINDOWSTART
+
+
+def prune(plan: Plan) -> Plan:
+    """The same plan, with the same output columns, without columns that nothing reads."""
+    return _prune(plan, set(plan.names))
+
+
+def _prune(node: Plan, needed: Iterable[str]) -> Plan:
+    """`node` with at least the columns `needed`, in their old order."""
+    needed = set(needed)
+    match node:
+        case StreamSource():
+            fields = tuple(c for c in node.fields if c.name in needed) or node.fields[:1]
+            return replace(node, fields=fields)
+        case TableSource() | Changelog():
+            return node  # its rows are identified by all their columns
+        case Filter():
+            return replace(node, source=_prune(node.source, needed | set(node.predicate.reads)))
+        case Project():
+            items = tuple(item for item in node.items if item[0] in needed) or node.items[:1]
+            reads = {name for _, expression in items for name in expression.reads}
+            return replace(node, source=_prune(node.source, reads), items=items)
+        case StreamTime():
+            return replace(node, source=_prune(node.source, needed - {STREAM_TIME} | {node.time, node.partition}))
+        case WindowAssign():
+            own = {WINDOWSTART, WINDOWEND}
+            return replace(node, source=_prune(node.source, needed - own | {node.time, node.stream_time}))
+        case Aggregate():
+            reads = {*node.keys, *(call.argument for call in node.calls if call.argument is not None)}
+            return replace(node, source=_prune(node.source, reads))
+        case Join():
+            left = _prune(node.left, needed & set(node.left.names) | set(node.left_keys))
+            right = _prune(node.right, needed & set(node.right.names) | set(node.right_keys))
+            return replace(node, left=left, right=right)
+        case StreamOutput():
+            return replace(node, source=_prune(node.source, set(node.source.names)))
