@@ -33,18 +33,23 @@ def circuit_at(log: Log, roots: Sequence[Plan], cut: Cut, steps: Sequence[int] =
 
     Roots that no image has are computed from the beginning of the log.
     """
-    groups: dict[Image | None, list[Plan]] = {}
+    groups: dict[str, tuple[Image | None, list[Plan]]] = {}  # by the image to start from
     for root in dict.fromkeys(roots):
-        groups.setdefault(_nearest_image(log, root, cut), []).append(root)
+        image = _nearest_image(log, root, cut)
+        groups.setdefault(image.name if image is not None else "", (image, []))[1].append(root)
     circuits = []
-    for image, members in groups.items():
+    for image, members in groups.values():
         circuit = Circuit(members)
         if image is not None:
             circuit.restore(log.load_image(image), image.note["frontier"])
         for version in (*(v for v in steps if circuit.version < v < cut.version), cut.version):
             circuit.advance(log, cut if version == cut.version else Cut(version))
         circuits.append(circuit)
-    return circuits[0] if len(circuits) == 1 else Circuit(roots, parts=circuits)
+    if len(circuits) == 1:
+        return circuits[0]
+    circuit = Circuit(roots, parts=circuits)
+    circuit.version = cut.version
+    return circuit
 
 
 def _nearest_image(log: Log, root: Plan, cut: Cut) -> Image | None:
