@@ -130,6 +130,8 @@ class CommitLog:
                 payload_start = self._end + HEADER_BYTES
                 payload = bytes(content[payload_start : payload_start + header.payload_size])
                 check_payload(header, payload)
+                if self._end == 0 and header.previous != self._seal:
+                    raise CorruptLog(f'"{self._path}" belongs to another database than the FORMAT file beside it')
                 if header.previous != self._seal or header.version != version + (header.kind is Kind.COMMIT):
                     raise BadFrame("a commit does not follow the one before it")
             except BadFrame as reason:

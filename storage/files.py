@@ -106,6 +106,16 @@ def write_all(file: File, offset: int, data: bytes) -> None:
         written += file.pwrite(offset + written, data[written:])
 
 
+def wall_clock_us() -> int:
+    """Microseconds since 1970, as the machine's clock has it."""
+    return time.time_ns() // 1000
+
+
+def monotonic_seconds() -> float:
+    """Seconds since some moment, on a clock that never goes back."""
+    return time.monotonic()
+
+
 class SyncFailed(OSError):
     """A sync that did not succeed. The system may have dropped the bytes, so trying again proves nothing."""
 
@@ -115,6 +125,16 @@ def sync_file(file: File) -> None:
     try:
         file.sync()
     except OSError as error:
+        raise SyncFailed(error.errno, error.strerror) from error
+
+
+def sync_directory(storage: Storage, path: str) -> None:
+    """Make the names in a directory durable, or raise `SyncFailed`, unless the sync could not even be tried."""
+    try:
+        storage.sync_dir(path)
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            raise
         raise SyncFailed(error.errno, error.strerror) from error
 
 
@@ -160,10 +180,10 @@ class OsStorage:
             os.close(descriptor)
 
     def now_us(self) -> int:
-        return time.time_ns() // 1000
+        return wall_clock_us()
 
     def monotonic(self) -> float:
-        return time.monotonic()
+        return monotonic_seconds()
 
     def random_bytes(self, count: int) -> bytes:
         return os.urandom(count)
@@ -191,7 +211,7 @@ class _OsFile:
             # Closing pyarrow's file gives its descriptor back; the map lives on in the buffer and its slices.
             with pa.memory_map(self._path, "r") as source:
                 self._mapped = source.read_buffer(source.size())
-        return self._mapped.slice(offset, size)
+        return self._mapped.slice(offset, min(size, self._mapped.size - offset))
 
     def pwrite(self, offset: int, data: bytes) -> int:
         return os.pwrite(self._descriptor, data, offset)

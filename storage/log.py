@@ -77,7 +77,7 @@ class Log:
         is full (nothing is committed, and the log stays usable), and `StorageError` when the disk fails: then the log
         takes no more commits, and whether this one was made shows when the log is opened again.
         """
-        rows = [_encoded(append) for append in appends if append.rows.num_rows]
+        rows = [encoded(append) for append in appends if append.rows.num_rows]
         return self._writer.submit(make_request(rows, None, note))
 
     def scan(self, stream: int, after: int = 0, upto: int | None = None) -> Iterator[Chunk]:
@@ -203,7 +203,8 @@ class Log:
             return self._commits.note(self._index.commits.position(version))
 
 
-def _encoded(append: Append) -> tuple[int, int, Rows]:
+def encoded(append: Append) -> tuple[int, int, Rows]:
+    """An append as the writer takes it: the expensive part of a commit, done by the thread that asks for it."""
     assert 0 <= append.stream < 1 << 32 and 0 <= append.partition < 1 << 32, "a number does not fit its field"
     return append.stream, append.partition, encode_rows(append.rows)
 

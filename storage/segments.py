@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from headwater.errors import CorruptLog
 from headwater.storage.commits import Placed
-from headwater.storage.files import File, Storage, sync_file, write_all
+from headwater.storage.files import File, Storage, sync_directory, sync_file, write_all
 from headwater.storage.frames import (
     BadFrame,
     Header,
@@ -142,11 +142,11 @@ class Segments:
         if segment == 0:
             if not self._storage.exists(directory):
                 self._storage.mkdir(directory)
-            self._storage.sync_dir(self._path)
+            sync_directory(self._storage, self._path)
         file = self._storage.open(path, create=True)
         if file.size():
             file.truncate(0)
-        self._storage.sync_dir(directory)
+        sync_directory(self._storage, directory)
         return file
 
 

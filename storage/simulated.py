@@ -18,14 +18,13 @@ Bytes that were synced are never damaged, not even in a sector that a later writ
 from __future__ import annotations
 
 import random
-import time
 from bisect import bisect_right
 from typing import Literal, get_args
 
 import pyarrow as pa
 
 from headwater.errors import AlreadyOpen
-from headwater.storage.files import File, Lock, parent
+from headwater.storage.files import Lock, monotonic_seconds, parent, wall_clock_us
 
 CrashModel = Literal["kill9", "drop", "all_names", "ops", "random"]
 CRASH_MODELS: tuple[CrashModel, ...] = get_args(CrashModel)
@@ -62,7 +61,7 @@ class SimulatedDisk:
         self._locked.add(path)
         return _SimulatedLock(self._locked, path)
 
-    def open(self, path: str, *, create: bool = False) -> File:
+    def open(self, path: str, *, create: bool = False) -> SimulatedFile:
         self._stay_alive()
         if path not in self._names:
             if not create:
@@ -112,10 +111,10 @@ class SimulatedDisk:
         self._pending_names = waiting
 
     def now_us(self) -> int:
-        return time.time_ns() // 1000 if self.clock_us is None else self.clock_us
+        return wall_clock_us() if self.clock_us is None else self.clock_us
 
     def monotonic(self) -> float:
-        return time.monotonic() if self.clock_us is None else self.clock_us / 1e6
+        return monotonic_seconds() if self.clock_us is None else self.clock_us / 1e6
 
     def random_bytes(self, count: int) -> bytes:
         return self._random.randbytes(count)

@@ -1,0 +1,114 @@
+"""No crash loses an acknowledged commit, tears one, or keeps the log from opening."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+
+from headwater.storage import CRASH_MODELS, SimulatedCrash, SimulatedDisk, Storage
+from headwater.storage.files import File
+from tests.storage.enumerator import CrashFailure, as_it_is, enumerate_crashes
+from tests.storage.ledger import Ledger, check, fill, next_generation, recover
+from tests.storage.passing import PassingFile, PassingStorage
+
+
+def states_of_filling(wrap: Callable[[SimulatedDisk], Storage] = as_it_is) -> int:
+    return enumerate_crashes(fill, check, journal=Ledger, recover=recover, wrap=wrap)
+
+
+def test_every_crash_leaves_what_was_acknowledged(record_property: Callable[[str, object], None]) -> None:
+    states = states_of_filling()
+    record_property("crash states", states)
+    print(f"{states} crash states")
+    assert states > 2000
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_lives_that_all_end_in_a_crash_leave_what_was_acknowledged(seed: int) -> None:
+    chance = random.Random(seed)
+    disk, ledger = SimulatedDisk(seed=seed), Ledger()
+    for _ in range(6):
+        disk.crash_at = chance.randint(1, 60)
+        with suppress(SimulatedCrash):
+            fill(disk, ledger)
+        disk = disk.crash(chance.choice(CRASH_MODELS), chance.randrange(1 << 30))
+        ledger = next_generation(disk, ledger)
+
+
+class Unsynced(PassingStorage):
+    """A mistake: files whose path ends in a certain way are never synced."""
+
+    def __init__(self, inner: Storage, ending: str) -> None:
+        super().__init__(inner)
+        self._ending = ending
+
+    def open(self, path: str, *, create: bool = False) -> File:
+        file = super().open(path, create=create)
+        return UnsyncedFile(file) if path.endswith(self._ending) else file
+
+
+class UnsyncedFile(PassingFile):
+    def sync(self) -> None:
+        pass
+
+
+class UnsyncedDirectories(PassingStorage):
+    """A mistake: new names are not synced."""
+
+    def sync_dir(self, path: str) -> None:
+        pass
+
+
+class RowsAfterCommits(PassingStorage):
+    """A mistake: rows are synced only after the commit that names them."""
+
+    def __init__(self, inner: Storage) -> None:
+        super().__init__(inner)
+        self._late: list[File] = []
+
+    def open(self, path: str, *, create: bool = False) -> File:
+        file = super().open(path, create=create)
+        if path.endswith(("commits.log", ".seg")):
+            return LateFile(file, self._late, is_commit_log=path.endswith("commits.log"))
+        return file
+
+
+class LateFile(PassingFile):
+    def __init__(self, inner: File, late: list[File], *, is_commit_log: bool) -> None:
+        super().__init__(inner)
+        self._late = late
+        self._is_commit_log = is_commit_log
+
+    def sync(self) -> None:
+        if self._is_commit_log:
+            super().sync()
+            while self._late:
+                self._late.pop().sync()
+        else:
+            self._late.append(self.inner)
+
+
+MISTAKES: dict[str, Callable[[SimulatedDisk], Storage]] = {
+    "rows are not synced": lambda disk: Unsynced(disk, ".seg"),
+    "commits are not synced": lambda disk: Unsynced(disk, "commits.log"),
+    "images are not synced": lambda disk: Unsynced(disk, ".img"),
+    "the format is not synced": lambda disk: Unsynced(disk, "FORMAT.new"),
+    "names are not synced": UnsyncedDirectories,
+    "rows are synced after their commit": RowsAfterCommits,
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_the_enumerator_finds_that(mistake: str) -> None:
+    with pytest.raises(CrashFailure):
+        states_of_filling(MISTAKES[mistake])
+
+
+@pytest.mark.parametrize("unchecked", ["headwater.storage.commits.check_payload", "headwater.storage.frames.crc32c"])
+def test_the_enumerator_finds_that_checksums_are_not_checked(unchecked: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unchecked, lambda *_: 0)
+    with pytest.raises(CrashFailure):
+        states_of_filling()

@@ -1,0 +1,251 @@
+"""What a log does when the disk is full or fails, when threads are interrupted, and when processes are killed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from headwater.errors import NoSpace, StorageError
+from headwater.storage import Append, Fault, FaultyStorage, File, Log, OsStorage, SimulatedDisk, Storage
+from headwater.storage.faults import Operation
+from tests.storage.ledger import Ledger, check, fill_stubbornly
+from tests.storage.passing import PassingFile, PassingStorage
+
+ROOT = Path(__file__).parents[2]
+PATH = "shop.hw"
+
+
+def append(value: object, stream: int = 0) -> list[Append]:
+    return [Append(stream, 0, pa.record_batch({"value": [value]}))]
+
+
+def values(log: Log) -> list[object]:
+    return [value for chunk in log.scan(0) for value in chunk.rows.column(0).to_pylist()]
+
+
+def opened(*faults: Fault) -> tuple[SimulatedDisk, FaultyStorage, Log]:
+    """A log with one commit, on a disk on which faults are counted from now on."""
+    disk = SimulatedDisk()
+    storage = FaultyStorage(disk)
+    log = Log.open(storage, PATH)
+    log.commit(append("first"))
+    storage.counts.clear()
+    storage.plan = faults
+    return disk, storage, log
+
+
+def found_after_crash(disk: SimulatedDisk) -> list[object]:
+    log = Log.open(disk.crash("drop"), PATH)
+    return values(log)
+
+
+@pytest.mark.parametrize("nth", [1, 2], ids=["rows", "commit"])
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_refuses_the_commit_and_the_log_stays_usable(nth: int, code: int) -> None:
+    disk, _, log = opened(Fault("pwrite", nth, "short"), Fault("pwrite", nth + 1, code))
+    size = log.size_bytes()
+    with pytest.raises(NoSpace, match="nothing was committed"):
+        log.commit(append("lost" * 1000))
+    assert (log.version, values(log), log.size_bytes()) == (1, ["first"], size)
+    log.commit(append("second"))
+    assert found_after_crash(disk) == values(log) == ["first", "second"]
+
+
+def test_a_disk_too_full_for_a_new_segment_refuses_the_commit_and_the_log_stays_usable() -> None:
+    disk, _, log = opened(Fault("mkdir", 1, errno.ENOSPC), Fault("open", 2, errno.ENOSPC))
+    for _ in range(2):
+        with pytest.raises(NoSpace):
+            log.commit([*append("lost"), *append("lost", stream=1)])
+    log.commit([*append("second"), *append("second", stream=1)])
+    assert found_after_crash(disk) == values(log) == ["first", "second"]
+
+
+def test_too_many_open_files_refuse_the_commit_and_the_log_stays_usable() -> None:
+    _, _, log = opened(Fault("open", 1, errno.EMFILE))
+    with pytest.raises(StorageError, match="too many open files; try again"):
+        log.commit(append("lost", stream=1))
+    log.commit(append("second"))
+    assert values(log) == ["first", "second"]
+
+
+def test_a_full_disk_refuses_an_image_and_the_log_stays_usable() -> None:
+    _, _, log = opened(Fault("pwrite", 2, errno.ENOSPC))
+    with pytest.raises(NoSpace, match="cannot write the image"):
+        log.save_image({"part": pa.record_batch({"value": ["x"]})})
+    assert log.images() == ()
+    image = log.save_image({"part": pa.record_batch({"value": ["y"]})})
+    assert log.load_image(image)["part"].column(0).to_pylist() == ["y"]
+
+
+def test_short_writes_are_gone_on_with() -> None:
+    disk, storage, log = opened(Fault("pwrite", 1, "short", times=10))
+    log.commit(append("second"))
+    assert storage.counts["pwrite"] > 10
+    assert found_after_crash(disk) == ["first", "second"]
+
+
+@pytest.mark.parametrize("operation, nth", [("pwrite", 1), ("pwrite", 2), ("sync", 1), ("sync", 2)])
+def test_after_an_error_of_the_disk_no_commits_are_taken_and_rows_are_still_read(
+    operation: Operation, nth: int
+) -> None:
+    _, storage, log = opened(Fault(operation, nth, errno.EIO))
+    with pytest.raises(StorageError, match="takes no more commits because the disk failed"):
+        log.commit(append("lost"))
+    asked = storage.counts["pwrite"], storage.counts["sync"]
+    with pytest.raises(StorageError, match="close it and open it again"):
+        log.commit(append("refused"))
+    assert (storage.counts["pwrite"], storage.counts["sync"]) == asked, "a failed sync is never tried again"
+    assert values(log) == ["first"]
+
+
+@pytest.mark.parametrize("nth", [1, 2], ids=["rows", "commit"])
+@pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC])
+def test_what_is_committed_after_a_failed_sync_and_reopening_survives_a_power_cut(nth: int, code: int) -> None:
+    disk, _, log = opened(Fault("sync", nth, code))
+    with pytest.raises(StorageError):
+        log.commit(append("lost"))
+    log.close()
+    log = Log.open(disk, PATH)
+    log.commit(append("second"))
+    assert found_after_crash(disk) == values(log) == ["first", "second"]
+
+
+def test_a_commit_that_cannot_be_taken_back_is_an_error_of_the_disk() -> None:
+    _, _, log = opened(Fault("pwrite", 2, errno.ENOSPC), Fault("truncate", 1, errno.EIO))
+    with pytest.raises(StorageError, match="takes no more commits because a commit could not be taken back"):
+        log.commit(append("lost"))
+
+
+def test_an_error_of_the_disk_while_reading_is_quoted_and_passes() -> None:
+    _, _, log = opened(Fault("view", 1, errno.EIO))
+    with pytest.raises(StorageError, match='cannot read "shop.hw/streams/0/0.seg": input/output error'):
+        values(log)
+    assert values(log) == ["first"]
+
+
+FAILING: list[Operation] = ["open", "pwrite", "truncate", "sync", "mkdir", "sync_dir", "rename", "read", "view", "size"]
+
+
+@pytest.mark.parametrize("times", [1, 1_000_000], ids=["once", "for ever"])
+@pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC, errno.EMFILE], ids=errno.errorcode.get)
+@pytest.mark.parametrize("operation", FAILING)
+def test_no_failing_operation_loses_what_was_acknowledged(operation: Operation, code: int, times: int) -> None:
+    rehearsal = FaultyStorage(SimulatedDisk(seed=0))
+    fill_stubbornly(rehearsal, Ledger())
+    for nth in range(1, rehearsal.counts[operation] + 1):
+        disk = SimulatedDisk(seed=0)
+        ledger = Ledger()
+        with suppress(StorageError):
+            fill_stubbornly(FaultyStorage(disk, [Fault(operation, nth, code, times)]), ledger)
+        for model in ("kill9", "drop", "random"):
+            check(disk.crash(model, nth), ledger)
+
+
+class InterruptedStorage(PassingStorage):
+    """Calls what it is given once, before the next sync of a commit log."""
+
+    def __init__(self, inner: Storage) -> None:
+        super().__init__(inner)
+        self.before_sync: Callable[[], None] | None = None
+
+    def open(self, path: str, *, create: bool = False) -> File:
+        file = super().open(path, create=create)
+        return InterruptedFile(file, self) if path.endswith("commits.log") else file
+
+
+class InterruptedFile(PassingFile):
+    def __init__(self, inner: File, storage: InterruptedStorage) -> None:
+        super().__init__(inner)
+        self._storage = storage
+
+    def sync(self) -> None:
+        interrupt, self._storage.before_sync = self._storage.before_sync, None
+        if interrupt is not None:
+            interrupt()
+        super().sync()
+
+
+def press_ctrl_c() -> None:
+    raise KeyboardInterrupt
+
+
+def test_an_interrupted_commit_is_not_made_and_the_log_stays_usable() -> None:
+    storage = InterruptedStorage(SimulatedDisk())
+    log = Log.open(storage, PATH)
+    storage.before_sync = press_ctrl_c
+    with pytest.raises(KeyboardInterrupt):
+        log.commit(append("interrupted"))
+    assert values(log) == []
+    log.commit(append("next"))
+    log.close()
+    assert values(Log.open(storage, PATH)) == ["next"]
+
+
+def test_interrupting_one_thread_does_not_lose_the_commits_of_those_it_leads() -> None:
+    storage = InterruptedStorage(SimulatedDisk())
+    log = Log.open(storage, PATH)
+    first_is_syncing, others_are_queued = threading.Event(), threading.Event()
+
+    def wait_for_others() -> None:
+        storage.before_sync = press_ctrl_c  # whoever leads the next group
+        first_is_syncing.set()
+        assert others_are_queued.wait(60)
+
+    def commit(number: int) -> int:
+        with suppress(KeyboardInterrupt):
+            log.commit(append(number))
+            return 1
+        return 0
+
+    storage.before_sync = wait_for_others
+    with ThreadPoolExecutor(5) as pool:
+        first = pool.submit(commit, 0)
+        assert first_is_syncing.wait(60)
+        others = [pool.submit(commit, number) for number in range(1, 5)]
+        while len(log._writer._queue) < len(others):
+            os.sched_yield()
+        others_are_queued.set()
+        made = first.result(60) + sum(other.result(60) for other in others)
+    assert made == log.version == len(values(log)) == 4
+
+
+KILLED = """
+import os, sys
+import pyarrow as pa
+from headwater.storage import Append, Fault, FaultyStorage, Log, OsStorage
+storage = FaultyStorage(OsStorage(), [Fault(sys.argv[2], int(sys.argv[3]), "kill")])
+log = Log.open(storage, sys.argv[1], segment_bytes=2000)
+for number in range(1000):
+    many, one = pa.record_batch({"value": [number] * 50}), pa.record_batch({"value": [number]})
+    log.commit([Append(0, 0, many), Append(1, 0, one)])
+    print(number, flush=True)
+"""
+
+
+@pytest.mark.parametrize("operation, nth", [("pwrite", 20), ("pwrite", 33), ("sync", 25), ("sync_dir", 5), ("open", 8)])
+def test_a_process_that_is_killed_leaves_what_it_acknowledged(tmp_path: Path, operation: str, nth: int) -> None:
+    path = str(tmp_path / PATH)
+    ended = subprocess.run(
+        [sys.executable, "-c", KILLED, path, operation, str(nth)],
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([*sys.path, str(ROOT)])},
+        check=False,
+    )
+    assert ended.returncode == -signal.SIGKILL
+    acknowledged = [int(line) for line in ended.stdout.split()]
+    log = Log.open(OsStorage(), path)
+    assert len(acknowledged) <= log.version <= len(acknowledged) + 1
+    assert [chunk.rows.column(0).to_pylist() for chunk in log.scan(0)] == [[n] * 50 for n in range(log.version)]
+    assert [chunk.rows.column(0).to_pylist() for chunk in log.scan(1)] == [[n] for n in range(log.version)]
+    log.close()
