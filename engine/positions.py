@@ -11,7 +11,7 @@ from headwater.errors import OutOfRange, SqlError, UnknownName, suggestion
 from headwater.executor.evaluate import connection
 from headwater.executor.feed import Cut
 from headwater.parser.syntax import AsOf
-from headwater.planner import Catalog, Plan, walk_plan
+from headwater.planner import Plan, walk_plan
 from headwater.planner.logical import StreamSource, TableSource
 from headwater.storage import Log
 
@@ -22,7 +22,7 @@ _UNITS_US = {
 }  # fmt: skip
 
 
-def resolve(as_of: AsOf, plans: Sequence[Plan], log: Log, catalog: Catalog, now_us: Callable[[], int]) -> Cut:
+def resolve(as_of: AsOf, plans: Sequence[Plan], log: Log, now_us: Callable[[], int]) -> Cut:
     """The cut that `as_of` means for relations computed by `plans`. Raises OutOfRange for a point that is not there."""
     match as_of.kind:
         case "version":
@@ -34,7 +34,7 @@ def resolve(as_of: AsOf, plans: Sequence[Plan], log: Log, catalog: Catalog, now_
             version, limits = _first_records(as_of, source, int(as_of.value), log)
             return Cut(version, {source.id: limits})
         case _:
-            return _offsets(as_of, plans, log, catalog)
+            return _offsets(as_of, plans, log)
 
 
 def _version(as_of: AsOf, log: Log) -> Cut:
@@ -113,7 +113,7 @@ def _first_records(as_of: AsOf, source: StreamSource | TableSource, count: int, 
     return log.version if count else 0, limits
 
 
-def _offsets(as_of: AsOf, plans: Sequence[Plan], log: Log, catalog: Catalog) -> Cut:
+def _offsets(as_of: AsOf, plans: Sequence[Plan], log: Log) -> Cut:
     """OFFSET (partition => n, …) of the one source, or OFFSET (relation => n, …)."""
     if all(isinstance(key, int) for key, _ in as_of.positions):
         return _partition_offsets(as_of, _one_source(as_of, plans), log)

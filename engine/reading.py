@@ -55,7 +55,7 @@ class Reader:
             plans = [source.plan]
         if len(plans) == 1 and source.relation is not None and source.relation.is_stream:
             plans = [source.relation.source()]
-        return resolve(source.as_of, plans, self._log, self._pipeline.catalog, self._now_us)
+        return resolve(source.as_of, plans, self._log, self._now_us)
 
     def table(self, source: Input, cut: Cut | None) -> pa.Table:
         """The rows of an input at `cut`, or now."""

@@ -27,6 +27,9 @@ Floats = npt.NDArray[np.float64]
 class Accumulator(Protocol):
     """One aggregate of all groups. Groups are slots 0 … n−1."""
 
+    def reserve(self, count: int) -> None:
+        """Makes room for groups 0 … count−1; new ones are empty. Comes before anything else is asked of them."""
+
     def fold(self, slots: Slots, groups: Slots, column: pa.Array | None, weights: Weights) -> None:
         """Adds a delta: row i has `weights[i]` and belongs to slot `slots[groups[i]]`; `slots` are distinct."""
 
@@ -62,11 +65,12 @@ class Count:
     def fold(self, slots: Slots, groups: Slots, column: pa.Array | None, weights: Weights) -> None:
         if column is not None and column.null_count:
             weights = np.where(column.is_null().to_numpy(zero_copy_only=False), 0, weights)
-        self._count = grown(self._count, _room(slots))
         self._count[slots] += per_group(groups, len(slots), weights)
 
+    def reserve(self, count: int) -> None:
+        self._count = grown(self._count, count)
+
     def counts(self, slots: Slots) -> Ints:
-        self._count = grown(self._count, _room(slots))
         return self._count[slots]
 
     def value(self, slots: Slots) -> pa.Array:
@@ -95,17 +99,19 @@ class IntegerSum:
     def nbytes(self) -> int:
         return int(self._high.nbytes + self._low.nbytes) + self._values.nbytes
 
+    def reserve(self, count: int) -> None:
+        self._values.reserve(count)
+        self._high, self._low = grown(self._high, count), grown(self._low, count)
+
     def fold(self, slots: Slots, groups: Slots, column: pa.Array | None, weights: Weights) -> None:
         assert column is not None
         self._values.fold(slots, groups, column, weights)
         numbers = _as_int64(column)
-        self._high, self._low = grown(self._high, _room(slots)), grown(self._low, _room(slots))
         low = self._low[slots] + per_group(groups, len(slots), (numbers & 0xFFFFFFFF) * weights)
         self._low[slots] = low & 0xFFFFFFFF
         self._high[slots] += per_group(groups, len(slots), (numbers >> 32) * weights) + (low >> 32)
 
     def value(self, slots: Slots) -> pa.Array:
-        self._high, self._low = grown(self._high, _room(slots)), grown(self._low, _room(slots))
         high, low = self._high[slots], self._low[slots]
         words = np.stack([(high << 32) | low, high >> 32], axis=1)
         wide = pa.decimal128(38, self._scale)
@@ -142,7 +148,6 @@ class FloatSum:
     def fold(self, slots: Slots, groups: Slots, column: pa.Array | None, weights: Weights) -> None:
         assert column is not None
         self._values.fold(slots, groups, column, weights)
-        self._reserve(_room(slots))
         filled = pc.fill_null(column, 0.0) if column.null_count else column
         numbers = filled.to_numpy(zero_copy_only=False).astype(np.float64)
         finite = np.isfinite(numbers)
@@ -155,7 +160,8 @@ class FloatSum:
         empty = self._values.counts(slots) == 0
         self._sum[slots, 0], self._sum[slots, 1] = np.where(empty, 0.0, high), np.where(empty, 0.0, low)
 
-    def _reserve(self, count: int) -> None:
+    def reserve(self, count: int) -> None:
+        self._values.reserve(count)
         if count > len(self._sum):
             size = max(count, 2 * len(self._sum), 64)
             self._sum = np.concatenate([self._sum, np.zeros((size - len(self._sum), 2))])
@@ -163,7 +169,6 @@ class FloatSum:
 
     def mean(self, slots: Slots) -> Floats:
         """The sum as a float, to be divided by the count."""
-        self._reserve(_room(slots))
         total = self._sum[slots, 0] + self._sum[slots, 1]
         nan, plus, minus = (self._special[slots, i] > 0 for i in range(3))
         total = np.where(plus, np.inf, np.where(minus, -np.inf, total))
@@ -173,7 +178,6 @@ class FloatSum:
         return pa.array(self.mean(slots), mask=self._values.counts(slots) == 0).cast(self._result)
 
     def save(self, slots: Slots) -> Parts:
-        self._reserve(_room(slots))
         nan, plus, minus = (self._special[slots, i] for i in range(3))
         sums = pa.record_batch({"high": self._sum[slots, 0], "low": self._sum[slots, 1]})
         return {**self._values.save(slots), "sum": sums, "special": int_batch(nan=nan, plus=plus, minus=minus)}
@@ -195,14 +199,16 @@ class Average:
     def nbytes(self) -> int:
         return self._total.nbytes + self._values.nbytes
 
+    def reserve(self, count: int) -> None:
+        self._total.reserve(count)
+        self._values.reserve(count)
+
     def fold(self, slots: Slots, groups: Slots, column: pa.Array | None, weights: Weights) -> None:
         self._total.fold(slots, groups, column, weights)
         self._values.fold(slots, groups, column, weights)
 
     def value(self, slots: Slots) -> pa.Array:
         counts = self._values.counts(slots)
-        if not len(slots) or not counts.any():
-            return pa.nulls(len(slots), pa.float64())
         return pa.array(self._total.mean(slots) / np.maximum(counts, 1), mask=counts == 0)
 
     def save(self, slots: Slots) -> Parts:
@@ -230,9 +236,11 @@ class Extreme:
     def nbytes(self) -> int:
         return int(self._best.nbytes + self._number.nbytes) + (self._all.nbytes if self._all is not None else 0)
 
+    def reserve(self, count: int) -> None:
+        self._number = grown(self._number, count, -1)
+
     def fold(self, slots: Slots, groups: Slots, column: pa.Array | None, weights: Weights) -> None:
         assert column is not None
-        self._number = grown(self._number, _room(slots), -1)
         values = _float_order(column) if self._is_float else column
         rows = pa.record_batch({"group": pa.array(groups), "value": values})
         if values.null_count:
@@ -291,7 +299,6 @@ class Extreme:
             self._number[held] = self._best.append(kept) + np.arange(len(held))
 
     def value(self, slots: Slots) -> pa.Array:
-        self._number = grown(self._number, _room(slots), -1)
         numbers = self._number[slots]
         if not len(self._best):
             return pa.nulls(len(slots), self._type)
@@ -301,7 +308,6 @@ class Extreme:
         return _float_from_order(values, self._type) if self._is_float else values
 
     def save(self, slots: Slots) -> Parts:
-        self._number = grown(self._number, _room(slots), -1)
         numbers = self._number[slots]
         parts: Parts = {
             "has": int_batch(has=(numbers >= 0).astype(np.int64)),
@@ -320,10 +326,6 @@ class Extreme:
         self._number[held] = self._best.append(parts["best"]) + np.arange(len(held))
         if self._all is not None:
             self._all.apply(Delta(parts["all"], int_column(parts["weights"], "weights")))
-
-
-def _room(slots: Slots) -> int:
-    return int(slots.max()) + 1 if len(slots) else 0
 
 
 def _as_int64(column: pa.Array) -> Ints:

@@ -94,6 +94,8 @@ class GroupBy:
         known = len(self._index)
         slots = self._index.insert(keys)
         self._rows = grown(self._rows, len(self._index))
+        for accumulator in self._accumulators:
+            accumulator.reserve(len(self._index))
         added = np.flatnonzero(slots >= known)
         if self.node.keys and len(added):
             ordered = added[np.argsort(slots[added])]

@@ -147,6 +147,7 @@ class Circuit:
             node for node in self._operators if isinstance(node, StreamSource | TableSource | Changelog)
         )
         self._clocked = _clocked_ids(self.roots)
+        self._holders = self._all_holders()
 
     def _kept(self, root: Plan, known: Mapping[Plan, TableState]) -> TableState:
         operator = self._operators[root]
@@ -164,6 +165,17 @@ class Circuit:
             self._build(source, known)
         self._operators[node] = known[node] if node in known else _operator(node)
         self._inputs[node] = inputs
+
+    def _all_holders(self) -> dict[str, Stateful]:
+        """Everything that has a state, by the name under which images file it."""
+        holders: dict[str, Stateful] = {}
+        for node, operator in self._operators.items():
+            if isinstance(operator, Stateful):
+                holders[node.digest] = operator
+        for root, table in self._tables.items():
+            if not isinstance(self._operators[root], Upsert):
+                holders[f"table-{root.digest}"] = table
+        return holders
 
     # ---------------------------------------------------------------- moving
 
@@ -225,20 +237,20 @@ class Circuit:
     @property
     def state_rows(self) -> int:
         """Rows held in state, over all operators and kept tables."""
-        return sum(holder.state_rows for holder in self._holders().values())
+        return sum(holder.state_rows for holder in self._holders.values())
 
     # ---------------------------------------------------------------- images
 
     def save(self) -> Parts:
         """The state of all operators and kept tables, by the digest of their plans."""
         parts: Parts = {}
-        for name, holder in self._holders().items():
+        for name, holder in self._holders.items():
             parts |= {f"{name}/{part}": batch for part, batch in holder.save().items()}
         return parts
 
     def can_restore(self, names: frozenset[str]) -> bool:
         """Whether an image with these holders has the state of every operator here."""
-        return names >= self._holders().keys()
+        return names >= self._holders.keys()
 
     def restore(self, parts: Parts, version: int) -> None:
         """Takes the state from an image of `version`, which `can_restore` has approved."""
@@ -246,24 +258,14 @@ class Circuit:
         for name, batch in parts.items():
             holder, _, part = name.partition("/")
             own.setdefault(holder, {})[part] = batch
-        for name, state in self._holders().items():
+        for name, state in self._holders.items():
             state.restore(own[name])
         self.version = version
 
     @property
     def holder_names(self) -> list[str]:
         """The names under which `save` files its parts."""
-        return list(self._holders())
-
-    def _holders(self) -> dict[str, Stateful]:
-        holders: dict[str, Stateful] = {}
-        for node, operator in self._operators.items():
-            if isinstance(operator, Stateful):
-                holders[node.digest] = operator
-        for root, table in self._tables.items():
-            if not isinstance(self._operators[root], Upsert):
-                holders[f"table-{root.digest}"] = table
-        return holders
+        return list(self._holders)
 
 
 def _operator(node: Plan) -> Operator:

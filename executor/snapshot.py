@@ -18,12 +18,14 @@ class SnapshotReader:
     """An in-memory DuckDB that answers SELECTs over given tables and sees nothing else: no files, no variables."""
 
     def __init__(self) -> None:
-        self._database = open_duckdb()
+        self._database: duckdb.DuckDBPyConnection | None = None  # opened by the first query
 
     def run(
         self, sql: str, tables: Mapping[str, tuple[pa.Table, tuple[Column, ...]]], query: syntax.Node
     ) -> tuple[tuple[Column, ...], pa.Table]:
         """The columns and rows of `sql` over `tables` (their rows and SQL types). Complaints point into `query`."""
+        if self._database is None:
+            self._database = open_duckdb()
         con = self._database.cursor()
         try:
             for name, (table, columns) in tables.items():
@@ -37,7 +39,8 @@ class SnapshotReader:
             con.close()
 
     def close(self) -> None:
-        self._database.close()
+        if self._database is not None:
+            self._database.close()
 
 
 def _register(con: duckdb.DuckDBPyConnection, name: str, table: pa.Table, columns: tuple[Column, ...]) -> None:

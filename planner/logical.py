@@ -38,6 +38,10 @@ class PlanNode:
     `key` names columns that identify a row of the output at any time (() for at most one row), or is None.
     """
 
+    def __hash__(self) -> int:
+        """Plans are looked up at every step: the digest is computed once, a hash of all fields would not be."""
+        return hash(self.digest)
+
     @property
     def columns(self) -> tuple[Column, ...]:
         raise NotImplementedError
@@ -82,6 +86,8 @@ class StreamSource(PlanNode):
     name: str
     fields: tuple[Column, ...]
 
+    __hash__ = PlanNode.__hash__
+
     @property
     def columns(self) -> tuple[Column, ...]:
         return self.fields
@@ -102,6 +108,8 @@ class TableSource(PlanNode):
     name: str
     fields: tuple[Column, ...]
     primary_key: tuple[str, ...]
+
+    __hash__ = PlanNode.__hash__
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -131,6 +139,8 @@ class Changelog(PlanNode):
     fields: tuple[Column, ...]
     unique: tuple[str, ...] | None
 
+    __hash__ = PlanNode.__hash__
+
     @property
     def columns(self) -> tuple[Column, ...]:
         return self.fields
@@ -154,6 +164,8 @@ class Filter(PlanNode):
     source: Plan
     predicate: Expression
 
+    __hash__ = PlanNode.__hash__
+
     @property
     def columns(self) -> tuple[Column, ...]:
         return self.source.columns
@@ -176,6 +188,8 @@ class Project(PlanNode):
 
     source: Plan
     items: tuple[tuple[str, Expression], ...]
+
+    __hash__ = PlanNode.__hash__
 
     def __post_init__(self) -> None:
         assert len({name for name, _ in self.items}) == len(self.items), self.items
@@ -209,6 +223,8 @@ class StreamTime(PlanNode):
     time: str
     partition: str
 
+    __hash__ = PlanNode.__hash__
+
     @property
     def columns(self) -> tuple[Column, ...]:
         return (*self.source.columns, Column(STREAM_TIME, "TIMESTAMP"))
@@ -238,6 +254,8 @@ class WindowAssign(PlanNode):
     size_us: int
     advance_us: int
     grace_us: int
+
+    __hash__ = PlanNode.__hash__
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -269,6 +287,8 @@ class Aggregate(PlanNode):
     source: Plan
     keys: tuple[str, ...]
     calls: tuple[AggregateCall, ...]
+
+    __hash__ = PlanNode.__hash__
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -310,6 +330,8 @@ class Join(PlanNode):
     right_keys: tuple[str, ...]
     by_version: bool
 
+    __hash__ = PlanNode.__hash__
+
     @property
     def columns(self) -> tuple[Column, ...]:
         return (*self.left.columns, *self.right.columns)
@@ -344,6 +366,8 @@ class StreamOutput(PlanNode):
     source: Plan
     id: int
     name: str
+
+    __hash__ = PlanNode.__hash__
 
     @property
     def columns(self) -> tuple[Column, ...]:

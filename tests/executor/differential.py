@@ -11,12 +11,15 @@ import math
 import random
 from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from headwater.engine.database import Database
+from headwater.engine.subscription import Subscription
 from headwater.storage import SimulatedDisk
 
 Rows = Counter[tuple[Any, ...]]
@@ -35,35 +38,49 @@ class Query:
 
 
 class Oracle:
-    """Everything that was ever appended, as plain DuckDB tables.
+    """Everything that was ever appended, as plain DuckDB tables, and views of it at a cut of the log.
 
-    s: all records of the stream with `version`, `part` and `seq`. t: the present rows of the keyed table.
-    th: all rows that it ever had, with the half-open range of versions in which each was there. b: the bag.
+    s: the records of the stream with `version`, `part` and `seq`. t: the rows of the keyed table. th: all rows that it
+    ever had, with the half-open range of versions in which each was there. b: the bag.
     """
 
     def __init__(self) -> None:
         self.con = duckdb.connect(":memory:", config={"threads": 1})
-        self.con.execute("CREATE TABLE s (k INTEGER, g VARCHAR, v BIGINT, d DOUBLE, ts TIMESTAMP, version BIGINT, part INTEGER, seq BIGINT)")
-        self.con.execute("CREATE TABLE th (id INTEGER, name VARCHAR, w BIGINT, born BIGINT, died BIGINT)")
-        self.con.execute("CREATE VIEW t AS SELECT id, name, w FROM th WHERE died IS NULL")
-        self.con.execute("CREATE TABLE b (x INTEGER, y VARCHAR, z SMALLINT)")
-        self.seq = 0
+        self.con.execute("""
+            CREATE TABLE s_all (k INTEGER, g VARCHAR, v BIGINT, d DOUBLE, ts TIMESTAMP,
+                                version BIGINT, part INTEGER, seq BIGINT);
+            CREATE TABLE th_all (id INTEGER, name VARCHAR, w BIGINT, born BIGINT, died BIGINT);
+            CREATE TABLE b_all (x INTEGER, y VARCHAR, z SMALLINT, version BIGINT);
+            CREATE VIEW s AS FROM s_all WHERE version <= getvariable('version') AND seq <= getvariable('records');
+            CREATE VIEW th AS SELECT id, name, w, born, CASE WHEN died <= getvariable('version') THEN died END AS died
+                              FROM th_all WHERE born <= getvariable('version');
+            CREATE VIEW t AS SELECT id, name, w FROM th WHERE died IS NULL;
+            CREATE VIEW b AS SELECT x, y, z FROM b_all WHERE version <= getvariable('version');
+        """)
+        self.records = 0
 
     def add_stream(self, rows: list[dict[str, Any]], parts: list[int], version: int) -> None:
         for row, part in zip(rows, parts, strict=True):
-            self.seq += 1
-            self.con.execute("INSERT INTO s VALUES (?,?,?,?,?,?,?,?)", [*row.values(), version, part, self.seq])
+            self.records += 1
+            self.con.execute("INSERT INTO s_all VALUES (?,?,?,?,?,?,?,?)", [*row.values(), version, part, self.records])
 
     def add_table(self, rows: list[dict[str, Any]], version: int) -> None:
         for row in {r["id"]: r for r in rows}.values():
-            self.con.execute("UPDATE th SET died = ? WHERE id = ? AND died IS NULL", [version, row["id"]])
-            self.con.execute("INSERT INTO th VALUES (?,?,?,?,NULL)", [*row.values(), version])
+            self.con.execute("UPDATE th_all SET died = ? WHERE id = ? AND died IS NULL", [version, row["id"]])
+            self.con.execute("INSERT INTO th_all VALUES (?,?,?,?,NULL)", [*row.values(), version])
 
-    def add_bag(self, rows: list[dict[str, Any]]) -> None:
+    def add_bag(self, rows: list[dict[str, Any]], version: int) -> None:
         for row in rows:
-            self.con.execute("INSERT INTO b VALUES (?,?,?)", list(row.values()))
+            self.con.execute("INSERT INTO b_all VALUES (?,?,?,?)", [*row.values(), version])
 
-    def answer(self, sql: str) -> Rows:
+    def version_of(self, record: int) -> int:
+        """The version that committed the record of that number, counted from 1."""
+        found = self.con.execute("SELECT version FROM s_all WHERE seq = ?", [record]).fetchone()
+        return int(found[0]) if found else 0
+
+    def answer(self, sql: str, version: int = 2**62, records: int = 2**62) -> Rows:
+        """The rows of `sql` at a version, over that many records of the stream."""
+        self.con.execute(f"SET VARIABLE version = {version}; SET VARIABLE records = {records}")
         return canonical(self.con.execute(sql).fetchall())
 
 
@@ -104,14 +121,22 @@ class Generator:
     def table_rows(self) -> list[dict[str, Any]]:
         r = self.random
         return [
-            {"id": r.randint(-1, 6), "name": r.choice([None, "x", "y", "z"]), "w": r.choice([None, 1, 2, r.randint(-9, 9)])}
+            {
+                "id": r.randint(-1, 6),
+                "name": r.choice([None, "x", "y", "z"]),
+                "w": r.choice([None, 1, 2, r.randint(-9, 9)]),
+            }
             for _ in range(r.choice([0, 1, 1, 3, 8]))
         ]
 
     def bag_rows(self) -> list[dict[str, Any]]:
         r = self.random
         return [
-            {"x": r.choice([None, 1, 2, 3]), "y": r.choice([None, "a", "b"]), "z": r.choice([None, 5, r.randint(-3, 3)])}
+            {
+                "x": r.choice([None, 1, 2, 3]),
+                "y": r.choice([None, "a", "b"]),
+                "z": r.choice([None, 5, r.randint(-3, 3)]),
+            }
             for _ in range(r.choice([0, 1, 2, 6]))
         ]
 
@@ -130,7 +155,11 @@ class Generator:
         r = self.random
         options = [f"{names['int']} > {r.randint(-3, 4)}", f"{names['int']} IS NOT NULL", f"NOT {names['int']} = 1"]
         if "text" in names:
-            options += [f"{names['text']} IN ('a', 'x', 'b')", f"{names['text']} LIKE '%a%'", f"{names['text']} IS NULL"]
+            options += [
+                f"{names['text']} IN ('a', 'x', 'b')",
+                f"{names['text']} LIKE '%a%'",
+                f"{names['text']} IS NULL",
+            ]
         if "float" in names:
             options += [f"{names['float']} < {r.uniform(-2, 2):.3f}", f"{names['float']} BETWEEN -1 AND 10"]
         first = r.choice(options)
@@ -154,7 +183,9 @@ class Generator:
     STREAM = {"int": "v", "float": "d", "text": "g"}
 
     def filtered(self) -> Query:
-        items = self.random.choice(["k, g, v", "*", "k + 1 AS k1, upper(g) AS u, d", "v, v AS w, coalesce(g, 'none') AS g"])
+        items = self.random.choice(
+            ["k, g, v", "*", "k + 1 AS k1, upper(g) AS u, d", "v, v AS w, coalesce(g, 'none') AS g"]
+        )
         where = self.where(self.STREAM)
         oracle = items.replace("*", "k, g, v, d, ts") if items == "*" else items
         return Query(f"SELECT {items} FROM s{where}", f"SELECT {oracle} FROM s{where}")
@@ -179,14 +210,20 @@ class Generator:
         return Query(sql, sql)
 
     def distinct(self) -> Query:
-        sql = self.random.choice(["SELECT DISTINCT k, g FROM s", "SELECT DISTINCT name FROM t", "SELECT DISTINCT y, z FROM b"])
+        sql = self.random.choice(
+            ["SELECT DISTINCT k, g FROM s", "SELECT DISTINCT name FROM t", "SELECT DISTINCT y, z FROM b"]
+        )
         return Query(sql, sql)
 
     def windowed(self) -> Query:
         r = self.random
         size, grace = r.choice([10, 15, 60]), r.choice([None, 0, 5, 30])
         advance = r.choice([size, size, 5, 4])
-        clause = f"TUMBLING (SIZE {size} SECONDS" if advance == size else f"HOPPING (SIZE {size} SECONDS, ADVANCE BY {advance} SECONDS"
+        clause = (
+            f"TUMBLING (SIZE {size} SECONDS"
+            if advance == size
+            else f"HOPPING (SIZE {size} SECONDS, ADVANCE BY {advance} SECONDS"
+        )
         clause += ")" if grace is None else f", GRACE PERIOD {grace} SECONDS)"
         where, aggregates = self.where(self.STREAM), self.aggregates(self.STREAM)
         keys = r.choice(["", "k", "g"])
@@ -200,7 +237,7 @@ class Generator:
         oracle = f"""WITH w AS (SELECT *, make_timestamp(ws) AS windowstart, make_timestamp(ws + {size * us}) AS windowend
                                 FROM (SELECT *, unnest({starts}) AS ws FROM {TIMED})
                                 WHERE ws + {size * us} > epoch_us(ts) AND (st IS NULL OR epoch_us(st) < ws + {size * us} + {late}))
-                     SELECT windowstart, windowend, {select} FROM w{where} GROUP BY windowstart, windowend{', ' + keys if keys else ''}"""
+                     SELECT windowstart, windowend, {select} FROM w{where} GROUP BY windowstart, windowend{", " + keys if keys else ""}"""
         return Query(sql, oracle)
 
     def stream_table(self) -> Query:
@@ -245,8 +282,6 @@ class Generator:
 
 
 def _timestamp(seconds: int) -> Any:
-    from datetime import datetime, timedelta
-
     return datetime(2026, 1, 1) + timedelta(seconds=seconds)
 
 
@@ -285,17 +320,19 @@ class Case:
 
     def step(self) -> None:
         """Some commits, one step, and the comparison; now and then a late query, a checkpoint or a restart."""
+        self.step_without_restart()
+        if self.random.random() < 0.15:
+            self.reopen()
+
+    def step_without_restart(self) -> None:
         for _ in range(self.random.randint(1, 3)):
             self._append()
         if self.late and self.random.random() < 0.4:
             self.create(self.late.pop())
         self.db.settle()
         self.check()
-        chance = self.random.random()
-        if chance < 0.2:
+        if self.random.random() < 0.2:
             self.db.execute("CHECKPOINT")
-        elif chance < 0.35:
-            self.reopen()
 
     def reopen(self) -> None:
         self.db.close()
@@ -315,17 +352,22 @@ class Case:
         else:
             rows = self.generator.bag_rows()
             if rows:
-                self.db.append("b", rows)
-                self.oracle.add_bag(rows)
+                self.oracle.add_bag(rows, self.db.append("b", rows).version)
 
     def _append_stream(self, rows: list[dict[str, Any]]) -> None:
         if not rows:
             return
         before = self.db.log.version
-        schema = pa.schema([("k", pa.int32()), ("g", pa.string()), ("v", pa.int64()), ("d", pa.float64()), ("ts", pa.timestamp("us"))])
+        schema = pa.schema(
+            [("k", pa.int32()), ("g", pa.string()), ("v", pa.int64()), ("d", pa.float64()), ("ts", pa.timestamp("us"))]
+        )
         acknowledged = self.db.append("s", pa.Table.from_pylist(rows, schema=schema))
         assert acknowledged.version > before
-        stored = [(c.partition, row) for c in self.db.log.scan(1, before) for row in c.rows.drop_columns(["ROWTIME"]).to_pylist()]
+        stored = [
+            (c.partition, row)
+            for c in self.db.log.scan(1, before)
+            for row in c.rows.drop_columns(["ROWTIME"]).to_pylist()
+        ]
         assert canonical([tuple(r.values()) for _, r in stored]) == canonical([tuple(r.values()) for r in rows])
         self.oracle.add_stream([row for _, row in stored], [p for p, _ in stored], acknowledged.version)
 
@@ -341,7 +383,35 @@ class Case:
         for name, rows in contents.items():
             expected = self.oracle.answer(self.made[name].oracle)
             assert rows == expected, self.report(name, rows, expected)
+            folded = self.folded(name)
+            assert folded == rows, self.report(f"changelog of {name}", folded, rows)
         self.history.append((self.db.version, contents))
+
+    def watch(self, name: str) -> Subscription:
+        return self.db.subscribe(f"SELECT * FROM {name} EMIT CHANGES")
+
+    def check_offset(self, records: int) -> None:
+        """Every table as of that many records of the stream equals the oracle's answer over just these."""
+        version = self.oracle.version_of(records)
+        for name, query in self.made.items():
+            if "FROM s" not in query.sql:
+                continue  # the stream is not a source of it
+            rows = self.as_of(name, f"OFFSET (s => {records})")
+            expected = self.oracle.answer(query.oracle, version, records)
+            assert rows == expected, self.report(f"{name} as of record {records}", rows, expected)
+
+    def folded(self, name: str) -> Rows:
+        """The stored changelog, added up by a reader that knows nothing else."""
+        relation = self.db.pipeline.catalog.get(name)
+        assert relation is not None
+        rows: Rows = Counter()
+        for chunk in self.db.log.scan(relation.id):
+            for row in chunk.rows.to_pylist():
+                weight = row.pop("$weight")
+                values = tuple(int(v) if isinstance(v, Decimal) else v for v in row.values())
+                rows[tuple(_canonical(v) for v in values)] += weight
+        assert all(weight >= 0 for weight in rows.values())
+        return +rows
 
     def report(self, name: str, rows: Rows, expected: Rows) -> str:
         return (
