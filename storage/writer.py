@@ -79,22 +79,20 @@ class Writer:
 
     def submit(self, request: Request) -> Commit:
         """Return when the request is committed, by this thread if no other is at it. Raises as `Log.commit` does."""
-        with self.changed:
-            self._check_writable()
-            self._queue.append(request)
-            try:
+        group: list[Request] = []
+        try:
+            with self.changed:
+                self._check_writable()
+                self._queue.append(request)
                 self.changed.wait_for(lambda: request.done or not self._writing)
                 if not request.done:
                     self._check_writable()
-            except BaseException:
-                if request in self._queue:
-                    self._queue.remove(request)
-                raise
-            if not request.done:
-                self._writing = True
-                group, self._queue = self._queue, []
-        if not request.done:
-            self._lead(group, request)
+                    group, self._queue = self._queue, group
+                    self._writing = True
+            if group:
+                self._lead(group)
+        finally:
+            self._leave(request, group)
         if request.error is not None:
             raise request.error
         assert request.result is not None
@@ -123,29 +121,29 @@ class Writer:
         if self._fault is not None:
             raise StorageError(self._fault)
 
-    def _lead(self, group: list[Request], own: Request) -> None:
+    def _lead(self, group: Sequence[Request]) -> None:
         """Commit a group on behalf of all who wait for it."""
         try:
             self._write(group)
         except OSError as error:
             for request in group:
                 request.error = self._refusal(error)
-        except BaseException:
-            self._abandon([request for request in group if request is not own and not request.done])
-            raise
-        finally:
-            with self.changed:
-                self._writing = False
-                self.changed.notify_all()
 
-    def _abandon(self, requests: list[Request]) -> None:
-        """Leave requests to the threads that made them, since only this one was interrupted, if the log is sound."""
-        if self._fault is None:
-            with self.changed:
-                self._queue[:0] = requests
-        else:
-            for request in requests:
-                request.error = StorageError(self._fault)
+    def _leave(self, own: Request, group: Sequence[Request]) -> None:
+        """Let others go on, also if this thread was interrupted: then their requests are as good as new."""
+        with self.changed:
+            if own in self._queue:
+                self._queue.remove(own)
+            if not group:
+                return
+            others = [request for request in group if request is not own and not request.done]
+            if self._fault is None:
+                self._queue[:0] = others
+            else:
+                for request in others:
+                    request.error = StorageError(self._fault)
+            self._writing = False
+            self.changed.notify_all()
 
     def _write(self, requests: Sequence[Request]) -> None:
         """Stages 1 to 4. When this raises, nothing of the group is true, or else there is a fault."""

@@ -84,7 +84,7 @@ def make_group(log: Log, ledger: Ledger) -> None:
     identities = [f"g{ledger.generation}c{number}" for number in GROUP]
     ledger.unanswered += identities
     requests = [make_request([encoded(a) for a in appends(i)], None, {"identity": i}) for i in identities]
-    log._writer._lead(requests, requests[0])
+    log._writer._lead(requests)
     for request in requests:
         if request.error is not None:
             raise request.error
