@@ -108,7 +108,7 @@ def _first_records(as_of: AsOf, source: StreamSource | TableSource, count: int, 
         left -= extent.count
     if left:
         raise OutOfRange(
-            f'offset {count} is beyond the end of "{source.name}", which has {count - left} records', as_of.span
+            f'offset {count} is beyond the end of "{source.name}", which has {_records(count - left)}', as_of.span
         )
     return log.version if count else 0, limits
 
@@ -136,10 +136,14 @@ def _partition_offsets(as_of: AsOf, source: StreamSource | TableSource, log: Log
         if count > ends.get(partition, 0):
             raise OutOfRange(
                 f'offset {count} is beyond the end of partition {partition} of "{source.name}", '
-                f"which has {ends.get(partition, 0)} records", as_of.span,
+                f"which has {_records(ends.get(partition, 0))}", as_of.span,
             )  # fmt: skip
     version = 0
     for at, extent in log.extents(source.id):
         if extent.offset < wanted.get(extent.partition, 0):
             version = at
     return Cut(version, {source.id: {**log.ends(source.id, version), **wanted}})
+
+
+def _records(count: int) -> str:
+    return f"{count:,} record{'' if count == 1 else 's'}"

@@ -61,21 +61,25 @@ def _located(error: duckdb.Error, query: syntax.Node) -> SqlError:
     found.span = _span_of_quoted(text, query) or query.span
     if isinstance(error, duckdb.NotImplementedException):
         return Unsupported(found.message, found.span, hint=found.hint)
-    candidates = re.search(r"Candidate bindings: (.*)", text)
-    if candidates:
-        names = re.findall(r'"((?:[^"]|"")+)"', candidates[1])
-        found.hint = f'did you mean "{names[0]}"?' if names else found.hint
     return found
 
 
 def _span_of_quoted(text: str, query: syntax.Node) -> Span | None:
-    """Where the first name that DuckDB quotes (or says the function name of) stands in the query."""
-    quoted = [a or b for a, b in re.findall(r'"([^"]+)"|name (\w+)', text)]
-    for name in quoted:
-        last = name.rpartition(".")[2].lower()
+    """Where the first name, function or literal that DuckDB's complaint quotes stands in the query."""
+    for double, single, name in re.findall(r"""\"([^"]+)\"|'([^']+)'|name (\w+)""", text):
+        quoted = (double or name or single).rpartition(".")[2].partition("(")[0].lower()
         for node in syntax.walk(query):
-            if isinstance(node, syntax.Name) and node.parts[-1].text.lower() == last:
-                return node.span
-            if isinstance(node, syntax.Call) and node.name.lower() == last:
+            if _is_called(node, quoted):
                 return node.span
     return None
+
+
+def _is_called(node: syntax.Node, text: str) -> bool:
+    match node:
+        case syntax.Name(parts=parts):
+            return parts[-1].text.lower() == text
+        case syntax.Call(name=name):
+            return name.lower() == text
+        case syntax.Literal(text=value):
+            return value.lower() == text
+    return False

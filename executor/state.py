@@ -192,7 +192,7 @@ class Arrangement:
         return key_words([rows.column(name) for name in self.key_columns], rows.num_rows)
 
     def lookup(self, words: Words) -> tuple[Slots, pa.RecordBatch, Weights]:
-        """All rows with a key among `words`: the place in `words` that each matches (ascending), the row, its weight."""
+        """All rows with a key among `words`: the place in `words` that each matches, ascending; row; weight."""
         probes, slots = self._matches.find(self._index.find(words))
         weights = self._state.weights(slots)
         live = weights > 0

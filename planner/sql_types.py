@@ -7,6 +7,7 @@ construction the types that the same SELECT has as a snapshot query.
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 from collections.abc import Sequence
 from functools import lru_cache
@@ -111,15 +112,25 @@ def cast_from_arrow(column: Column) -> str:
     return f"CAST({name} AS {column.type}) AS {name}" if column.type in _LOSSY_IN_ARROW else name
 
 
+# DuckDB's words for the commonest mistakes, and ours.
+_REWORDED = (
+    (r'Referenced column "(.+?)" (?:was )?not found', 'there is no column "{0}"'),
+    (r'Referenced table "(.+?)" not found', 'there is no relation "{0}" in FROM'),
+    (r'(?:Table|[Vv]alues list) "(.+?)" does not have a column named "(.+?)"', 'there is no column "{1}" in {0}'),
+    (r"(?:Scalar|Aggregate|Table) Function with name (\S+) does not exist", "there is no function {0}()"),
+)
+
+
 def explain_duckdb_error(error: duckdb.Error, span: Span | None) -> SqlError:
     """A DuckDB complaint as one of ours: its first sentence, without its own position and class."""
     text = str(error).partition("\n\nLINE ")[0].strip()
     kind, _, message = text.partition(": ")
-    message = message if kind.endswith("Error") else text
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    lines = [line.strip() for line in (message if kind.endswith("Error") else text).splitlines() if line.strip()]
     first = lines[0] if lines else "the expression cannot be evaluated"
-    hint = next((line for line in lines[1:] if line.startswith(("Did you mean", "Candidate"))), None)
-    lowered = first[:1].lower() + first[1:]
-    if isinstance(error, duckdb.CatalogException):
-        return UnknownName(lowered.rstrip("."), span, hint=hint)
-    return TypeProblem(lowered.rstrip("."), span, hint=hint)
+    near = re.search(r'(?:Did you mean|Candidate bindings:|Candidate Functions?:)\s*:?\s*"((?:[^"]|"")+)"', text)
+    hint = f'did you mean "{near[1]}"?' if near else None
+    for pattern, words in _REWORDED:
+        found = re.search(pattern, first)
+        if found:
+            return UnknownName(words.format(*found.groups()), span, hint=hint)
+    return TypeProblem((first[:1].lower() + first[1:]).rstrip(".!"), span, hint=hint)
