@@ -153,20 +153,20 @@ class Pipeline:
             return image.version
 
     def _run(self) -> None:
-        seen = 0
         while not self._closed:
+            seen = self.log.version
             try:
                 while self.step():
                     pass
-                seen = self.log.wait(max(seen, self._position), None)
                 self._failure = None
             except Exception as error:
-                if self._closed:
-                    return
                 with self.lock:
-                    self._failure = error
+                    self._failure = error  # whoever waits is told; the next commit is the next try
                     self._moved.notify_all()
-                seen = self.log.wait(self.log.version, None)  # the next commit is the next try
+            try:
+                self.log.wait(seen, None)
+            except StorageError:
+                return
 
     # ---------------------------------------------------------------- catalog
 
@@ -179,12 +179,11 @@ class Pipeline:
 
     def create(self, relation: Relation, note: dict[str, Any]) -> int:
         """Adds `relation` to the catalog and the circuit in one commit with its rows so far; gives how many rows."""
-        if self._thread is not None:
-            self.catch_up()
         with self.lock:
+            # The steps are run here, not waited for: waiting would let go of the lock, and of the catalog with it.
+            while self.step():
+                pass
             circuit = self.circuit
-            while circuit.version < self.log.version:
-                self.step()
             catalog = self.catalog.add(relation)
             appends: list[Append] = []
             rows = 0

@@ -22,29 +22,32 @@ _UNITS_US = {
 }  # fmt: skip
 
 
-def resolve(as_of: AsOf, plans: Sequence[Plan], log: Log, now_us: Callable[[], int]) -> Cut:
-    """The cut that `as_of` means for relations computed by `plans`. Raises OutOfRange for a point that is not there."""
+def resolve(as_of: AsOf, plans: Sequence[Plan], log: Log, latest: int, now_us: Callable[[], int]) -> Cut:
+    """The cut that `as_of` means for relations computed by `plans`, at most at version `latest`.
+
+    Raises OutOfRange for a point that is not there.
+    """
     match as_of.kind:
         case "version":
-            return _version(as_of, log)
+            return _version(as_of, latest)
         case "timestamp" | "ago":
-            return _time(as_of, log, now_us())
+            return _time(as_of, log, latest, now_us())
         case "offset":
             source = _one_source(as_of, plans)
-            version, limits = _first_records(as_of, source, int(as_of.value), log)
+            version, limits = _first_records(as_of, source, int(as_of.value), log, latest)
             return Cut(version, {source.id: limits})
         case _:
-            return _offsets(as_of, plans, log)
+            return _offsets(as_of, plans, log, latest)
 
 
-def _version(as_of: AsOf, log: Log) -> Cut:
+def _version(as_of: AsOf, latest: int) -> Cut:
     version = int(as_of.value)
-    if version > log.version:
-        raise OutOfRange(f"version {version} is not there yet: the latest is {log.version}", as_of.span)
+    if version > latest:
+        raise OutOfRange(f"version {version} is not there yet: the latest is {latest}", as_of.span)
     return Cut(version)
 
 
-def _time(as_of: AsOf, log: Log, now_us: int) -> Cut:
+def _time(as_of: AsOf, log: Log, latest: int, now_us: int) -> Cut:
     if as_of.kind == "ago":
         match = _AGO.fullmatch(as_of.value)
         unit = _UNITS_US.get(match[2].lower()) if match else None
@@ -54,9 +57,9 @@ def _time(as_of: AsOf, log: Log, now_us: int) -> Cut:
     else:
         time_us = _timestamp_us(as_of)
     if time_us > now_us:
-        latest = f", at version {log.version}" if log.version else ""
-        raise OutOfRange(f"'{as_of.value}' has not come yet: now is {_text_of(now_us)}{latest}", as_of.span)
-    return Cut(log.version_at(time_us))
+        now = f"{_text_of(now_us)}, at version {latest}"
+        raise OutOfRange(f"'{as_of.value}' has not come yet: now is {now}", as_of.span)
+    return Cut(min(log.version_at(time_us), latest))
 
 
 def _timestamp_us(as_of: AsOf) -> int:
@@ -94,11 +97,13 @@ def _one_source(as_of: AsOf, plans: Sequence[Plan]) -> StreamSource | TableSourc
     raise OutOfRange("an offset of which source?", as_of.span, hint=f"AS OF OFFSET ({named})")
 
 
-def _first_records(as_of: AsOf, source: StreamSource | TableSource, count: int, log: Log) -> tuple[int, dict[int, int]]:
+def _first_records(
+    as_of: AsOf, source: StreamSource | TableSource, count: int, log: Log, latest: int
+) -> tuple[int, dict[int, int]]:
     """The version at which a relation had `count` records, and the offsets that its first `count` records end at."""
     limits: dict[int, int] = {}
     left = count
-    for version, extent in log.extents(source.id):
+    for version, extent in log.extents(source.id, 0, latest):
         if left <= extent.count:
             if left:
                 limits[extent.partition] = extent.offset + left
@@ -110,13 +115,13 @@ def _first_records(as_of: AsOf, source: StreamSource | TableSource, count: int, 
         raise OutOfRange(
             f'offset {count} is beyond the end of "{source.name}", which has {_records(count - left)}', as_of.span
         )
-    return log.version if count else 0, limits
+    return latest if count else 0, limits
 
 
-def _offsets(as_of: AsOf, plans: Sequence[Plan], log: Log) -> Cut:
+def _offsets(as_of: AsOf, plans: Sequence[Plan], log: Log, latest: int) -> Cut:
     """OFFSET (partition => n, …) of the one source, or OFFSET (relation => n, …)."""
     if all(isinstance(key, int) for key, _ in as_of.positions):
-        return _partition_offsets(as_of, _one_source(as_of, plans), log)
+        return _partition_offsets(as_of, _one_source(as_of, plans), log, latest)
     known = {leaf.name.lower(): leaf for leaf in sources(plans)}
     version, limits = 0, dict[int, dict[int, int]]()
     for key, count in as_of.positions:
@@ -124,13 +129,13 @@ def _offsets(as_of: AsOf, plans: Sequence[Plan], log: Log) -> Cut:
         if leaf is None:
             hint = suggestion(str(key), (s.name for s in known.values()), "its sources")
             raise UnknownName(f'"{key}" is not a source of what is asked', as_of.span, hint=hint)
-        reached, limits[leaf.id] = _first_records(as_of, leaf, count, log)
+        reached, limits[leaf.id] = _first_records(as_of, leaf, count, log, latest)
         version = max(version, reached)
     return Cut(version, limits)
 
 
-def _partition_offsets(as_of: AsOf, source: StreamSource | TableSource, log: Log) -> Cut:
-    ends = log.ends(source.id)
+def _partition_offsets(as_of: AsOf, source: StreamSource | TableSource, log: Log, latest: int) -> Cut:
+    ends = log.ends(source.id, latest)
     wanted = {int(key): count for key, count in as_of.positions}
     for partition, count in wanted.items():
         if count > ends.get(partition, 0):
@@ -139,7 +144,7 @@ def _partition_offsets(as_of: AsOf, source: StreamSource | TableSource, log: Log
                 f"which has {_records(ends.get(partition, 0))}", as_of.span,
             )  # fmt: skip
     version = 0
-    for at, extent in log.extents(source.id):
+    for at, extent in log.extents(source.id, 0, latest):
         if extent.offset < wanted.get(extent.partition, 0):
             version = at
     return Cut(version, {source.id: {**log.ends(source.id, version), **wanted}})

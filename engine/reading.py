@@ -13,10 +13,9 @@ from headwater.executor.feed import Cut, read_chunks, rows_of
 from headwater.executor.past import circuit_at
 from headwater.executor.snapshot import SnapshotReader
 from headwater.parser import syntax
-from headwater.planner import Input, Plan, Relation, plan_snapshot
+from headwater.planner import Input, Relation, plan_snapshot
 from headwater.planner.logical import StreamSource
 from headwater.planner.sql_types import arrow_schema
-from headwater.values import PSEUDO_COLUMNS, concat_deltas
 
 
 class Reader:
@@ -55,33 +54,24 @@ class Reader:
             plans = [source.plan]
         if len(plans) == 1 and source.relation is not None and source.relation.is_stream:
             plans = [source.relation.source()]
-        return resolve(source.as_of, plans, self._log, self._now_us)
+        return resolve(source.as_of, plans, self._log, self._pipeline.circuit.version, self._now_us)
 
     def table(self, source: Input, cut: Cut | None) -> pa.Table:
         """The rows of an input at `cut`, or now."""
         if source.relation is not None and source.relation.is_stream:
             return self._stream(source, source.relation, cut)
-        plan = source.plan
-        if cut is None and source.relation is not None:
-            rows = self._pipeline.circuit.rows(plan)
-        else:
-            rows = self._rows_at(plan, Cut(self._pipeline.circuit.version) if cut is None else cut)
+        circuit = self._pipeline.circuit
+        if cut is not None or source.relation is None:
+            circuit = circuit_at(self._log, [source.plan], cut or Cut(circuit.version))
+        rows = circuit.rows(source.plan)
         return pa.Table.from_batches([rows]).select([c.name for c in source.columns])
-
-    def _rows_at(self, plan: Plan, cut: Cut) -> pa.RecordBatch:
-        """The rows that a continuous query gives at `cut`."""
-        if plan.append_only:
-            circuit = circuit_at(self._log, [plan], Cut(0))
-            changes = circuit.advance(self._log, cut)[plan]
-            rows = concat_deltas(arrow_schema(plan.columns), changes).rows
-            return rows.select([n for n in rows.schema.names if n not in PSEUDO_COLUMNS])
-        return circuit_at(self._log, [plan], cut).rows(plan)
 
     def _stream(self, source: Input, relation: Relation, cut: Cut | None) -> pa.Table:
         """The records of a stream; those of a derived one at a cut of its sources are the first so many of its log."""
         leaf = StreamSource(relation.id, relation.name, source.columns)
         if cut is None:
-            cut = Cut(self._log.version)
+            # A derived stream's rows are committed after the input that its circuit has read.
+            cut = Cut(self._log.version if relation.is_derived else self._pipeline.circuit.version)
         elif relation.plan is not None and relation.id not in cut.limits:
             ends = circuit_at(self._log, [relation.plan], cut).ends(relation.plan)
             cut = Cut(self._log.version, {relation.id: ends})

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.result import Change, ChangeBatch
-from headwater.errors import StorageError
+from headwater.errors import QueryFailed, StorageError
 from headwater.executor.circuit import Circuit
 from headwater.executor.feed import Cut, Leaf, read_rows, with_weights
 from headwater.executor.state import consolidate
@@ -80,6 +80,7 @@ class Subscription:
         version = log.version
         if version == self._looked:
             return None
+        self._check_sources()
         stored_to = read_to = version
         given: dict[Leaf, Delta] = {}
         if self._stored:
@@ -91,6 +92,13 @@ class Subscription:
         changes = self._circuit.advance(log, Cut(max(read_to, self._circuit.version)), given)[self._query.plan]
         self._looked, self._stored_version = version, stored_to
         return self._batch(stored_to, changes)
+
+    def _check_sources(self) -> None:
+        """Raises QueryFailed once a relation that the query names is gone."""
+        present = {r.id for r in self._pipeline.catalog.relations.values()}
+        if not present.issuperset(self._query.reads):
+            self.finished = True
+            raise QueryFailed("a stream or table that this query reads was dropped")
 
     def _stored_delta(self, leaf: Leaf, stored_to: int) -> Delta:
         """What a stored relation's log gained since the last look; at the first one, all that a table holds."""

@@ -16,7 +16,10 @@ from headwater.executor.state import empty_delta, select_rows
 from headwater.parser import quote
 from headwater.planner.logical import Filter, Plan, Project
 from headwater.planner.sql_types import arrow_schema, cast_from_arrow, open_duckdb
-from headwater.values import WEIGHT, Delta, concat_deltas, empty_batch
+from headwater.values import WEIGHT, Delta
+
+# What the values of a row can bring about; anything else is not the row's fault, and ends the step.
+ROW_ERRORS = (duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.InvalidInputException)
 
 _local = threading.local()
 
@@ -40,10 +43,10 @@ class Evaluate:
         self.schema = arrow_schema(chain[-1].columns)
         self.failed_rows = 0
         self.last_failure: str | None = None
-        self._input = chain[0].source
         self._renames = _renames(chain)
-        weighted = not self._input.append_only
-        self._sql = _chain_sql(chain, weighted)
+        self._weighted = not chain[0].source.append_only
+        self._sql = _chain_sql(chain, self._weighted)
+        self._failing_sql = _failing_sql(chain)
 
     def step(self, delta: Delta) -> Delta:
         if not len(delta):
@@ -53,35 +56,40 @@ class Evaluate:
             return Delta(pa.RecordBatch.from_arrays(columns, schema=self.schema), delta.weights)
         try:
             return self._run(delta)
-        except duckdb.Error as error:
-            return self._run_around(delta, error)
+        except ROW_ERRORS as error:
+            return self._run_without_failing(delta, error)
 
     def _run(self, delta: Delta) -> Delta:
         rows = delta.rows
-        if not self._input.append_only:
+        if self._weighted:
             rows = rows.append_column(WEIGHT, pa.array(delta.weight_array))
-        con = connection()
-        con.register("delta", pa.Table.from_batches([rows]))
-        result = con.sql(self._sql).to_arrow_table().combine_chunks()
-        con.unregister("delta")
+        result = _query(self._sql, rows)
         if not result.num_rows:
             return empty_delta(self.schema)
         weights = None
-        if not self._input.append_only:
+        if self._weighted:
             weights = result.column(WEIGHT).to_numpy()
             result = result.drop_columns([WEIGHT])
-        (batch,) = result.cast(self.schema).to_batches() if result.num_columns else (empty_batch(self.schema),)
+        (batch,) = result.cast(self.schema).to_batches()
         return Delta(batch, weights)
 
-    def _run_around(self, delta: Delta, error: duckdb.Error) -> Delta:
-        """Halves the delta until the rows that fail stand alone."""
-        if len(delta) == 1:
-            self.failed_rows += 1
-            self.last_failure = str(error).partition("\n")[0]
-            return empty_delta(self.schema)
-        middle = len(delta) // 2
-        halves = (np.arange(middle), np.arange(middle, len(delta)))
-        return concat_deltas(self.schema, [self.step(select_rows(delta, half)) for half in halves])
+    def _run_without_failing(self, delta: Delta, error: duckdb.Error) -> Delta:
+        failing = _query(self._failing_sql, delta.rows).column(0).to_numpy()
+        if not len(failing):
+            raise error
+        self.failed_rows += len(failing)
+        self.last_failure = str(error).partition("\n")[0]
+        return self.step(select_rows(delta, np.delete(np.arange(len(delta)), failing)))
+
+
+def _query(sql: str, rows: pa.RecordBatch) -> pa.Table:
+    """The answer of `sql` over `rows`, which it calls delta."""
+    con = connection()
+    con.register("delta", pa.Table.from_batches([rows]))
+    try:
+        return con.sql(sql).to_arrow_table().combine_chunks()
+    finally:
+        con.unregister("delta")
 
 
 def _renames(chain: tuple[Filter | Project, ...]) -> list[str] | None:
@@ -105,6 +113,27 @@ def _chain_sql(chain: tuple[Filter | Project, ...], weighted: bool) -> str:
             items = [f"{e.sql} AS {quote(name)}" for name, e in node.items]
             sql = f"SELECT {', '.join([*items, *weight])} FROM ({sql})"
     return sql
+
+
+def _failing_sql(chain: tuple[Filter | Project, ...]) -> str:
+    """SQL for the places of the rows on which some expression of the chain fails.
+
+    TRY gives NULL for a row that fails; around a struct, which is never NULL itself, that cannot be mistaken.
+    """
+    casts = [cast_from_arrow(c) for c in chain[0].source.columns]
+    sql = f'SELECT {", ".join(casts)}, row_number() OVER () - 1 AS "$place", false AS "$failed" FROM delta'
+    for node in chain:
+        items = (("p", node.predicate),) if isinstance(node, Filter) else node.items
+        tried = f"TRY({{{', '.join(f'{quote(name)}: {e.sql}' for name, e in items)}}})"
+        sql = f'SELECT *, {tried} AS "$tried" FROM ({sql})'
+        failed = '"$failed" OR "$tried" IS NULL AS "$failed"'
+        if isinstance(node, Filter):
+            kept = '"$failed" OR "$tried" IS NULL OR "$tried".p'
+            sql = f'SELECT * EXCLUDE ("$tried", "$failed"), {failed} FROM ({sql}) WHERE {kept}'
+        else:
+            values = ", ".join(f'"$tried".{quote(name)} AS {quote(name)}' for name, _ in items)
+            sql = f'SELECT {values}, "$place", {failed} FROM ({sql})'
+    return f'SELECT "$place" FROM ({sql}) WHERE "$failed" ORDER BY 1'
 
 
 def chain_below(node: Plan) -> tuple[Filter | Project, ...]:

@@ -14,6 +14,8 @@ from headwater.executor.feed import Cut
 from headwater.planner.logical import Plan
 from headwater.storage import Image, Log
 
+STATE_FORMAT = 1  # of what operators save; images of another format are passed over, and the log is replayed instead
+
 IMAGE_ROWS_MIN = 1 << 16  # an image is not worth its bytes for fewer rows of input
 
 
@@ -24,7 +26,7 @@ def image_is_due(rows_since: int, state_rows: int) -> bool:
 
 def save_image(log: Log, circuit: Circuit) -> Image:
     """Saves the state of `circuit`, at the version where it stands."""
-    note = {"frontier": circuit.version, "holders": circuit.holder_names}
+    note = {"format": STATE_FORMAT, "frontier": circuit.version, "holders": circuit.holder_names}
     return log.save_image(circuit.save(), note)
 
 
@@ -56,12 +58,9 @@ def _nearest_image(log: Log, root: Plan, cut: Cut) -> Image | None:
     """The latest image at or before `cut` that has the state of all operators of `root`."""
     probe = Circuit([root])
     for image in reversed(log.images()):
-        frontier = image.note["frontier"]
-        if (
-            frontier <= cut.version
-            and _within_limits(log, frontier, cut)
-            and probe.can_restore(frozenset(image.note["holders"]))
-        ):
+        note = image.note
+        is_before = note["frontier"] <= cut.version and _within_limits(log, note["frontier"], cut)
+        if is_before and note["format"] == STATE_FORMAT and probe.can_restore(frozenset(note["holders"])):
             return image
     return None
 
