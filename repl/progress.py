@@ -1,0 +1,61 @@
+"""What the demo shows while rows arrive: a block that is drawn again and again at a terminal, a few lines elsewhere."""
+
+from __future__ import annotations
+
+import io
+from time import perf_counter
+from typing import TextIO
+
+from headwater.engine.database import Database
+from headwater.repl.render import print_result
+from headwater.repl.terminal import Screen, cut
+
+_DRAW_SECONDS = 0.25
+_LINES = 10  # a transcript gets a line for each tenth
+_BAR_WIDTH = 40
+
+
+class LoadView:
+    """Shows how far the loading of `total` rows has come, and the answer to `query`, which reads what is kept of them.
+
+    To draw is to ask, and an answer has everything that was appended before; so what is drawn is up to date.
+    """
+
+    def __init__(self, database: Database, stream: TextIO, total: int, query: str) -> None:
+        self._database = database
+        self._stream = stream
+        self._total = total
+        self._query = query
+        self._screen = Screen.of(stream)
+        self._is_live = self._screen.width is not None
+        self._started = self._drawn_at = perf_counter()
+        self._drawn_lines = 0
+        self._tenths = 0
+
+    def update(self, rows: int, records: int, append_seconds: float) -> None:
+        """Show that `rows` of the total have arrived; in all, `records` were appended in `append_seconds`."""
+        if self._is_live:
+            if rows == self._total or perf_counter() - self._drawn_at > _DRAW_SECONDS:
+                self._draw(rows, records, append_seconds)
+        elif rows * _LINES // self._total > self._tenths:
+            self._tenths = rows * _LINES // self._total
+            self._stream.write(f"  {rows / self._total:>4.0%} {rows:>9,} rows appended\n")
+            self._stream.flush()
+
+    def _draw(self, rows: int, records: int, append_seconds: float) -> None:
+        table = io.StringIO()
+        print_result(self._database.sql(self._query), stream=table)
+        seconds = perf_counter() - self._started
+        done = round(_BAR_WIDTH * rows / self._total)
+        full, empty = ("█", "░") if self._screen.has_unicode else ("#", ".")
+        lines = [
+            f"{full * done}{empty * (_BAR_WIDTH - done)} {rows:,} of {self._total:,} rows",
+            f"{records / append_seconds:,.0f} rows/s appended · {records / seconds:,.0f} events/s through the queries",
+            *table.getvalue().splitlines(),
+        ]
+        width = (self._screen.width or 80) - 1
+        up = f"\x1b[{self._drawn_lines}F\x1b[J" if self._drawn_lines else ""
+        self._stream.write(up + "".join(f"{cut(line, width, self._screen.ellipsis)}\n" for line in lines))
+        self._stream.flush()
+        self._drawn_lines = len(lines)
+        self._drawn_at = perf_counter()
