@@ -17,13 +17,13 @@ import pyarrow as pa
 from headwater.errors import CorruptLog, QueryFailed, StorageError
 from headwater.executor.circuit import Circuit, stored_changes
 from headwater.executor.feed import Cut
-from headwater.executor.keys import mix, row_words
+from headwater.executor.keys import Words, mix, row_words
 from headwater.executor.past import circuit_at, image_is_due, save_image
-from headwater.executor.state import consolidate
+from headwater.executor.state import consolidated
 from headwater.planner import Catalog, Plan, Relation
 from headwater.planner.sql_types import arrow_schema
 from headwater.storage import Append, Log
-from headwater.values import ROWOFFSET, ROWPARTITION, Delta, concat_deltas
+from headwater.values import ROWOFFSET, ROWPARTITION, Delta, Weights, concat_deltas
 
 
 class Pipeline:
@@ -135,15 +135,12 @@ class Pipeline:
         delta = concat_deltas(arrow_schema(relation.plan.columns), deltas)
         if not len(delta):
             return []
+        delta, words = consolidated(delta)
+        digest = self._digests.get(relation.id, 0) + content_digest(words, delta.weight_array)
+        self._digests[relation.id] = digest % 2**64
         if relation.is_stream:
-            self._count(relation, delta)
             return _by_partition(relation.id, delta.rows)
-        delta = consolidate(delta)
-        self._count(relation, delta)
         return [Append(relation.id, 0, stored_changes(delta))] if len(delta) else []
-
-    def _count(self, relation: Relation, delta: Delta) -> None:
-        self._digests[relation.id] = (self._digests.get(relation.id, 0) + content_digest(delta)) % 2**64
 
     def checkpoint(self) -> int:
         """Saves an image of all state; gives the version that published it."""
@@ -240,7 +237,8 @@ class Pipeline:
                 self._digests[relation.id] = digests.get(str(relation.id), 0)
                 continue
             assert relation.plan is not None
-            found = content_digest(self._circuit.content(relation.plan))
+            content = self._circuit.content(relation.plan)
+            found = content_digest(row_words(content.rows), content.weight_array)
             self._digests[relation.id] = found
             known = digests.get(str(relation.id))
             if known is not None and found != known:
@@ -250,11 +248,10 @@ class Pipeline:
                 )
 
 
-def content_digest(delta: Delta) -> int:
-    """A digest of a multiset of rows, independent of their order: the sum of the rows' hashes times their weights."""
-    words = row_words(delta.rows)
+def content_digest(words: Words, weights: Weights) -> int:
+    """A digest of a multiset of rows, whatever their order: the sum of the hashes of their words times their weights."""
     hashed = mix(words[:, 0] + mix(words[:, 1] + np.uint64(1)))
-    return int((hashed * delta.weight_array.astype(np.uint64)).sum(dtype=np.uint64)) if len(delta) else 0
+    return int((hashed * weights.astype(np.uint64)).sum(dtype=np.uint64))
 
 
 def _by_partition(stream: int, rows: pa.RecordBatch) -> list[Append]:

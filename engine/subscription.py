@@ -43,7 +43,7 @@ class Subscription:
         self._left = self._query.limit
         derived = {r.id for r in pipeline.derived()}
         self._circuit = Circuit([self._query.plan], keep=False)
-        self._stored: list[Leaf] = [leaf for leaf in self._circuit.leaves if _is_stored(leaf, derived)]
+        self._stored = _stored_leaves(self._circuit.leaves, derived)
         self._stored_version = 0
         self._looked = -1  # the log's version at the last look, −1 before the first
         self._lock = threading.Lock()
@@ -59,6 +59,8 @@ class Subscription:
                 batch = self._advance()
                 if batch is not None:
                     return batch
+                if self._looked < self._pipeline.log.version:
+                    continue
                 left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:
                     return None
@@ -81,6 +83,8 @@ class Subscription:
         if version == self._looked:
             return None
         self._check_sources()
+        if self.is_append_only and not self._stored:
+            version = self._circuit.next_step(log, version)  # a long log comes in pieces
         stored_to = read_to = version
         given: dict[Leaf, Delta] = {}
         if self._stored:
@@ -149,8 +153,11 @@ def _bind(query: syntax.Query, catalog: Catalog) -> BoundQuery:
     return bound
 
 
-def _is_stored(leaf: Leaf, derived: set[int]) -> bool:
-    return isinstance(leaf, Changelog) or leaf.id in derived
+def _stored_leaves(leaves: tuple[Leaf, ...], derived: set[int]) -> list[Leaf]:
+    """The leaves that read what queries wrote. A stream that is read alone needs no other to be in step with."""
+    if len(leaves) == 1 and isinstance(leaves[0], StreamSource):
+        return []
+    return [leaf for leaf in leaves if isinstance(leaf, Changelog) or leaf.id in derived]
 
 
 def _unit_weights(delta: Delta) -> tuple[pa.RecordBatch, Weights]:

@@ -199,6 +199,10 @@ class Circuit:
         self.version = to.version
         return changes
 
+    def next_step(self, log: Log, upto: int) -> int:
+        """The version at which the first step on the way to `upto` ends."""
+        return step_versions(log, [leaf.id for leaf in self.leaves], self._clocked, self.version, upto)[0]
+
     def step(self, inputs: Mapping[Leaf, Delta]) -> dict[Plan, Delta]:
         """Runs one delta per leaf through all operators; gives that of each root and adds it to the kept tables."""
         deltas: dict[Plan, Delta] = {}

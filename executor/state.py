@@ -255,18 +255,24 @@ class Matches:
 
 def consolidate(delta: Delta) -> Delta:
     """Equal rows as one, with the sum of their weights; rows of weight zero are dropped. The normal form of a delta."""
+    return consolidated(delta)[0] if delta.weights is not None else delta
+
+
+def consolidated(delta: Delta) -> tuple[Delta, Words]:
+    """The delta in its normal form, with the words of its rows. A delta without weights is left as it is."""
+    words = row_words(delta.rows)
     if delta.weights is None or not len(delta):
-        return delta
+        return delta, words
     index = KeyIndex()
-    groups = index.insert(row_words(delta.rows))
+    groups = index.insert(words)
     if len(index) == len(delta):
-        return delta
+        return delta, words
     sums = np.zeros(len(index), dtype=np.int64)
     np.add.at(sums, groups, delta.weights)
     first = np.empty(len(index), dtype=np.int64)
     first[groups[::-1]] = np.arange(len(groups))[::-1]
     kept = np.sort(first[sums != 0])
-    return Delta(delta.rows.take(pa.array(kept)), sums[groups[kept]])
+    return Delta(delta.rows.take(pa.array(kept)), sums[groups[kept]]), words[kept]
 
 
 def repeat_rows(delta: Delta) -> pa.RecordBatch:
