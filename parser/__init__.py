@@ -6,7 +6,8 @@ the trees are in `headwater.parser.syntax`.
 
 from headwater.parser.keywords import KEYWORDS
 from headwater.parser.parse import parse, parse_statement
+from headwater.parser.quoting import quote
 from headwater.parser.script import is_complete, split
-from headwater.parser.unparse import quote, unparse
+from headwater.parser.unparse import unparse
 
 __all__ = ["KEYWORDS", "is_complete", "parse", "parse_statement", "quote", "split", "unparse"]

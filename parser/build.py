@@ -98,7 +98,7 @@ class Builder(ExpressionBuilder):
     if_not_exists = if_exists = cascade = extended = recursive = or_replace
     relation_kind = subject = emit_mode = union_operator = intersect_operator = time_unit = words
 
-    def definitions(self, span: Span, *parts: ColumnDefinition | tuple[Identifier, ...]) -> tuple[ColumnDefinition, ...]:
+    def definitions(self, span: Span, *parts: Any) -> tuple[ColumnDefinition, ...]:
         columns = [part for part in parts if isinstance(part, ColumnDefinition)]
         for name in (name for part in parts if isinstance(part, tuple) for name in part):
             places = [i for i, column in enumerate(columns) if column.name.text.lower() == name.text.lower()]
@@ -128,9 +128,8 @@ class Builder(ExpressionBuilder):
         return properties
 
     def property(self, span: Span, name: Any, value: str) -> Property:
-        if not isinstance(name, Identifier):
-            return Property(text_of_string(name), value, span=span)
-        return Property(name.text if name.quoted else name.text.lower(), value, span=span)
+        text = name.text if isinstance(name, Identifier) else text_of_string(name)
+        return Property(text.lower(), value, span=span)
 
     def property_value(self, span: Span, *parts: Any) -> str:
         last = parts[-1]
@@ -261,13 +260,13 @@ class Builder(ExpressionBuilder):
         return "INNER" if kind == "JOIN" else str(kind)
 
     def as_of_offset(self, span: Span, offset: str) -> AsOf:
-        return AsOf("offset", str(offset), span=span)
+        return AsOf("offset", str(_whole(offset)), span=span)
 
     def as_of_offsets(self, span: Span, *positions: tuple[int | str, int]) -> AsOf:
         return AsOf("offsets", positions=positions, span=span)
 
     def as_of_version(self, span: Span, version: str) -> AsOf:
-        return AsOf("version", str(version), span=span)
+        return AsOf("version", str(_whole(version)), span=span)
 
     def as_of_timestamp(self, span: Span, timestamp: Any) -> AsOf:
         return AsOf("timestamp", text_of_string(timestamp), span=span)

@@ -11,6 +11,8 @@ from lark.visitors import Transformer_NonRecursive
 
 from headwater.errors import Span, SyntaxProblem
 from headwater.parser import type_names
+from headwater.parser.keywords import DUCKDB_RESERVED, RESERVED
+from headwater.parser.quoting import quote
 from headwater.parser.syntax import (
     Array,
     Between,
@@ -35,8 +37,7 @@ from headwater.parser.syntax import (
     Unary,
     WindowSpec,
 )
-from headwater.parser.unparse import quote, unparse
-
+from headwater.parser.unparse import unparse
 
 _SPELLINGS = {"!=": "<>", "DISTINCT FROM": "IS DISTINCT FROM", "NOT DISTINCT FROM": "IS NOT DISTINCT FROM"}
 
@@ -73,7 +74,8 @@ class ExpressionBuilder(Transformer_NonRecursive[Token, Any]):
 
     def quoted_name(self, span: Span, token: Token) -> Identifier:
         mark = token[0]
-        return Identifier(token[1:-1].replace(mark * 2, mark), quoted=True, span=span)
+        text = token[1:-1].replace(mark * 2, mark)
+        return Identifier(text, quoted=text.upper() not in DUCKDB_RESERVED - RESERVED, span=span)
 
     def names(self, span: Span, *names: Identifier) -> tuple[Identifier, ...]:
         return names

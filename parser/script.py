@@ -40,25 +40,34 @@ class Piece:
 
 def pieces(text: str) -> Iterator[Piece]:
     """The statements of `text`, in order; empty ones are left out."""
-    start = end = -1
-    position = 0
-    while position < len(text):
-        token = _TOKEN.match(text, position)
-        assert token is not None, "every character begins a token"
-        kind, position = token.lastgroup, token.end()
+    start = end = None
+    for kind, span in _scan(text, Span(0, len(text))):
         if kind == "open":
-            start = token.start() if start < 0 else start
-            yield Piece(Span(start, len(text)), terminated=False, unclosed=Span(*token.span()))
+            yield Piece(Span(span.start if start is None else start, len(text)), terminated=False, unclosed=span)
             return
         if kind == "end":
-            if start >= 0:
+            if start is not None and end is not None:
                 yield Piece(Span(start, end), terminated=True)
-            start = -1
-        elif kind != "space":
-            start = token.start() if start < 0 else start
-            end = token.end()
-    if start >= 0:
+            start = end = None
+        else:
+            start, end = span.start if start is None else start, span.end
+    if start is not None and end is not None:
         yield Piece(Span(start, end), terminated=False)
+
+
+def tokens(text: str, within: Span) -> Iterator[Span]:
+    """The words, numbers, strings and other characters of a part of `text`, without space and comments."""
+    return (span for _, span in _scan(text, within))
+
+
+def _scan(text: str, within: Span) -> Iterator[tuple[str, Span]]:
+    for token in _TOKEN.finditer(text, within.start, within.end):
+        kind = token.lastgroup
+        assert kind is not None, "every alternative has a name"
+        if kind != "space":
+            yield kind, Span(*token.span())
+        if kind == "open":
+            return
 
 
 def split(text: str) -> tuple[tuple[str, bool], ...]:
@@ -77,7 +86,10 @@ def is_complete(text: str) -> bool:
 
 def check_closed(piece: Piece, text: str) -> None:
     """Raise SyntaxProblem if a string, quoted name or comment in `piece` is not closed."""
-    if piece.unclosed is not None:
-        mark = text[piece.unclosed.start : piece.unclosed.end]
-        closing = "*/" if mark == "/*" else mark
-        raise SyntaxProblem(f"this {_OPENED[mark]} is not closed", piece.unclosed, hint=f"end it with {closing}")
+    if piece.unclosed is None:
+        return
+    mark = text[piece.unclosed.start : piece.unclosed.end]
+    hint = {"'": "end it with ', and write a ' inside it as ''", "/*": "end it with */"}.get(
+        mark, f"end it with {mark}"
+    )
+    raise SyntaxProblem(f"this {_OPENED[mark]} is not closed", piece.unclosed, hint=hint)

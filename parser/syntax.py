@@ -133,7 +133,7 @@ class Call(Node):
 
 @dataclass(frozen=True)
 class WindowSpec(Node):
-    """OVER (PARTITION BY … ORDER BY … frame); `frame` is kept as text, e.g. 'ROWS BETWEEN 1 PRECEDING AND CURRENT ROW'."""
+    """OVER (PARTITION BY … ORDER BY … frame); `frame` is text: 'ROWS BETWEEN 1 PRECEDING AND CURRENT ROW'."""
 
     partition_by: tuple[Expression, ...] = ()
     order_by: tuple[OrderItem, ...] = ()
@@ -325,7 +325,7 @@ class Query(Node):
 
 @dataclass(frozen=True)
 class ColumnDefinition(Node):
-    """`name type [KEY | PRIMARY KEY | NOT NULL]`; `type` is SQL text as DuckDB reads it (STRING, ARRAY<T> rewritten)."""
+    """`name type [KEY | PRIMARY KEY | NOT NULL]`; `type` is text as DuckDB shows it (STRING is VARCHAR)."""
 
     name: Identifier
     type: str
