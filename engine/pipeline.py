@@ -249,7 +249,7 @@ class Pipeline:
 
 
 def content_digest(words: Words, weights: Weights) -> int:
-    """A digest of a multiset of rows, whatever their order: the sum of the hashes of their words times their weights."""
+    """A digest of a multiset of rows, whatever their order: the sum of their hashes times their weights."""
     hashed = mix(words[:, 0] + mix(words[:, 1] + np.uint64(1)))
     return int((hashed * weights.astype(np.uint64)).sum(dtype=np.uint64))
 
