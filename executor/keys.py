@@ -103,10 +103,18 @@ def _lanes(column: pa.Array) -> list[tuple[Lane, Lane]]:
     elif pa.types.is_dictionary(type_):
         return _lanes(column.dictionary_decode())
     elif pa.types.is_struct(type_):
-        pairs = [pair for i in range(type_.num_fields) for pair in _lanes(pc.struct_field(column, i))]
+        there = np.zeros(len(column), dtype=np.uint64)  # tells a struct of NULLs from NULL
+        pairs = [
+            (there, there),
+            *(pair for i in range(type_.num_fields) for pair in _lanes(pc.struct_field(column, i))),
+        ]
+    elif pa.types.is_fixed_size_list(type_):
+        return _lanes(column.cast(pa.list_(type_.value_type)))
     elif pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_map(type_):
         pairs = [_list_hash(column)]
-    elif pa.types.is_fixed_size_binary(type_) or pa.types.is_decimal(type_) or pa.types.is_interval(type_):
+    elif pa.types.is_interval(type_):
+        pairs = _interval_words(column)
+    elif pa.types.is_fixed_size_binary(type_) or pa.types.is_decimal(type_):
         pairs = _fixed_words(column)
     else:
         pairs = [_string_hash(column)]
@@ -125,6 +133,15 @@ def _fixed_words(column: pa.Array) -> list[tuple[Lane, Lane]]:
     padded[:, :width] = data.reshape(len(column), width)
     words = padded.view(np.uint64)
     return [(words[:, i], words[:, i]) for i in range(words.shape[1])]
+
+
+def _interval_words(column: pa.Array) -> list[tuple[Lane, Lane]]:
+    """Intervals as days and the rest of a day: a month equals 30 days, a day 24 hours."""
+    layout = np.dtype([("months", "<i4"), ("days", "<i4"), ("nanoseconds", "<i8")])
+    parts = np.frombuffer(column.buffers()[1], layout)[column.offset : column.offset + len(column)]
+    days, rest = np.divmod(parts["nanoseconds"], 86_400_000_000_000)
+    days += 30 * parts["months"].astype(np.int64) + parts["days"]
+    return [(days.view(np.uint64),) * 2, (rest.view(np.uint64),) * 2]
 
 
 def _list_hash(column: pa.Array) -> tuple[Lane, Lane]:
