@@ -38,7 +38,7 @@ class Pipeline:
         self.log = log
         self.catalog = catalog
         self.last_step = (0, 0)  # (version of the step's commit, version up to which it read)
-        self._digests: dict[int, int] = {}  # relation id → digest of its content, or of all its records
+        self._digests: dict[int, int] = {}  # id of a derived table → digest of its content
         self._rows_since_image = 0
         self._circuit: Circuit | None = None
         self._failure: BaseException | None = None
@@ -125,27 +125,31 @@ class Pipeline:
         for relation in self.derived():
             assert relation.plan is not None
             appends += self._output(relation, changes[relation.plan])
-        digests = {str(id): digest for id, digest in self._digests.items()}
-        commit = self.log.commit(appends, {"step": {"to": to, "digests": digests}})
+        commit = self.log.commit(appends, {"step": {"to": to, "digests": self._recorded_digests()}})
         self.last_step = (commit.version, to)
 
     def _output(self, relation: Relation, deltas: Sequence[Delta]) -> list[Append]:
-        """What a derived relation's log gains, and its digest with it."""
+        """What a derived relation's log gains; counts it into the digest of a table."""
         assert relation.plan is not None
         delta = concat_deltas(arrow_schema(relation.plan.columns), deltas)
         if not len(delta):
             return []
+        if relation.is_stream:
+            return _by_partition(relation.id, delta.rows)
         delta, words = consolidated(delta)
         digest = self._digests.get(relation.id, 0) + content_digest(words, delta.weight_array)
         self._digests[relation.id] = digest % 2**64
-        if relation.is_stream:
-            return _by_partition(relation.id, delta.rows)
         return [Append(relation.id, 0, stored_changes(delta))] if len(delta) else []
+
+    def _recorded_digests(self) -> dict[str, int]:
+        return {str(id): digest for id, digest in self._digests.items()}
 
     def checkpoint(self) -> int:
         """Saves an image of all state; gives the version that published it."""
         with self.lock:
-            image = save_image(self.log, self.circuit)
+            image = save_image(
+                self.log, self.circuit, {"last_step": self.last_step, "digests": self._recorded_digests()}
+            )
             self._rows_since_image = 0
             return image.version
 
@@ -180,21 +184,22 @@ class Pipeline:
             # The steps are run here, not waited for: waiting would let go of the lock, and of the catalog with it.
             while self.step():
                 pass
-            circuit = self.circuit
-            catalog = self.catalog.add(relation)
+            circuit, catalog = self.circuit, self.catalog.add(relation)
             appends: list[Append] = []
-            rows = 0
             if relation.is_derived or not relation.is_stream:
                 root = relation.content()
                 made = Circuit([root])
                 changes = made.advance(self.log, Cut(circuit.version))[root]
-                circuit = Circuit([*circuit.roots, root], parts=[circuit, made])
+                circuit = Circuit([*circuit.roots, root], parts=[made, circuit])
                 appends = self._output(relation, changes) if relation.is_derived else []
-                rows = sum(append.rows.num_rows for append in appends)
-            self.log.commit(appends, {"ddl": {**note, "id": relation.id, "frontier": circuit.version}})
+            try:
+                commit = self.log.commit(appends, {"ddl": {**note, "id": relation.id, "frontier": circuit.version}})
+            except BaseException:
+                self._digests.pop(relation.id, None)
+                raise
             self.catalog, self._circuit = catalog, circuit
-            self.last_step = (self.log.version, circuit.version)
-            return rows
+            self.last_step = (commit.version, circuit.version)
+            return sum(append.rows.num_rows for append in appends)
 
     def drop(self, relations: Sequence[Relation], note: dict[str, Any]) -> None:
         """Takes relations out of the catalog and the circuit in one commit."""
@@ -203,23 +208,24 @@ class Pipeline:
             for relation in relations:
                 self.catalog = self.catalog.remove(relation.name)
                 self._digests.pop(relation.id, None)
-            circuit = self.circuit
-            self._circuit = Circuit(self._roots(self.catalog), parts=[circuit])
+            self._circuit = Circuit(self._roots(self.catalog), parts=[self.circuit])
 
     # ---------------------------------------------------------------- recovery
 
     def _recover(self) -> None:
         """Brings the circuit to the end of the last step, through the same steps, and compares the digests."""
-        frontier, digests, steps = 0, dict[str, int](), list[int]()
-        for version, step in self.log.notes("step"):
-            frontier, digests = step["to"], step["digests"]
-            steps.append(frontier)
-            self.last_step = (version, frontier)
+        images = self.log.images()
+        digests, steps, begin = dict[str, int](), list[int](), 0
+        if images:
+            note, begin = images[-1].note, images[-1].version
+            digests, self.last_step = note["digests"], tuple(note["last_step"])
+        for version, step in self.log.notes("step", begin):
+            digests, self.last_step = step["digests"], (version, step["to"])
+            steps.append(step["to"])
         created = {n["id"]: n["frontier"] for _, n in self.log.notes("ddl") if "frontier" in n}
-        frontier = max([frontier, *(created.get(r.id, 0) for r in self.derived())])
-        self._circuit = circuit_at(
-            self.log, self._roots(self.catalog), Cut(frontier), sorted({*steps, *created.values()})
-        )
+        frontier = max([self.last_step[1], *(created.get(r.id, 0) for r in self.derived())])
+        stops = sorted({*steps, *created.values()})
+        self._circuit = circuit_at(self.log, self._roots(self.catalog), Cut(frontier), stops)
         self._rows_since_image = self._input_rows_after_image()
         self._check(digests)
 
@@ -234,7 +240,6 @@ class Pipeline:
         assert self._circuit is not None
         for relation in self.derived():
             if relation.is_stream:
-                self._digests[relation.id] = digests.get(str(relation.id), 0)
                 continue
             assert relation.plan is not None
             content = self._circuit.content(relation.plan)

@@ -126,7 +126,7 @@ class OffsetCounter:
 class Circuit:
     """Operators for `roots`, at a version of the log. `keep` holds the rows of the roots that are tables.
 
-    `parts` of another circuit at the same version may be taken over: its operators and kept tables.
+    It takes over the operators and kept tables of `parts`, circuits at the same version; the last one that has it wins.
     """
 
     def __init__(self, roots: Sequence[Plan], *, keep: bool = True, parts: Sequence[Circuit] = ()) -> None:

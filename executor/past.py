@@ -7,12 +7,17 @@ costs about the same however long the history is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from headwater.errors import CorruptLog
 from headwater.executor.circuit import Circuit
 from headwater.executor.feed import Cut
 from headwater.planner.logical import Plan
 from headwater.storage import Image, Log
+
+logger = logging.getLogger("headwater")
 
 STATE_FORMAT = 1  # of what operators save; images of another format are passed over, and the log is replayed instead
 
@@ -24,10 +29,10 @@ def image_is_due(rows_since: int, state_rows: int) -> bool:
     return rows_since >= max(IMAGE_ROWS_MIN, state_rows)
 
 
-def save_image(log: Log, circuit: Circuit) -> Image:
-    """Saves the state of `circuit`, at the version where it stands."""
-    note = {"format": STATE_FORMAT, "frontier": circuit.version, "holders": circuit.holder_names}
-    return log.save_image(circuit.save(), note)
+def save_image(log: Log, circuit: Circuit, note: Mapping[str, Any]) -> Image:
+    """Saves the state of `circuit`, at the version where it stands, with a note of the caller's."""
+    own = {"format": STATE_FORMAT, "frontier": circuit.version, "holders": circuit.holder_names}
+    return log.save_image(circuit.save(), {**note, **own})
 
 
 def circuit_at(log: Log, roots: Sequence[Plan], cut: Cut, steps: Sequence[int] = ()) -> Circuit:
@@ -43,7 +48,7 @@ def circuit_at(log: Log, roots: Sequence[Plan], cut: Cut, steps: Sequence[int] =
     for image, members in groups.values():
         circuit = Circuit(members)
         if image is not None:
-            circuit.restore(log.load_image(image), image.note["frontier"])
+            _restore(circuit, log, image)
         for version in (*(v for v in steps if circuit.version < v < cut.version), cut.version):
             circuit.advance(log, cut if version == cut.version else Cut(version))
         circuits.append(circuit)
@@ -52,6 +57,16 @@ def circuit_at(log: Log, roots: Sequence[Plan], cut: Cut, steps: Sequence[int] =
     circuit = Circuit(roots, parts=circuits)
     circuit.version = cut.version
     return circuit
+
+
+def _restore(circuit: Circuit, log: Log, image: Image) -> None:
+    """Restores `circuit` from an image; from one that cannot be read it stays at the beginning of the log."""
+    try:
+        parts = log.load_image(image)
+    except CorruptLog as error:
+        logger.warning("%s; computing from the beginning of the log instead", error)
+        return
+    circuit.restore(parts, image.note["frontier"])
 
 
 def _nearest_image(log: Log, root: Plan, cut: Cut) -> Image | None:
