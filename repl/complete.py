@@ -7,19 +7,17 @@ the grammar, so it also offers some that cannot follow.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion, PathCompleter
 from prompt_toolkit.document import Document
 
 from headwater.engine.database import RelationInfo
-from headwater.parser.keywords import RESERVED
+from headwater.parser import quote
 from headwater.repl.sql_tokens import WORDS, Token, tokens
 
 _BEFORE_RELATION = frozenset("from join into describe desc stream table extended update".split())
 _STATEMENTS = tuple("SELECT CREATE INSERT DROP SHOW DESCRIBE EXPLAIN WITH CHECKPOINT VALUES LIST".split())
-_PLAIN_NAME = re.compile(r"[^\W\d]\w*$")
 
 
 class SqlCompleter(Completer):
@@ -78,13 +76,6 @@ class SqlCompleter(Completer):
         for relation in self.relations:
             if relation.name.lower() == qualifier or relation.name.lower() in aliased:
                 yield from ((quote(column.name), column.type) for column in relation.columns)
-
-
-def quote(name: str) -> str:
-    """`name` as it can be typed: in quotes where it must be."""
-    if _PLAIN_NAME.match(name) and name.upper() not in RESERVED:
-        return name
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _split_word(text: str) -> tuple[list[Token], str]:

@@ -11,8 +11,8 @@ from typing import TextIO
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from headwater.engine.database import Subscription
 from headwater.engine.result import ChangeBatch
+from headwater.engine.subscription import Subscription
 from headwater.repl.render import TableWriter, count
 from headwater.repl.terminal import Screen
 from headwater.repl.writers import WRITERS, RowWriter
@@ -38,8 +38,8 @@ def show_changes(subscription: Subscription, stream: TextIO, format: str) -> Non
         while (batch := subscription.poll(_POLL_SECONDS)) is not None or not subscription.finished:
             if batch is not None:
                 writer.add(_marked(batch, format) if not subscription.is_append_only else batch.rows)
-                stream.flush()
                 shown += batch.rows.num_rows
+                stream.flush()
     except KeyboardInterrupt:
         if screen.width is not None:
             stream.write("\n")  # the terminal has echoed ^C

@@ -7,12 +7,12 @@ wait until it is needed is imported then, so that `--help` answers at once.
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
 import sys
 from collections.abc import Sequence
 from typing import TextIO
 
+from headwater import __version__
 from headwater.errors import HeadwaterError
 from headwater.repl.report import show_error
 
@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         default="table",
         help="how rows are printed (default: table)",
     )
-    parser.add_argument("--version", action="version", version=_version())
+    parser.add_argument("--version", action="version", version=f"headwater {__version__}")
     return parser
 
 
@@ -96,9 +96,13 @@ def _run(arguments: Sequence[str]) -> int:
 
 def _demo(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="headwater demo", description="Show what Headwater does, on real data.")
-    parser.add_argument("directory", nargs="?", metavar="DIR", help="where to keep the database of the demo")
-    importlib.import_module("headwater.repl.demo").run(parser.parse_args(arguments).directory)
-    return 0
+    parser.add_argument("directory", nargs="?", metavar="DIR", help="the demo's database (default: flights.hw here)")
+    directory: str | None = parser.parse_args(arguments).directory
+
+    from headwater.repl.demo import run
+
+    _prepared(sys.stdout, "table")
+    return run(directory)
 
 
 def _prepared(stream: TextIO, format: str) -> TextIO:
@@ -109,12 +113,3 @@ def _prepared(stream: TextIO, format: str) -> TextIO:
     else:
         stream.reconfigure(encoding="utf-8", newline="\n")
     return stream
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return f"headwater {version('headwater')}"
-    except PackageNotFoundError:
-        return "headwater, from a checkout that is not installed"

@@ -18,7 +18,7 @@ from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 
 from headwater.engine.database import Database
-from headwater.parser.script import is_complete
+from headwater.parser import is_complete
 from headwater.repl.commands import COMMANDS, run_command
 from headwater.repl.complete import SqlCompleter
 from headwater.repl.highlight import STYLE, SqlLexer

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from headwater.parser.keywords import KEYWORDS
+from headwater.parser import KEYWORDS
 
 TYPES = frozenset(
     "BOOLEAN TINYINT SMALLINT INTEGER INT BIGINT HUGEINT REAL FLOAT DOUBLE DECIMAL VARCHAR STRING TEXT BYTES BLOB DATE"
