@@ -1,0 +1,215 @@
+"""The prompt, at a real pseudo-terminal: what is typed, and what then stands on the screen."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pexpect
+import pyte
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ENTER, TAB, UP, CTRL_C, CTRL_D = "\r", "\t", "\x1b[A", "\x03", "\x04"
+ROWS, COLUMNS = 40, 100
+PATIENCE_SECONDS = 30  # for what should take a fraction of one
+
+
+class AnsweringScreen(pyte.Screen):
+    """Answers when it is asked where its cursor is, as a terminal does."""
+
+    answer: Callable[[str], object]
+
+    def write_process_input(self, data: str) -> None:
+        self.answer(data)
+
+
+class Terminal:
+    """A shell in a terminal of 40 lines. Typing does not wait; `until` reads on until the screen shows something."""
+
+    def __init__(self, home: Path, *arguments: str) -> None:
+        environment = {
+            **{name: value for name, value in os.environ.items() if name != "NO_COLOR"},
+            "PYTHONPATH": str(ROOT),
+            "TERM": "xterm-256color",
+            "LC_ALL": "C.UTF-8",
+            "XDG_STATE_HOME": str(home),
+        }
+        self._child = pexpect.spawn(
+            sys.executable,
+            ["-m", "headwater", *arguments],
+            dimensions=(ROWS, COLUMNS),
+            encoding="utf-8",
+            env=environment,
+            timeout=PATIENCE_SECONDS,
+        )
+        self._screen = AnsweringScreen(COLUMNS, ROWS)
+        self._screen.answer = self._child.send
+        self._stream = pyte.Stream(self._screen)
+
+    @property
+    def text(self) -> str:
+        return "\n".join(line.rstrip() for line in self._screen.display)
+
+    def type(self, *keys: str) -> None:
+        for key in keys:
+            self._child.send(key)
+
+    def until(self, shown: str, times: int = 1) -> None:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while self.text.count(shown) < times:
+            assert time.monotonic() < deadline, f"{shown!r} did not appear; the screen shows\n{self.text}"
+            try:
+                self._stream.feed(self._child.read_nonblocking(4096, timeout=PATIENCE_SECONDS))
+            except pexpect.EOF:
+                pytest.fail(f"the program left before {shown!r} appeared; the screen shows\n{self.text}")
+
+    def colour_of(self, word: str) -> str:
+        """The colour of the first character of `word` where it stands first."""
+        for row, line in enumerate(self._screen.display):
+            if word in line:
+                return str(self._screen.buffer[row][line.index(word)].fg)
+        pytest.fail(f"{word!r} is not on the screen")
+
+    def exit_code(self) -> int | None:
+        """Wait until the program has left by itself."""
+        self._child.expect(pexpect.EOF)
+        self._child.close()
+        status: int | None = self._child.exitstatus
+        return status
+
+    def close(self) -> None:
+        self._child.close(force=True)
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Iterator[Terminal]:
+    opened = Terminal(tmp_path)
+    opened.until("headwater>")
+    yield opened
+    opened.close()
+
+
+def test_a_statement_may_have_many_lines_and_runs_at_its_semicolon(terminal: Terminal) -> None:
+    terminal.type("SELECT 6 * 7", ENTER)
+    terminal.until("       ->")
+    terminal.until("with ; or clear it with Ctrl-C")
+    terminal.type("AS answer;", ENTER)
+    terminal.until("│      42 │")
+    terminal.until("1 row (")
+
+
+def test_keywords_are_coloured_while_they_are_typed(terminal: Terminal) -> None:
+    terminal.type("SELECT thing")
+    terminal.until("SELECT thing")
+    assert terminal.colour_of("SELECT") == "blue"
+    assert terminal.colour_of("thing") == "default"
+
+
+def test_the_menu_completes_names_of_relations_and_columns(terminal: Terminal) -> None:
+    terminal.type("CREATE STREAM bids (auction BIGINT, price DOUBLE);", ENTER)
+    terminal.until("headwater>", times=2)
+    terminal.type("SELECT * FROM b")
+    terminal.until("stream")
+    terminal.type(TAB, " x WHERE x.")
+    terminal.until("DOUBLE", times=2)
+    assert "FROM bids x WHERE" in terminal.text
+
+
+def test_enter_on_a_chosen_completion_takes_it_and_does_not_run_the_statement(terminal: Terminal) -> None:
+    terminal.type("SEL", TAB)
+    terminal.until("> SELECT")
+    terminal.type(ENTER, " 'taken' AS word;", ENTER)
+    terminal.until("│ taken")
+
+
+def test_changes_come_until_ctrl_c_which_leaves_the_shell_running(terminal: Terminal) -> None:
+    terminal.type("CREATE STREAM bids (auction BIGINT); INSERT INTO bids VALUES (4711);", ENTER)
+    terminal.until("headwater>", times=2)
+    terminal.type("SELECT * FROM bids EMIT CHANGES;", ENTER)
+    terminal.until("│    4711 │")
+    terminal.type(CTRL_C)
+    terminal.until("1 change")
+    terminal.until("headwater>", times=3)
+    terminal.type("SELECT 'still here' AS word;", ENTER)
+    terminal.until("│ still here")
+
+
+def test_an_error_is_red_and_does_not_end_the_shell(terminal: Terminal) -> None:
+    terminal.type("SELECT * FROM nowhere;", ENTER)
+    terminal.until("error:")
+    terminal.until("^^^^^^^")
+    assert terminal.colour_of("error:") == "red"
+    terminal.until("headwater>", times=2)
+
+
+def test_ctrl_c_clears_what_is_being_typed(terminal: Terminal) -> None:
+    terminal.type("SELECT nonsense", CTRL_C)
+    terminal.until("headwater>", times=2)
+    terminal.type("SELECT 'clean' AS word;", ENTER)
+    terminal.until("│ clean")
+
+
+def test_backslash_commands_describe_time_limit_and_run_files(terminal: Terminal, tmp_path: Path) -> None:
+    script = tmp_path / "script.sql"
+    script.write_text("CREATE STREAM bids (auction BIGINT, price DOUBLE);")
+    terminal.type(f"\\i {script}", ENTER)
+    terminal.until("headwater>", times=2)
+    terminal.type("\\d", ENTER)
+    terminal.until("auction, price")
+    terminal.type("\\timing", ENTER)
+    terminal.until("timing is off")
+    terminal.type("\\rows 2", ENTER)
+    terminal.until("the first 2 rows")
+    terminal.type("SELECT unnest(range(1000)) AS n;", ENTER)
+    terminal.until("1,000 rows, the first 2 shown\n")
+    terminal.type("\\rows few", ENTER)
+    terminal.until('\\rows takes a number or "all", not "few"')
+    terminal.type("\\dance", ENTER)
+    terminal.until("there is no command \\dance")
+    terminal.type("\\i no/such/file", ENTER)
+    terminal.until('cannot read "no/such/file": No such file or directory')
+
+
+def test_backslash_d_with_a_name_describes_it(terminal: Terminal) -> None:
+    terminal.type("CREATE STREAM bids (auction BIGINT, price DOUBLE);", ENTER)
+    terminal.until("headwater>", times=2)
+    terminal.type("\\d bids", ENTER)
+    terminal.until("│ price")
+
+
+def test_help_lists_every_command(terminal: Terminal) -> None:
+    terminal.type("\\?", ENTER)
+    terminal.until("Ctrl-D leaves.")
+    for command in ("\\d [name]", "\\i file", "\\rows [n|all]", "\\timing", "\\?", "\\q"):
+        assert f"  {command} " in terminal.text
+
+
+@pytest.mark.parametrize("keys", ["\\q\r", "exit\r", "quit;\r", CTRL_D])
+def test_the_shell_is_left_with_exit_code_0(terminal: Terminal, keys: str) -> None:
+    terminal.type(keys)
+    assert terminal.exit_code() == 0
+
+
+def test_what_was_typed_is_remembered_by_the_next_session(tmp_path: Path) -> None:
+    for session in ("first", "second"):
+        terminal = Terminal(tmp_path)
+        terminal.until("headwater>")
+        if session == "first":
+            terminal.type("SELECT 'remembered';", ENTER)
+            terminal.until("headwater>", times=2)
+        else:
+            terminal.type(UP)
+            terminal.until("SELECT 'remembered';")
+        terminal.close()
+
+
+def test_the_toolbar_shows_where_the_data_is_and_at_which_version(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path, str(tmp_path / "shop.hw"))
+    terminal.until("shop.hw · version")
+    terminal.type("CREATE STREAM bids (auction BIGINT);", ENTER)
+    terminal.until("version 1")
+    terminal.close()
