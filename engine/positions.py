@@ -101,21 +101,13 @@ def _first_records(
     as_of: AsOf, source: StreamSource | TableSource, count: int, log: Log, latest: int
 ) -> tuple[int, dict[int, int]]:
     """The version at which a relation had `count` records, and the offsets that its first `count` records end at."""
-    limits: dict[int, int] = {}
-    left = count
-    for version, extent in log.extents(source.id, 0, latest):
-        if left <= extent.count:
-            if left:
-                limits[extent.partition] = extent.offset + left
-                return version, limits
-            return version - 1, limits
-        limits[extent.partition] = extent.offset + extent.count
-        left -= extent.count
-    if left:
-        raise OutOfRange(
-            f'offset {count} is beyond the end of "{source.name}", which has {_records(count - left)}', as_of.span
-        )
-    return latest if count else 0, limits
+    if not count:
+        return 0, {}
+    found = log.first(source.id, count, latest)
+    if found is None:
+        there = _records(sum(log.ends(source.id, latest).values()))
+        raise OutOfRange(f'offset {count} is beyond the end of "{source.name}", which has {there}', as_of.span)
+    return found
 
 
 def _offsets(as_of: AsOf, plans: Sequence[Plan], log: Log, latest: int) -> Cut:
@@ -143,10 +135,7 @@ def _partition_offsets(as_of: AsOf, source: StreamSource | TableSource, log: Log
                 f'offset {count} is beyond the end of partition {partition} of "{source.name}", '
                 f"which has {_records(ends.get(partition, 0))}", as_of.span,
             )  # fmt: skip
-    version = 0
-    for at, extent in log.extents(source.id, 0, latest):
-        if extent.offset < wanted.get(extent.partition, 0):
-            version = at
+    version = max((log.version_of(source.id, p, count - 1) for p, count in wanted.items() if count), default=0)
     return Cut(version, {source.id: {**log.ends(source.id, version), **wanted}})
 
 

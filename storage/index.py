@@ -9,7 +9,7 @@ In: records, in order, from the commit log or from a commit just made; out: numb
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -26,7 +26,7 @@ class StreamIndex:
         self._segments = array("q")
         self._seals = array("q")
         self._offsets = array("q")
-        self._counts = array("q")
+        self._totals = array("q")  # rows of the stream up to and with this append
         self._positions = array("q")
         self._payload_sizes = array("q")
         self._verified = bytearray()
@@ -38,7 +38,7 @@ class StreamIndex:
         self._segments.append(placed.segment)
         self._seals.append(placed.seal)
         self._offsets.append(placed.offset)
-        self._counts.append(placed.count)
+        self._totals.append(self.total(len(self._totals)) + placed.count)
         self._positions.append(placed.position)
         self._payload_sizes.append(placed.payload_size)
         self._verified.append(False)
@@ -59,12 +59,37 @@ class StreamIndex:
         """What an append holds, and where it is."""
         return Placed(
             stream, self._partitions[row], self._segments[row], self._seals[row],
-            self._offsets[row], self._counts[row], self._positions[row], self._payload_sizes[row],
+            self._offsets[row], self.count(row), self._positions[row], self._payload_sizes[row],
         )  # fmt: skip
 
     def extent(self, row: int, stream: int) -> Extent:
         """What an append holds."""
-        return Extent(stream, self._partitions[row], self._offsets[row], self._counts[row])
+        return Extent(stream, self._partitions[row], self._offsets[row], self.count(row))
+
+    def total(self, row: int) -> int:
+        """How many rows came before an append."""
+        return self._totals[row - 1] if row else 0
+
+    def count(self, row: int) -> int:
+        """How many rows an append has."""
+        return self._totals[row] - self.total(row)
+
+    def first(self, count: int) -> tuple[int, dict[int, int]] | None:
+        """The version that committed the `count`-th row, and where the first `count` rows end; None without it."""
+        appends = len(self._versions)
+        last = bisect_left(self._totals, count, 0, appends)
+        if last == appends:
+            return None
+        version = self._versions[last]
+        ends = self.ends(version - 1)
+        for row in range(bisect_left(self._versions, version), last + 1):
+            ends[self._partitions[row]] = self._offsets[row] + min(self.count(row), count - self.total(row))
+        return version, ends
+
+    def version_of(self, partition: int, offset: int) -> int:
+        """The version that committed a row, which must be there."""
+        versions, ends = self._ends[partition]
+        return versions[bisect_right(ends, offset)]
 
     def ends(self, version: int) -> dict[int, int]:
         """Next offset of each partition as of a version, by partition."""

@@ -99,6 +99,20 @@ class Log:
         self._writer.check_open()
         return self._index.ends(stream, version)
 
+    def first(self, stream: int, count: int, upto: int | None = None) -> tuple[int, dict[int, int]] | None:
+        """The version that committed the `count`-th row of a stream, counted from 1 in log order, and where the first
+        `count` rows end: partition -> next offset. None if there are fewer rows up to the version `upto`.
+        """
+        self._writer.check_open()
+        index = self._index.streams.get(stream)
+        found = index.first(count) if index is not None else None
+        return found if found is not None and found[0] <= self._index.upto(upto) else None
+
+    def version_of(self, stream: int, partition: int, offset: int) -> int:
+        """The version that committed the row at an offset, which must be there."""
+        self._writer.check_open()
+        return self._index.streams[stream].version_of(partition, offset)
+
     def time_of(self, version: int) -> int:
         """When a version, from 1 to `self.version`, was committed: µs since 1970."""
         self._writer.check_open()

@@ -109,6 +109,34 @@ def test_ends_are_known_as_of_every_version(log: Log) -> None:
     assert log.ends(0) == {0: 1, 1: 3}
 
 
+@pytest.mark.parametrize(
+    ("count", "found"),
+    [
+        (1, (1, {0: 1})),
+        (2, (1, {0: 2})),
+        (3, (2, {0: 2, 1: 1})),
+        (4, (2, {0: 3, 1: 1})),
+        (5, (2, {0: 3, 1: 2})),
+        (6, None),
+    ],
+)
+def test_the_first_rows_of_a_stream_end_somewhere_even_inside_a_commit(
+    log: Log, count: int, found: tuple[int, dict[int, int]] | None
+) -> None:
+    log.commit([Append(0, 0, batch(1, 2))])
+    log.commit([Append(0, 1, batch(3)), Append(0, 0, batch(4)), Append(5, 0, batch(9)), Append(0, 1, batch(5))])
+    assert log.first(0, count) == found
+    assert log.first(0, count, upto=1) == (found if count <= 2 else None)
+    assert log.first(1, count) is None
+
+
+def test_the_version_of_a_row_is_known(log: Log) -> None:
+    log.commit([Append(0, 0, batch(1, 2)), Append(0, 1, batch(3))])
+    log.commit([Append(0, 0, batch(4))])
+    assert [log.version_of(0, 0, offset) for offset in range(3)] == [1, 1, 2]
+    assert log.version_of(0, 1, 0) == 1
+
+
 def test_empty_batches_are_skipped_and_the_commit_is_made(log: Log) -> None:
     commit = log.commit([Append(0, 0, batch(1).slice(0, 0))], {"step": 1})
     assert (commit.version, commit.extents, log.ends(0)) == (1, (), {})
