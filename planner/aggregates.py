@@ -132,7 +132,7 @@ class _GroupingBuilder:
         names = [n for n in syntax.walk(node) if isinstance(n, syntax.Name)]
         if not names or not all(self.scope.has(n) for n in names):
             return None
-        if not isinstance(node, syntax.Name) and not any("(" in sql or " " in sql for sql in self.keys):
+        if not isinstance(node, syntax.Name) and all(key.is_column for _, key in self.keys.values()):
             return None
         found = self.keys.get(bind_expression(node, self.scope).sql)
         return found[0] if found else None
