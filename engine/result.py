@@ -79,7 +79,7 @@ class Result:
 
     def show(self, limit: int = 40) -> None:
         """Print the first `limit` rows as a table."""
-        from headwater.repl.render import print_result  # the printer belongs to the shell; nothing else here needs it
+        from headwater.engine.render import print_result  # which is made of results
 
         print_result(self, limit=limit)
 

@@ -97,14 +97,15 @@ def _describe(relation: Relation, extended: bool, pipeline: Pipeline) -> Result:
         return _result(("column", "type", "role"), rows)
     facts = [("kind", relation.kind), ("definition", relation.definition)]
     facts.append(("partitions", str(relation.partitions)))
-    facts += [(f"end of partition {p}", str(end)) for p, end in sorted(pipeline.log.ends(relation.id).items())]
+    if relation.is_stream:
+        facts += [(f"end of partition {p}", str(end)) for p, end in sorted(pipeline.log.ends(relation.id).items())]
     if relation.plan is not None:
         pipeline.catch_up()
         with pipeline.lock:
             operators = [o for _, o in pipeline.circuit.operators_of(relation.plan) if isinstance(o, Evaluate)]
         facts.append(("rows left out because an expression failed", str(sum(o.failed_rows for o in operators))))
         facts += [("last failure", o.last_failure) for o in operators if o.last_failure]
-        facts.append(("plan", explain_plan(relation.plan)))
+        facts += [("plan", line) for line in explain_plan(relation.plan).splitlines()]
     return _result(("column", "type", "role"), rows + [(f"· {name}", value, None) for name, value in facts])
 
 

@@ -23,6 +23,8 @@ from headwater.values import Delta, Weights
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
+_SHRUNK = 2.0**-40  # sums of floats are kept this much smaller, so that they overflow only when they are asked for
+
 
 class Accumulator(Protocol):
     """One aggregate of all groups. Groups are slots 0 … n−1."""
@@ -155,7 +157,7 @@ class FloatSum:
             for i, kind in enumerate((np.isnan(numbers), numbers == np.inf, numbers == -np.inf)):
                 self._special[slots, i] += per_group(groups, len(slots), kind * weights)
             numbers = np.where(finite, numbers, 0.0)
-        high, low = _float_sums(groups, len(slots), numbers * weights)
+        high, low = _float_sums(groups, len(slots), numbers * _SHRUNK * weights)
         high, low = _add_pairs(self._sum[slots, 0], self._sum[slots, 1], high, low)
         empty = self._values.counts(slots) == 0
         self._sum[slots, 0], self._sum[slots, 1] = np.where(empty, 0.0, high), np.where(empty, 0.0, low)
@@ -169,7 +171,8 @@ class FloatSum:
 
     def mean(self, slots: Slots) -> Floats:
         """The sum as a float, to be divided by the count."""
-        total = self._sum[slots, 0] + self._sum[slots, 1]
+        with np.errstate(over="ignore"):
+            total = (self._sum[slots, 0] + self._sum[slots, 1]) / _SHRUNK
         nan, plus, minus = (self._special[slots, i] > 0 for i in range(3))
         total = np.where(plus, np.inf, np.where(minus, -np.inf, total))
         return np.where(nan | (plus & minus), np.nan, total)

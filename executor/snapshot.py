@@ -35,6 +35,10 @@ class SnapshotReader:
             return columns, relation.to_arrow_table()
         except duckdb.Error as error:
             raise _located(error, query) from error
+        except RuntimeError as error:
+            if "interrupted" in str(error):  # what DuckDB makes of Ctrl-C
+                raise KeyboardInterrupt from None
+            raise
         finally:
             con.close()
 

@@ -18,11 +18,11 @@ import numpy as np
 import pyarrow as pa
 
 from headwater.engine.database import Database, connect
+from headwater.engine.terminal import Screen
 from headwater.errors import HeadwaterError
 from headwater.repl.flights import QUERIES, SOURCES, Dataset, append_sizes, find_data, large_append, read_data
 from headwater.repl.output import Output
 from headwater.repl.progress import LoadView
-from headwater.repl.terminal import Screen
 
 DIRECTORY = "flights.hw"
 

@@ -11,10 +11,10 @@ from typing import TextIO
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from headwater.engine.render import TableWriter, count
 from headwater.engine.result import ChangeBatch
 from headwater.engine.subscription import Subscription
-from headwater.repl.render import TableWriter, count
-from headwater.repl.terminal import Screen
+from headwater.engine.terminal import Screen
 from headwater.repl.writers import WRITERS, RowWriter
 from headwater.values import Column
 

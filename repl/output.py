@@ -12,10 +12,10 @@ from time import perf_counter
 from typing import TextIO
 
 from headwater.engine.database import Database
+from headwater.engine.render import print_result
 from headwater.engine.result import Result
 from headwater.engine.subscription import Subscription
 from headwater.repl.live import show_changes
-from headwater.repl.render import print_result
 from headwater.repl.writers import WRITERS
 
 _ROWS_AT_ONCE = 1000

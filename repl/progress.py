@@ -7,8 +7,8 @@ from time import perf_counter
 from typing import TextIO
 
 from headwater.engine.database import Database
-from headwater.repl.render import print_result
-from headwater.repl.terminal import Screen, cut
+from headwater.engine.render import print_result
+from headwater.engine.terminal import Screen, cut
 
 _DRAW_SECONDS = 0.25
 _LINES = 10  # a transcript gets a line for each tenth

@@ -6,8 +6,8 @@ import os
 import traceback
 from typing import TextIO
 
+from headwater.engine.terminal import Screen
 from headwater.errors import HeadwaterError
-from headwater.repl.terminal import Screen
 
 
 def show_error(error: Exception, stream: TextIO) -> None:

@@ -12,10 +12,9 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from headwater.repl.cells import json_texts, texts
+from headwater.engine.cells import json_texts, texts
+from headwater.engine.terminal import Write
 from headwater.values import Column
-
-Write = Callable[[str], object]
 
 _NEEDS_QUOTES = re.compile(r'[",\r\n]|^\s|\s$|^$')
 

@@ -8,10 +8,7 @@ records ever appended, with the version that committed them, and computes everyt
 from __future__ import annotations
 
 import math
-import random
 from collections import Counter
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -21,20 +18,13 @@ import pyarrow as pa
 from headwater.engine.database import Database
 from headwater.engine.subscription import Subscription
 from headwater.storage import SimulatedDisk
+from tests.executor.generator import Generator, Query
 
 Rows = Counter[tuple[Any, ...]]
 
-# The records of the stream in log order, each with the stream time of its partition before it.
-TIMED = """(SELECT *, max(ts) OVER (PARTITION BY part ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS st
-            FROM s)"""
-
-
-@dataclass(frozen=True)
-class Query:
-    """A continuous query, and DuckDB SQL over the oracle's relations that gives the same rows."""
-
-    sql: str
-    oracle: str
+STREAM = pa.schema(
+    [("k", pa.int32()), ("g", pa.string()), ("v", pa.int64()), ("d", pa.float64()), ("ts", pa.timestamp("us"))]
+)
 
 
 class Oracle:
@@ -97,194 +87,6 @@ def _canonical(value: Any) -> Any:
     return value
 
 
-class Generator:
-    """Random rows and queries from one seed."""
-
-    def __init__(self, seed: int) -> None:
-        self.random = random.Random(seed)
-
-    # ---------------------------------------------------------------- rows
-
-    def stream_rows(self, clock: int) -> list[dict[str, Any]]:
-        r = self.random
-        return [
-            {
-                "k": r.choice([None, *range(-2, 6)]),
-                "g": r.choice([None, "", "a", "b", "ü", "a longer string than eight bytes"]),
-                "v": r.choice([None, 0, 1, -1, r.randint(-100, 100), 2**40, -(2**40)]),
-                "d": r.choice([None, 0.0, -0.0, 0.1, 1e3, r.uniform(-5, 5), float("nan"), float("inf"), float("-inf")]),
-                "ts": _timestamp(clock + r.randint(-40, 20)),
-            }
-            for _ in range(r.choice([0, 1, 1, 2, 5, 20, 60]))
-        ]
-
-    def table_rows(self) -> list[dict[str, Any]]:
-        r = self.random
-        return [
-            {
-                "id": r.randint(-1, 6),
-                "name": r.choice([None, "x", "y", "z"]),
-                "w": r.choice([None, 1, 2, r.randint(-9, 9)]),
-            }
-            for _ in range(r.choice([0, 1, 1, 3, 8]))
-        ]
-
-    def bag_rows(self) -> list[dict[str, Any]]:
-        r = self.random
-        return [
-            {
-                "x": r.choice([None, 1, 2, 3]),
-                "y": r.choice([None, "a", "b"]),
-                "z": r.choice([None, 5, r.randint(-3, 3)]),
-            }
-            for _ in range(r.choice([0, 1, 2, 6]))
-        ]
-
-    # ---------------------------------------------------------------- queries
-
-    def query(self) -> Query:
-        make = self.random.choice([
-            self.filtered, self.grouped_stream, self.grouped_stream, self.grouped_table, self.grouped_bag, self.windowed,
-            self.windowed, self.stream_table, self.stream_table_grouped, self.table_table, self.table_bag_grouped,
-            self.nested, self.distinct, self.total,
-        ])  # fmt: skip
-        return make()
-
-    def condition(self, names: dict[str, str]) -> str:
-        """A random predicate; `names` maps the kinds int, text and float to columns."""
-        r = self.random
-        options = [f"{names['int']} > {r.randint(-3, 4)}", f"{names['int']} IS NOT NULL", f"NOT {names['int']} = 1"]
-        if "text" in names:
-            options += [
-                f"{names['text']} IN ('a', 'x', 'b')",
-                f"{names['text']} LIKE '%a%'",
-                f"{names['text']} IS NULL",
-            ]
-        if "float" in names:
-            options += [f"{names['float']} < {r.uniform(-2, 2):.3f}", f"{names['float']} BETWEEN -1 AND 10"]
-        first = r.choice(options)
-        return first if r.random() < 0.6 else f"({first} {r.choice(['AND', 'OR'])} {r.choice(options)})"
-
-    def where(self, names: dict[str, str]) -> str:
-        return f" WHERE {self.condition(names)}" if self.random.random() < 0.5 else ""
-
-    def aggregates(self, columns: dict[str, str]) -> str:
-        """A select list of aggregates over columns of the kinds int, float, text, time."""
-        options = ["count(*) AS n"]
-        for kind, column in columns.items():
-            options += [f"count({column})", f"min({column})", f"max({column})"]
-            if kind in ("int", "float"):
-                options += [f"sum({column})", f"avg({column})", f"sum({column}) FILTER (WHERE {column} > 0)"]
-            if kind == "int":
-                options.append(f"sum({column} * 2 + 1) / count(*)")
-        chosen = self.random.sample(options, self.random.randint(1, min(5, len(options))))
-        return ", ".join(f"{c} AS c{i}" if " AS " not in c else c for i, c in enumerate(chosen))
-
-    STREAM = {"int": "v", "float": "d", "text": "g"}
-
-    def filtered(self) -> Query:
-        items = self.random.choice(
-            ["k, g, v", "*", "k + 1 AS k1, upper(g) AS u, d", "v, v AS w, coalesce(g, 'none') AS g"]
-        )
-        where = self.where(self.STREAM)
-        oracle = items.replace("*", "k, g, v, d, ts") if items == "*" else items
-        return Query(f"SELECT {items} FROM s{where}", f"SELECT {oracle} FROM s{where}")
-
-    def grouped_stream(self) -> Query:
-        keys = self.random.choice(["k", "g", "k, g", "k % 2", "d"])
-        where, having = self.where(self.STREAM), self.random.choice(["", " HAVING count(*) > 2", " HAVING max(v) > 0"])
-        tail = f"{self.aggregates({**self.STREAM, 'time': 'ts'})} FROM s{where} GROUP BY {keys}{having}"
-        return Query(f"SELECT {keys}, {tail}", f"SELECT {keys}, {tail}")
-
-    def grouped_table(self) -> Query:
-        sql = f"SELECT name, {self.aggregates({'int': 'w', 'key': 'id'})} FROM t{self.where({'int': 'w', 'text': 'name'})} GROUP BY name"
-        return Query(sql, sql)
-
-    def grouped_bag(self) -> Query:
-        sql = f"SELECT x, {self.aggregates({'int': 'z', 'text': 'y'})} FROM b{self.where({'int': 'z', 'text': 'y'})} GROUP BY x"
-        return Query(sql, sql)
-
-    def total(self) -> Query:
-        source, columns = self.random.choice([("s", dict(self.STREAM)), ("t", {"int": "w", "text": "name"})])
-        sql = f"SELECT {self.aggregates(columns)} FROM {source}{self.where(columns)}"
-        return Query(sql, sql)
-
-    def distinct(self) -> Query:
-        sql = self.random.choice(
-            ["SELECT DISTINCT k, g FROM s", "SELECT DISTINCT name FROM t", "SELECT DISTINCT y, z FROM b"]
-        )
-        return Query(sql, sql)
-
-    def windowed(self) -> Query:
-        r = self.random
-        size, grace = r.choice([10, 15, 60]), r.choice([None, 0, 5, 30])
-        advance = r.choice([size, size, 5, 4])
-        clause = (
-            f"TUMBLING (SIZE {size} SECONDS"
-            if advance == size
-            else f"HOPPING (SIZE {size} SECONDS, ADVANCE BY {advance} SECONDS"
-        )
-        clause += ")" if grace is None else f", GRACE PERIOD {grace} SECONDS)"
-        where, aggregates = self.where(self.STREAM), self.aggregates(self.STREAM)
-        keys = r.choice(["", "k", "g"])
-        select, group = (f"{keys}, {aggregates}", keys) if keys else (aggregates, "windowstart")
-        sql = f"SELECT {select} FROM s WINDOW {clause}{where} GROUP BY {group}"
-        if not keys:
-            sql = f"SELECT {aggregates} FROM s WINDOW {clause}{where} GROUP BY windowstart"
-        us = 1_000_000
-        starts = f"generate_series(epoch_us(ts) // {advance * us} * {advance * us} - {(-(-size // advance) - 1) * advance * us}, epoch_us(ts) // {advance * us} * {advance * us}, {advance * us})"
-        late = (24 * 3600 if grace is None else grace) * us
-        oracle = f"""WITH w AS (SELECT *, make_timestamp(ws) AS windowstart, make_timestamp(ws + {size * us}) AS windowend
-                                FROM (SELECT *, unnest({starts}) AS ws FROM {TIMED})
-                                WHERE ws + {size * us} > epoch_us(ts) AND (st IS NULL OR epoch_us(st) < ws + {size * us} + {late}))
-                     SELECT windowstart, windowend, {select} FROM w{where} GROUP BY windowstart, windowend{", " + keys if keys else ""}"""
-        return Query(sql, oracle)
-
-    def stream_table(self) -> Query:
-        extra = self.random.choice(["", " AND a.v > c.w", " AND c.name IS NOT NULL"])
-        where = self.where({"int": "a.v", "text": "c.name"})
-        columns = "a.k, a.v, c.name, c.w"
-        return Query(
-            f"SELECT {columns} FROM s a JOIN t c ON a.k = c.id{extra}{where}",
-            f"SELECT {columns} FROM s a JOIN th c ON a.k = c.id AND c.born <= a.version AND (c.died IS NULL OR c.died > a.version){extra}{where}",
-        )
-
-    def stream_table_grouped(self) -> Query:
-        tail = f"{self.aggregates({'int': 'a.v', 'float': 'a.d', 'right': 'c.w'})} FROM s a JOIN"
-        group = self.random.choice(["c.name", "a.k"])
-        return Query(
-            f"SELECT {group} AS grp, {tail} t c ON a.k = c.id GROUP BY {group}",
-            f"SELECT {group} AS grp, {tail} th c ON a.k = c.id AND c.born <= a.version AND (c.died IS NULL OR c.died > a.version) GROUP BY {group}",
-        )
-
-    def table_table(self) -> Query:
-        sql = self.random.choice([
-            "SELECT c.id, c.name, e.w FROM t c JOIN t e ON c.w = e.id",
-            "SELECT c.name, b.y, b.z FROM t c JOIN b ON c.id = b.x",
-            "SELECT c.id, b.z FROM t c JOIN b ON c.w = b.z AND c.name = b.y",
-            "SELECT b.y, c.w + b.z AS wz FROM b JOIN t c ON c.id = b.x + 1",
-        ])  # fmt: skip
-        sql += self.where({"int": "c.id"})
-        return Query(sql, sql)
-
-    def table_bag_grouped(self) -> Query:
-        sql = f"SELECT b.y, {self.aggregates({'int': 'c.w', 'right': 'b.z', 'text': 'c.name'})} FROM t c JOIN b ON c.id = b.x GROUP BY b.y"
-        return Query(sql, sql)
-
-    def nested(self) -> Query:
-        inner = f"SELECT k, count(*) AS n, max(v) AS top FROM s{self.where(self.STREAM)} GROUP BY k"
-        sql = self.random.choice([
-            f"SELECT n, {self.aggregates({'int': 'top', 'key': 'k'})} FROM ({inner}) q GROUP BY n",
-            f"SELECT q.k, q.top, c.name FROM ({inner}) q JOIN t c ON q.k = c.id",
-            f"SELECT k, top + n AS both FROM ({inner}) q WHERE n > 1",
-        ])  # fmt: skip
-        return Query(sql, sql)
-
-
-def _timestamp(seconds: int) -> Any:
-    return datetime(2026, 1, 1) + timedelta(seconds=seconds)
-
-
 class Case:
     """One random database with its oracle; `step` appends at random and checks every table."""
 
@@ -298,7 +100,8 @@ class Case:
         self.clock = 0
         self.db = self._open()
         self.db.execute(f"""
-            CREATE STREAM s (k INTEGER KEY, g VARCHAR, v BIGINT, d DOUBLE, ts TIMESTAMP) WITH (partitions = {self.partitions}, timestamp = 'ts');
+            CREATE STREAM s (k INTEGER KEY, g VARCHAR, v BIGINT, d DOUBLE, ts TIMESTAMP)
+              WITH (partitions = {self.partitions}, timestamp = 'ts');
             CREATE TABLE t (id INTEGER PRIMARY KEY, name VARCHAR, w BIGINT);
             CREATE TABLE b (x INTEGER, y VARCHAR, z SMALLINT);
         """)
@@ -358,10 +161,7 @@ class Case:
         if not rows:
             return
         before = self.db.log.version
-        schema = pa.schema(
-            [("k", pa.int32()), ("g", pa.string()), ("v", pa.int64()), ("d", pa.float64()), ("ts", pa.timestamp("us"))]
-        )
-        acknowledged = self.db.append("s", pa.Table.from_pylist(rows, schema=schema))
+        acknowledged = self.db.append("s", pa.Table.from_pylist(rows, schema=STREAM))
         assert acknowledged.version > before
         stored = [
             (c.partition, row)

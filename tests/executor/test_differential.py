@@ -9,8 +9,8 @@ import os
 from collections import Counter
 
 import pytest
-from headwater.engine.subscription import Subscription
 
+from headwater.engine.subscription import Subscription
 from tests.executor.differential import Case, Rows, canonical
 
 CASES = int(os.environ.get("HEADWATER_CASES", "50"))

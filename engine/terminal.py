@@ -9,10 +9,13 @@ import os
 import re
 import shutil
 from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TextIO
 
 from wcwidth import wcswidth
+
+Write = Callable[[str], object]  # takes text to its place: a stream's `write`
 
 # Characters that would move the cursor, colour the terminal or reverse the order of a line.
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")

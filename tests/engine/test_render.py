@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from headwater.engine.render import TableWriter, fit, print_result
 from headwater.engine.result import Result
-from headwater.repl.render import TableWriter, fit, print_result
-from headwater.repl.terminal import Screen, cut, visible, width
+from headwater.engine.terminal import Screen, cut, visible, width
 from headwater.values import Column
 
 TYPES = {"BIGINT": pa.int64(), "DOUBLE": pa.float64(), "VARCHAR": pa.string(), "TIMESTAMP": pa.timestamp("us")}

@@ -9,7 +9,7 @@
     2 rows
 
 At a terminal the table fits the width, with `…` where something was cut, and types stand below the names. Anywhere
-else it is complete. What the cells say is decided in `headwater.repl.cells`.
+else it is complete. What the cells say is decided in `headwater.engine.cells`.
 """
 
 from __future__ import annotations
@@ -22,10 +22,9 @@ from typing import TextIO
 
 import pyarrow as pa
 
+from headwater.engine.cells import texts
 from headwater.engine.result import Result
-from headwater.repl.cells import texts
-from headwater.repl.terminal import Screen, cut, visible, width
-from headwater.repl.writers import Write
+from headwater.engine.terminal import Screen, Write, cut, visible, width
 from headwater.values import Column
 
 _NUMBER = re.compile(r"(U?(TINY|SMALL|BIG|HUGE)?INT|U?INTEGER|FLOAT|DOUBLE|DECIMAL(\(.*\))?)$")

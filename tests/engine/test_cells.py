@@ -8,7 +8,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from headwater.repl.cells import json_texts, texts
+from headwater.engine.cells import json_texts, texts
 
 
 def column(expressions: str) -> pa.Array:

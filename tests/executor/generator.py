@@ -1,0 +1,218 @@
+"""Random rows, and random continuous queries with the DuckDB SQL that says what each must hold.
+
+The relations are those of `differential.Oracle`: the stream s, the keyed table t (its history: th), the bag b.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Query:
+    """A continuous query, and DuckDB SQL over the oracle's relations that gives the same rows."""
+
+    sql: str
+    oracle: str
+
+
+def windowed_rows(size: int, advance: int, grace: int) -> str:
+    """SQL for the records of s, each once per window that takes it, with windowstart and windowend. All in seconds.
+
+    `st` is the stream time of the record's partition before the record.
+    """
+    second = 1_000_000
+    last = f"epoch_us(ts) // {advance * second} * {advance * second}"
+    first = f"{last} - {(-(-size // advance) - 1) * advance * second}"
+    return f"""
+        SELECT *, make_timestamp(ws) AS windowstart, make_timestamp(ws + {size * second}) AS windowend
+        FROM (SELECT *, unnest(generate_series({first}, {last}, {advance * second})) AS ws
+              FROM (SELECT *, max(ts) OVER (PARTITION BY part ORDER BY seq
+                                            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS st FROM s))
+        WHERE ws + {size * second} > epoch_us(ts)
+          AND (st IS NULL OR epoch_us(st) < ws + {(size + grace) * second})"""
+
+
+class Generator:
+    """Random rows and queries from one seed."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+
+    # ---------------------------------------------------------------- rows
+
+    def stream_rows(self, clock: int) -> list[dict[str, Any]]:
+        r = self.random
+        return [
+            {
+                "k": r.choice([None, *range(-2, 6)]),
+                "g": r.choice([None, "", "a", "b", "ü", "a longer string than eight bytes"]),
+                "v": r.choice([None, 0, 1, -1, r.randint(-100, 100), 2**40, -(2**40)]),
+                "d": r.choice([None, 0.0, -0.0, 0.1, 1e3, r.uniform(-5, 5), float("nan"), float("inf"), float("-inf")]),
+                "ts": _timestamp(clock + r.randint(-40, 20)),
+            }
+            for _ in range(r.choice([0, 1, 1, 2, 5, 20, 60]))
+        ]
+
+    def table_rows(self) -> list[dict[str, Any]]:
+        r = self.random
+        return [
+            {
+                "id": r.randint(-1, 6),
+                "name": r.choice([None, "x", "y", "z"]),
+                "w": r.choice([None, 1, 2, r.randint(-9, 9)]),
+            }
+            for _ in range(r.choice([0, 1, 1, 3, 8]))
+        ]
+
+    def bag_rows(self) -> list[dict[str, Any]]:
+        r = self.random
+        return [
+            {
+                "x": r.choice([None, 1, 2, 3]),
+                "y": r.choice([None, "a", "b"]),
+                "z": r.choice([None, 5, r.randint(-3, 3)]),
+            }
+            for _ in range(r.choice([0, 1, 2, 6]))
+        ]
+
+    # ---------------------------------------------------------------- queries
+
+    def query(self) -> Query:
+        make = self.random.choice([
+            self.filtered, self.grouped_stream, self.grouped_stream, self.grouped_table, self.grouped_bag,
+            self.windowed, self.windowed, self.stream_table, self.stream_table_grouped, self.table_table,
+            self.table_bag_grouped, self.nested, self.distinct, self.total,
+        ])  # fmt: skip
+        return make()
+
+    def condition(self, names: dict[str, str]) -> str:
+        """A random predicate; `names` maps the kinds int, text and float to columns."""
+        r = self.random
+        options = [f"{names['int']} > {r.randint(-3, 4)}", f"{names['int']} IS NOT NULL", f"NOT {names['int']} = 1"]
+        if "text" in names:
+            options += [
+                f"{names['text']} IN ('a', 'x', 'b')",
+                f"{names['text']} LIKE '%a%'",
+                f"{names['text']} IS NULL",
+            ]
+        if "float" in names:
+            options += [f"{names['float']} < {r.uniform(-2, 2):.3f}", f"{names['float']} BETWEEN -1 AND 10"]
+        first = r.choice(options)
+        return first if r.random() < 0.6 else f"({first} {r.choice(['AND', 'OR'])} {r.choice(options)})"
+
+    def where(self, names: dict[str, str]) -> str:
+        return f" WHERE {self.condition(names)}" if self.random.random() < 0.5 else ""
+
+    def aggregates(self, columns: dict[str, str]) -> str:
+        """A select list of aggregates over columns of the kinds int, float, text, time."""
+        options = ["count(*) AS n"]
+        for kind, column in columns.items():
+            options += [f"count({column})", f"min({column})", f"max({column})"]
+            if kind in ("int", "float"):
+                options += [f"sum({column})", f"avg({column})", f"sum({column}) FILTER (WHERE {column} > 0)"]
+            if kind == "int":
+                options.append(f"sum({column} * 2 + 1) / count(*)")
+        chosen = self.random.sample(options, self.random.randint(1, min(5, len(options))))
+        return ", ".join(f"{c} AS c{i}" if " AS " not in c else c for i, c in enumerate(chosen))
+
+    STREAM = {"int": "v", "float": "d", "text": "g"}
+
+    def filtered(self) -> Query:
+        items = self.random.choice(
+            ["k, g, v", "*", "k + 1 AS k1, upper(g) AS u, d", "v, v AS w, coalesce(g, 'none') AS g"]
+        )
+        where = self.where(self.STREAM)
+        oracle = items.replace("*", "k, g, v, d, ts") if items == "*" else items
+        return Query(f"SELECT {items} FROM s{where}", f"SELECT {oracle} FROM s{where}")
+
+    def grouped_stream(self) -> Query:
+        keys = self.random.choice(["k", "g", "k, g", "k % 2", "d"])
+        where, having = self.where(self.STREAM), self.random.choice(["", " HAVING count(*) > 2", " HAVING max(v) > 0"])
+        aggregates = self.aggregates({**self.STREAM, "time": "ts"})
+        sql = f"SELECT {keys}, {aggregates} FROM s{where} GROUP BY {keys}{having}"
+        return Query(sql, sql)
+
+    def grouped_table(self) -> Query:
+        where = self.where({"int": "w", "text": "name"})
+        sql = f"SELECT name, {self.aggregates({'int': 'w', 'key': 'id'})} FROM t{where} GROUP BY name"
+        return Query(sql, sql)
+
+    def grouped_bag(self) -> Query:
+        columns = {"int": "z", "text": "y"}
+        sql = f"SELECT x, {self.aggregates(columns)} FROM b{self.where(columns)} GROUP BY x"
+        return Query(sql, sql)
+
+    def total(self) -> Query:
+        source, columns = self.random.choice([("s", dict(self.STREAM)), ("t", {"int": "w", "text": "name"})])
+        sql = f"SELECT {self.aggregates(columns)} FROM {source}{self.where(columns)}"
+        return Query(sql, sql)
+
+    def distinct(self) -> Query:
+        sql = self.random.choice(
+            ["SELECT DISTINCT k, g FROM s", "SELECT DISTINCT name FROM t", "SELECT DISTINCT y, z FROM b"]
+        )
+        return Query(sql, sql)
+
+    def windowed(self) -> Query:
+        r = self.random
+        size, grace = r.choice([10, 15, 60]), r.choice([None, 0, 5, 30])
+        advance = r.choice([size, size, 5, 4])
+        hops = "" if advance == size else f", ADVANCE BY {advance} SECONDS"
+        late = "" if grace is None else f", GRACE PERIOD {grace} SECONDS"
+        window = f"{'HOPPING' if hops else 'TUMBLING'} (SIZE {size} SECONDS{hops}{late})"
+        where, aggregates = self.where(self.STREAM), self.aggregates(self.STREAM)
+        key = r.choice(["", "k", "g"])
+        select = f"{key}, {aggregates}" if key else aggregates
+        group = f"windowstart, windowend{', ' + key if key else ''}"
+        rows = windowed_rows(size, advance, 24 * 3600 if grace is None else grace)
+        return Query(
+            f"SELECT {select} FROM s WINDOW {window}{where} GROUP BY {key or 'windowstart'}",
+            f"SELECT windowstart, windowend, {select} FROM ({rows}){where} GROUP BY {group}",
+        )
+
+    def stream_table(self) -> Query:
+        extra = self.random.choice(["", " AND a.v > c.w", " AND c.name IS NOT NULL"])
+        tail = f"ON a.k = c.id{extra}{self.where({'int': 'a.v', 'text': 'c.name'})}"
+        return self.looked_up("SELECT a.k, a.v, c.name, c.w", tail)
+
+    def stream_table_grouped(self) -> Query:
+        group = self.random.choice(["c.name", "a.k"])
+        aggregates = self.aggregates({"int": "a.v", "float": "a.d", "right": "c.w"})
+        return self.looked_up(f"SELECT {group} AS grp, {aggregates}", f"ON a.k = c.id GROUP BY {group}")
+
+    def looked_up(self, select: str, tail: str) -> Query:
+        """A join of the stream with the table as it was at each row's version."""
+        then = "ON c.born <= a.version AND (c.died IS NULL OR c.died > a.version) AND"
+        return Query(f"{select} FROM s a JOIN t c {tail}", f"{select} FROM s a JOIN th c {tail.replace('ON', then, 1)}")
+
+    def table_table(self) -> Query:
+        sql = self.random.choice([
+            "SELECT c.id, c.name, e.w FROM t c JOIN t e ON c.w = e.id",
+            "SELECT c.name, b.y, b.z FROM t c JOIN b ON c.id = b.x",
+            "SELECT c.id, b.z FROM t c JOIN b ON c.w = b.z AND c.name = b.y",
+            "SELECT b.y, c.w + b.z AS wz FROM b JOIN t c ON c.id = b.x + 1",
+        ])  # fmt: skip
+        sql += self.where({"int": "c.id"})
+        return Query(sql, sql)
+
+    def table_bag_grouped(self) -> Query:
+        aggregates = self.aggregates({"int": "c.w", "right": "b.z", "text": "c.name"})
+        sql = f"SELECT b.y, {aggregates} FROM t c JOIN b ON c.id = b.x GROUP BY b.y"
+        return Query(sql, sql)
+
+    def nested(self) -> Query:
+        inner = f"SELECT k, count(*) AS n, max(v) AS top FROM s{self.where(self.STREAM)} GROUP BY k"
+        sql = self.random.choice([
+            f"SELECT n, {self.aggregates({'int': 'top', 'key': 'k'})} FROM ({inner}) q GROUP BY n",
+            f"SELECT q.k, q.top, c.name FROM ({inner}) q JOIN t c ON q.k = c.id",
+            f"SELECT k, top + n AS both FROM ({inner}) q WHERE n > 1",
+        ])  # fmt: skip
+        return Query(sql, sql)
+
+
+def _timestamp(seconds: int) -> Any:
+    return datetime(2026, 1, 1) + timedelta(seconds=seconds)
