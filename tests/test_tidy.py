@@ -62,7 +62,12 @@ FILE_CALLS = {
     "pyarrow.input_stream",
     "pyarrow.memory_map",
     "pyarrow.output_stream",
-    "shutil.*",
+    "shutil.copy",
+    "shutil.copyfile",
+    "shutil.copyfileobj",
+    "shutil.copytree",
+    "shutil.move",
+    "shutil.rmtree",
     "tempfile.*",
 }
 CLOCK_CALLS = {
