@@ -18,8 +18,8 @@ from headwater.repl.flights import find_data
 from tests.demo.oracle import ANSWERS, Oracle, alike
 
 ROOT = Path(__file__).resolve().parents[2]
-KILLS = 20
-FLIGHTS, HOURS = 250_000, 26_115  # more than twenty loaders append
+LOADING_KILLS, STARTING_KILLS = 20, 4
+FLIGHTS, HOURS = 250_000, 26_115  # more than all loaders append
 SEED = 20130101
 
 Ends = dict[str, int]
@@ -64,8 +64,9 @@ class Loader:
             if number == acknowledgements:
                 return
 
-    def kill(self) -> None:
-        """Kill the process, and read what it still managed to say."""
+    def kill(self, after: float = 0) -> None:
+        """Kill the process at a moment some seconds from now, and read what it still managed to say."""
+        time.sleep(after)
         self._process.send_signal(signal.SIGKILL)
         with self._process:
             self.read()
@@ -111,14 +112,13 @@ def test_twenty_kills_lose_no_acknowledged_row_and_count_none_twice(
     chance = random.Random(SEED)
     directory = tmp_path / "flights.hw"
     known: Ends = {"flights": 0, "weather": 0}
-    for _ in range(KILLS):
+    for number in range(LOADING_KILLS + STARTING_KILLS):
         loader = Loader(directory, inputs, chance.randrange(2**32))
-        acknowledgements = chance.choice((0, 1, 2, 5, 10, 20))
-        if acknowledgements:
-            loader.read(acknowledgements)
-        # No waiting for something: the kill shall hit any moment of starting up, appending, stepping or checkpointing.
-        time.sleep(chance.uniform(0, 0.05 if acknowledgements else 1.5))
-        loader.kill()
+        if number % 6:
+            loader.read(chance.randint(1, 30))
+            loader.kill(after=chance.uniform(0, 0.05))
+        else:
+            loader.kill(after=chance.uniform(0, 1.5))
         known = check(directory, oracle, {name: max(known[name], loader.acknowledged[name]) for name in known})
     last = Loader(directory, inputs, chance.randrange(2**32))
     last.finish()
