@@ -37,7 +37,7 @@ class Pipeline:
         self.lock = threading.RLock()
         self.log = log
         self.catalog = catalog
-        self.last_step = (0, 0)  # (version of the step's commit, version up to which it read)
+        self.last_step = (0, 0)  # (version up to which derived logs are read, version up to which their input was)
         self._digests: dict[int, int] = {}  # id of a derived table → digest of its content
         self._rows_since_image = 0
         self._circuit: Circuit | None = None
@@ -103,6 +103,7 @@ class Pipeline:
             rows = self._input_rows(circuit, to)
             if not rows:
                 circuit.version = to
+                self.last_step = (to, to)
                 self._moved.notify_all()
                 return True
             try:

@@ -39,11 +39,11 @@ class Subscription:
         self._query = _bind(query, pipeline.catalog)
         self.columns: tuple[Column, ...] = self._query.columns
         self.is_append_only = self._query.plan.append_only
-        self.finished = False
         self._left = self._query.limit
-        derived = {r.id for r in pipeline.derived()}
+        self.finished = self._left == 0
         self._circuit = Circuit([self._query.plan], keep=False)
-        self._stored = _stored_leaves(self._circuit.leaves, derived)
+        self._written = _written_leaves(self._circuit.leaves, pipeline)
+        self._stored = _stored_leaves(self._circuit.leaves, self._written)
         self._stored_version = 0
         self._looked = -1  # the log's version at the last look, −1 before the first
         self._lock = threading.Lock()
@@ -83,13 +83,14 @@ class Subscription:
         if version == self._looked:
             return None
         self._check_sources()
+        if self._written:
+            self._pipeline.catch_up(version)
         if self.is_append_only and not self._stored:
-            version = self._circuit.next_step(log, version)  # a long log comes in pieces
+            version = self._circuit.next_step(log, log.version)  # a long log comes in pieces
         stored_to = read_to = version
         given: dict[Leaf, Delta] = {}
         if self._stored:
             # Source relations are read as far as the last step read them, so that all inputs stand at one point.
-            self._pipeline.catch_up(version)
             with self._pipeline.lock:
                 stored_to, read_to = self._pipeline.last_step
                 given = {leaf: self._stored_delta(leaf, stored_to) for leaf in self._stored}
@@ -118,12 +119,11 @@ class Subscription:
         delta = consolidate(delta).select([c.name for c in self.columns])
         if not len(delta):
             return None
-        if self._left is not None:
-            kept = min(len(delta), self._left)
-            self._left -= kept
-            self.finished = self._left == 0
-            delta = Delta(delta.rows.slice(0, kept), None if delta.weights is None else delta.weights[:kept])
         rows, weights = _unit_weights(delta)
+        if self._left is not None:
+            rows, weights = rows.slice(0, self._left), weights[: self._left]
+            self._left -= rows.num_rows
+            self.finished = self._left == 0
         at = datetime.fromtimestamp(self._pipeline.log.time_of(version) / 1e6, UTC).replace(tzinfo=None)
         return ChangeBatch(version, at, self.columns, rows, weights)
 
@@ -153,11 +153,15 @@ def _bind(query: syntax.Query, catalog: Catalog) -> BoundQuery:
     return bound
 
 
-def _stored_leaves(leaves: tuple[Leaf, ...], derived: set[int]) -> list[Leaf]:
-    """The leaves that read what queries wrote. A stream that is read alone needs no other to be in step with."""
-    if len(leaves) == 1 and isinstance(leaves[0], StreamSource):
-        return []
-    return [leaf for leaf in leaves if isinstance(leaf, Changelog) or leaf.id in derived]
+def _written_leaves(leaves: tuple[Leaf, ...], pipeline: Pipeline) -> list[Leaf]:
+    """The leaves that read what queries wrote."""
+    derived = {r.id for r in pipeline.derived()}
+    return [leaf for leaf in leaves if leaf.id in derived]
+
+
+def _stored_leaves(leaves: tuple[Leaf, ...], written: list[Leaf]) -> list[Leaf]:
+    """Of the leaves that queries wrote, those to keep in step with others; a stream that is read alone is not."""
+    return [] if len(leaves) == 1 and isinstance(leaves[0], StreamSource) else written
 
 
 def _unit_weights(delta: Delta) -> tuple[pa.RecordBatch, Weights]:
