@@ -97,9 +97,9 @@ class Pipeline:
         """Takes the new input through all queries and commits what comes out; False if there was none."""
         with self.lock:
             circuit = self.circuit
-            to = self.log.version
-            if circuit.version >= to:
+            if circuit.version >= self.log.version:
                 return False
+            to = circuit.step_end(self.log, self.log.version)
             rows = self._input_rows(circuit, to)
             if not rows:
                 circuit.version = to

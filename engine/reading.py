@@ -52,7 +52,8 @@ class Reader:
             plans = [i.plan for i in inputs if i.as_of is statement]
         else:
             plans = [source.plan]
-        if len(plans) == 1 and source.relation is not None and source.relation.is_stream:
+        by_name = any(isinstance(key, str) for key, _ in source.as_of.positions)
+        if len(plans) == 1 and source.relation is not None and source.relation.is_stream and not by_name:
             plans = [source.relation.source()]
         return resolve(source.as_of, plans, self._log, self._pipeline.circuit.version, self._now_us)
 

@@ -86,7 +86,7 @@ class Subscription:
         if self._written:
             self._pipeline.catch_up(version)
         if self.is_append_only and not self._stored:
-            version = self._circuit.next_step(log, log.version)  # a long log comes in pieces
+            version = self._circuit.step_end(log, log.version)  # a long log comes in pieces
         stored_to = read_to = version
         given: dict[Leaf, Delta] = {}
         if self._stored:

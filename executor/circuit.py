@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from headwater.executor.aggregate import GroupBy
 from headwater.executor.evaluate import Evaluate, chain_below
-from headwater.executor.feed import Cut, Leaf, read_rows, step_versions, with_weights
+from headwater.executor.feed import Cut, Leaf, read_rows, step_end, step_versions, with_weights
 from headwater.executor.join import StreamTableJoin, TableJoin
 from headwater.executor.operators import Operator, Parts, Stateful
 from headwater.executor.state import TableState, empty_delta, int_batch, int_column
@@ -188,7 +188,7 @@ class Circuit:
         changes: dict[Plan, list[Delta]] = {root: [] for root in self.roots}
         read = [leaf for leaf in self.leaves if leaf not in given]
         after = self.version
-        for end in step_versions(log, [leaf.id for leaf in read], self._clocked, after, to.version):
+        for end in step_versions(log, {leaf.id for leaf in read}, self._clocked, after, to.version):
             inputs = {leaf: _delta(leaf, read_rows(log, leaf, after, Cut(end, to.limits))) for leaf in read}
             last = end == to.version
             inputs |= {leaf: delta if last else empty_delta(delta.rows.schema) for leaf, delta in given.items()}
@@ -199,9 +199,9 @@ class Circuit:
         self.version = to.version
         return changes
 
-    def next_step(self, log: Log, upto: int) -> int:
-        """The version at which the first step on the way to `upto` ends."""
-        return step_versions(log, [leaf.id for leaf in self.leaves], self._clocked, self.version, upto)[0]
+    def step_end(self, log: Log, upto: int) -> int:
+        """The version at which the next step on the way to `upto` ends, which bounds its rows."""
+        return step_end(log, {leaf.id for leaf in self.leaves}, self.version, upto)
 
     def step(self, inputs: Mapping[Leaf, Delta]) -> dict[Plan, Delta]:
         """Runs one delta per leaf through all operators; gives that of each root and adds it to the kept tables."""

@@ -80,22 +80,37 @@ def with_weights(rows: pa.RecordBatch) -> Delta:
     return Delta(rows.drop_columns([WEIGHT]), weights)
 
 
-def step_versions(log: Log, relations: Iterable[int], clocked: Iterable[int], after: int, upto: int) -> list[int]:
-    """Where to cut (after, upto] into steps: the last version of each.
+def step_end(log: Log, relations: Iterable[int], after: int, upto: int) -> int:
+    """The last version of a step that begins after `after`: at most `upto`, and about STEP_ROWS rows away."""
+    rows = 0
+    for version, count in sorted(_row_counts(log, relations, after, upto).items()):
+        if rows and rows + count > STEP_ROWS:
+            return version - 1
+        rows += count
+    return upto
 
-    A step has about STEP_ROWS rows at most. The commits to `clocked` relations (tables that streams are joined with)
-    each begin a step, so that within a step the table changes first and the stream's rows come after.
+
+def step_versions(log: Log, relations: Iterable[int], clocked: Iterable[int], after: int, upto: int) -> list[int]:
+    """Where to cut (after, upto] on the way: the last version of each piece.
+
+    A piece has about STEP_ROWS rows at most. The commits to `clocked` relations (tables that streams are joined with)
+    each begin a piece, so that within a piece the table changes first and the stream's rows come after.
     """
+    begins = {version for relation in clocked for version, _ in log.extents(relation, after, upto)}
+    ends: list[int] = []
+    rows = 0
+    for version, count in sorted(_row_counts(log, relations, after, upto).items()):
+        if rows and (version in begins or rows + count > STEP_ROWS):
+            ends.append(version - 1)
+            rows = 0
+        rows += count
+    return [*ends, upto]
+
+
+def _row_counts(log: Log, relations: Iterable[int], after: int, upto: int) -> dict[int, int]:
+    """How many rows of `relations` each version committed, where any."""
     counts: dict[int, int] = {}
     for relation in relations:
         for version, extent in log.extents(relation, after, upto):
             counts[version] = counts.get(version, 0) + extent.count
-    begins = {version for relation in clocked for version, _ in log.extents(relation, after, upto)}
-    ends: list[int] = []
-    rows = 0
-    for version in sorted(counts):
-        if rows and (version in begins or rows + counts[version] > STEP_ROWS):
-            ends.append(version - 1)
-            rows = 0
-        rows += counts[version]
-    return [*ends, upto]
+    return counts

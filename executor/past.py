@@ -75,7 +75,7 @@ def _nearest_image(log: Log, root: Plan, cut: Cut) -> Image | None:
     for image in reversed(log.images()):
         note = image.note
         is_before = note["frontier"] <= cut.version and _within_limits(log, note["frontier"], cut)
-        if is_before and note["format"] == STATE_FORMAT and probe.can_restore(frozenset(note["holders"])):
+        if is_before and note.get("format") == STATE_FORMAT and probe.can_restore(frozenset(note["holders"])):
             return image
     return None
 

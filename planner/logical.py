@@ -308,7 +308,7 @@ class Aggregate(PlanNode):
         return self.keys
 
     def label(self) -> str:
-        calls = ", ".join(f"{c.name} = {c.function}({c.argument or '*'})" for c in self.calls)
+        calls = ", ".join(c.name for c in self.calls)
         return f"by {', '.join(self.keys) or 'nothing'}: {calls or 'distinct rows'}"
 
     def state(self) -> str:
