@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +25,8 @@ from headwater.values import ROWTIME, WEIGHT
 FRAME_ROWS = 1 << 20  # an append is stored in pieces of at most this many rows, in one commit
 
 _TIMESTAMP = pa.timestamp("us")
+_TEXT_TYPES = ("UUID", "JSON")  # kept as text
+_UNREADABLE = (pa.ArrowException, TypeError, ValueError, OverflowError)
 
 
 def conform(relation: Relation, rows: Any) -> pa.RecordBatch:
@@ -35,8 +38,8 @@ def conform(relation: Relation, rows: Any) -> pa.RecordBatch:
     schema = arrow_schema(relation.columns)
     if isinstance(rows, Sequence) and not isinstance(rows, str | bytes):
         return _from_mappings(relation, rows, schema)
-    table = _as_table(relation, rows)
     wanted = {c.name.lower(): c.name for c in relation.columns} | _rowtime_name(relation)
+    table = _as_table(relation, rows, {f.name.lower(): f for f in _with_rowtime(schema, wanted.values())})
     given = {_known(relation, name, wanted): i for i, name in enumerate(table.column_names)}
     if len(given) < table.num_columns:
         raise DataError(f'two columns given for "{relation.name}" have one name')
@@ -52,21 +55,31 @@ def conform(relation: Relation, rows: Any) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
 
 
-def _as_table(relation: Relation, rows: Any) -> pa.Table:
-    if isinstance(rows, pa.Table):
-        return rows
-    if isinstance(rows, pa.RecordBatch):
-        return pa.Table.from_batches([rows])
-    if hasattr(rows, "__arrow_c_stream__"):
-        return pa.table(rows)
-    if isinstance(rows, Mapping):
-        return pa.table(dict(rows))
-    if type(rows).__module__.partition(".")[0] == "pandas":
-        return pa.Table.from_pandas(rows, preserve_index=False)
+def _as_table(relation: Relation, rows: Any, fields: Mapping[str, pa.Field]) -> pa.Table:
+    """What a program has as a table. Lists of values are read as the types of `fields`, by name in lower case."""
+    try:
+        if isinstance(rows, pa.Table):
+            return rows
+        if isinstance(rows, pa.RecordBatch):
+            return pa.Table.from_batches([rows])
+        if hasattr(rows, "__arrow_c_stream__"):
+            return pa.table(rows)
+        if isinstance(rows, Mapping):
+            return pa.table({n: _typed(relation, fields.get(n.lower()), values) for n, values in rows.items()})
+        if type(rows).__module__.partition(".")[0] == "pandas":
+            return pa.Table.from_pandas(rows, preserve_index=False)
+    except _UNREADABLE as error:
+        raise DataError(f'cannot read the rows given for "{relation.name}": {error}') from error
     raise DataError(
         f'cannot append a {type(rows).__name__} to "{relation.name}"',
         hint="give an Arrow table, a DataFrame, or a list of dicts",
     )
+
+
+def _typed(relation: Relation, field: pa.Field | None, values: Any) -> Any:
+    if field is None or not isinstance(values, list | tuple):
+        return values
+    return _column_of(relation, field, list(values))
 
 
 def _from_mappings(relation: Relation, rows: Sequence[Any], schema: pa.Schema) -> pa.RecordBatch:
@@ -82,18 +95,22 @@ def _from_mappings(relation: Relation, rows: Sequence[Any], schema: pa.Schema) -
 
 
 def _column_of(relation: Relation, field: pa.Field, values: list[Any]) -> pa.Array:
+    values = [str(value) if isinstance(value, UUID) else value for value in values]
     try:
-        return pa.array(values, type=field.type)
-    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        column = pa.array(values, type=field.type)
+    except _UNREADABLE:
         for number, value in enumerate(values):
             try:
                 pa.array([value], type=field.type)
-            except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-                declared = _declared(relation, field.name)
-                raise DataError(
-                    f'row {number}: cannot read {value!r} as {declared} for column "{field.name}"'
-                ) from error
+            except _UNREADABLE as error:
+                raise _unreadable(relation, field, number, value) from error
         raise
+    return _cast(relation, field, column)
+
+
+def _unreadable(relation: Relation, field: pa.Field, number: int, value: Any) -> DataError:
+    declared = _declared(relation, field.name)
+    return DataError(f'row {number}: cannot read {value!r} as {declared} for column "{field.name}"')
 
 
 def _rowtime_name(relation: Relation) -> dict[str, str]:
@@ -114,13 +131,32 @@ def _known(relation: Relation, name: str, wanted: Mapping[str, str]) -> str:
 def _cast(relation: Relation, field: pa.Field, column: pa.Array) -> pa.Array:
     if isinstance(column, pa.ChunkedArray):
         column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.nulls(0, field.type)
+    declared = _declared(relation, field.name)
+    if declared in _TEXT_TYPES:
+        return _cast_text(relation, field, column)
     if column.type == field.type:
         return column
     try:
         return column.cast(field.type)
     except pa.ArrowException as error:
-        declared = _declared(relation, field.name)
         raise DataError(f'cannot read column "{field.name}" ({column.type}) as {declared}: {error}') from error
+
+
+def _cast_text(relation: Relation, field: pa.Field, column: pa.Array) -> pa.Array:
+    """UUID or JSON in its one spelling, read by DuckDB: what it cannot read here, no query could read later."""
+    declared = _declared(relation, field.name)
+    con = connection()
+    con.register("input", pa.table({"value": column}))
+    try:
+        read = con.sql(f"SELECT value, TRY_CAST(value AS {declared}) AS read FROM input").to_arrow_table()
+    finally:
+        con.unregister("input")
+    given, values = (c.combine_chunks() for c in read.columns)
+    lost = pc.and_(values.is_null(), given.is_valid())
+    if pc.any(lost).as_py():
+        first = pc.index(lost, True).as_py()
+        raise _unreadable(relation, field, first, given[first].as_py())
+    return values.cast(field.type)
 
 
 def _declared(relation: Relation, name: str) -> str:
