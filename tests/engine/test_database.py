@@ -18,7 +18,6 @@ import headwater
 from headwater import Database, DataError, HeadwaterError, SqlError, StorageError, UnknownName, Unsupported
 
 ROWS = [(1, "a", 1.5), (2, None, None), (3, "ü", -2.0)]
-TABLE = pa.table({"id": [1, 2, 3], "name": ["a", None, "ü"], "price": [1.5, None, -2.0]})
 
 
 class StreamOnly:
@@ -32,6 +31,7 @@ class StreamOnly:
 
 
 COLUMNS = {"id": [1, 2, 3], "name": ["a", None, "ü"], "price": [1.5, None, -2.0]}
+TABLE = pa.table(COLUMNS)
 MAPPINGS = [dict(zip(COLUMNS, row, strict=True)) for row in ROWS]
 NARROW = pa.schema([("id", pa.int8()), ("name", pa.large_string()), ("price", pa.float32())])
 
