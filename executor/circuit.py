@@ -25,6 +25,7 @@ from headwater.planner.logical import (
     Join,
     Plan,
     Project,
+    Source,
     StreamOutput,
     StreamSource,
     StreamTime,
@@ -143,9 +144,7 @@ class Circuit:
         for root in self.roots:
             if keep and not isinstance(root, StreamOutput | StreamSource):
                 self._tables[root] = self._kept(root, tables)
-        self.leaves: tuple[Leaf, ...] = tuple(
-            node for node in self._operators if isinstance(node, StreamSource | TableSource | Changelog)
-        )
+        self.leaves: tuple[Leaf, ...] = tuple(node for node in self._operators if isinstance(node, Source))
         self._clocked = _clocked_ids(self.roots)
         self._holders = self._all_holders()
 
@@ -207,7 +206,7 @@ class Circuit:
         """Runs one delta per leaf through all operators; gives that of each root and adds it to the kept tables."""
         deltas: dict[Plan, Delta] = {}
         for node, operator in self._operators.items():
-            if isinstance(node, StreamSource | TableSource | Changelog):
+            if isinstance(node, Source):
                 deltas[node] = operator.step(inputs[node])
             else:
                 deltas[node] = operator.step(*(deltas[source] for source in self._inputs[node]))
@@ -298,7 +297,7 @@ def _clocked_ids(roots: Sequence[Plan]) -> set[int]:
     """The relations below the table side of a stream–table join: their commits begin steps."""
     joins = [node for root in roots for node in walk_plan(root) if isinstance(node, Join) and node.by_version]
     below = [leaf for join in joins for leaf in walk_plan(join.right)]
-    return {leaf.id for leaf in below if isinstance(leaf, StreamSource | TableSource | Changelog)}
+    return {leaf.id for leaf in below if isinstance(leaf, Source)}
 
 
 def _delta(leaf: Leaf, rows: pa.RecordBatch) -> Delta:

@@ -35,7 +35,7 @@ DEFAULT_GRACE_US = 24 * 3600 * 1_000_000  # a window without GRACE PERIOD stays 
 
 
 @dataclass(frozen=True)
-class Source:
+class BoundItem:
     """A bound FROM item: its plan, what can be named, and for a stream the columns of its event time and partition."""
 
     plan: Plan
@@ -102,7 +102,7 @@ class _Binder:
         self.keep_window = keep_window
         self.reads: set[int] = set()
 
-    def query(self, query: syntax.Query) -> Source:
+    def query(self, query: syntax.Query) -> BoundItem:
         if query.ctes:
             raise Unsupported("WITH is not supported in a continuous query yet", query.ctes[0].span)
         if query.emit == "FINAL":
@@ -116,7 +116,7 @@ class _Binder:
             raise Unsupported(f"{what} is not supported in a continuous query yet", query.body.span)
         return self.select(query.body)
 
-    def select(self, select: syntax.Select) -> Source:
+    def select(self, select: syntax.Select) -> BoundItem:
         if select.source is None:
             raise Unsupported("a continuous query needs FROM a stream or table", select.span)
         source = self.from_item(select.source)
@@ -146,7 +146,7 @@ class _Binder:
             )  # fmt: skip
         return _stream(Project(source.plan, (*shown, *carried)))
 
-    def grouped(self, select: syntax.Select, source: Source) -> Source:
+    def grouped(self, select: syntax.Select, source: BoundItem) -> BoundItem:
         window = (WINDOWSTART, WINDOWEND) if select.window is not None else ()
         grouping = bind_grouping(select, source.plan, source.scope, window)
         plan: Plan = grouping.aggregate
@@ -164,7 +164,7 @@ class _Binder:
 
     # ---------------------------------------------------------------- FROM
 
-    def from_item(self, item: syntax.FromItem) -> Source:
+    def from_item(self, item: syntax.FromItem) -> BoundItem:
         match item:
             case syntax.Relation():
                 return self.relation(item)
@@ -176,7 +176,7 @@ class _Binder:
             case syntax.Join():
                 return self.join(item)
 
-    def relation(self, item: syntax.Relation) -> Source:
+    def relation(self, item: syntax.Relation) -> BoundItem:
         if item.as_of is not None:
             raise OutOfRange("AS OF asks about the past; a continuous query cannot use it", item.as_of.span)
         relation = self.catalog.find(item.name)
@@ -185,8 +185,8 @@ class _Binder:
         alias = item.alias.text if item.alias else relation.name
         columns = tuple(ScopeColumn(alias, c.name, c.name, c.type, c.name in PSEUDO_COLUMNS) for c in plan.columns)
         if relation.is_stream:
-            return Source(plan, Scope(columns), ROWTIME, ROWPARTITION)
-        return Source(plan, Scope(columns))
+            return BoundItem(plan, Scope(columns), ROWTIME, ROWPARTITION)
+        return BoundItem(plan, Scope(columns))
 
     def relation_plan(self, relation: Relation) -> Plan:
         if self.stored and relation.is_derived:
@@ -195,7 +195,7 @@ class _Binder:
             return Changelog(relation.id, relation.name, relation.columns, relation.key)
         return relation.content()
 
-    def join(self, item: syntax.Join) -> Source:
+    def join(self, item: syntax.Join) -> BoundItem:
         if item.kind != "INNER":
             raise Unsupported(
                 f"{item.kind} JOIN is not supported in a continuous query yet", item.span, hint="use JOIN"
@@ -226,7 +226,7 @@ class _Binder:
         if item.using:
             hidden = {u.text.lower() for u in item.using}
             scope = Scope(left.scope.columns + tuple(c for c in right.scope.columns if c.name.lower() not in hidden))
-        return Source(plan, scope, left.time, left.partition, left.stream_time)
+        return BoundItem(plan, scope, left.time, left.partition, left.stream_time)
 
     def join_condition(
         self, item: syntax.Join, left: Scope, right: Scope
@@ -246,25 +246,25 @@ class _Binder:
         return keys, rest
 
 
-def _table(plan: Plan) -> Source:
-    return Source(plan, Scope(tuple(ScopeColumn(None, c.name, c.name, c.type) for c in plan.columns)))
+def _table(plan: Plan) -> BoundItem:
+    return BoundItem(plan, Scope(tuple(ScopeColumn(None, c.name, c.name, c.type) for c in plan.columns)))
 
 
-def _stream(plan: Plan) -> Source:
+def _stream(plan: Plan) -> BoundItem:
     columns = tuple(ScopeColumn(None, c.name, c.name, c.type, c.name in PSEUDO_COLUMNS) for c in plan.columns)
-    return Source(plan, Scope(columns), ROWTIME, ROWPARTITION)
+    return BoundItem(plan, Scope(columns), ROWTIME, ROWPARTITION)
 
 
-def _aliased(source: Source, alias: str | None) -> Source:
+def _aliased(source: BoundItem, alias: str | None) -> BoundItem:
     columns = tuple(ScopeColumn(alias, c.name, c.internal, c.type, c.hidden) for c in source.scope.columns)
-    return Source(source.plan, Scope(columns), source.time, source.partition, source.stream_time)
+    return BoundItem(source.plan, Scope(columns), source.time, source.partition, source.stream_time)
 
 
-def _replace_plan(source: Source, plan: Plan) -> Source:
-    return Source(plan, source.scope, source.time, source.partition, source.stream_time)
+def _replace_plan(source: BoundItem, plan: Plan) -> BoundItem:
+    return BoundItem(plan, source.scope, source.time, source.partition, source.stream_time)
 
 
-def _prefixed(source: Source) -> Source:
+def _prefixed(source: BoundItem) -> BoundItem:
     """One side of a join, with its columns renamed to `alias.column` so that both sides' names are distinct."""
     if any("." in c.internal for c in source.scope.columns):
         return source
@@ -276,7 +276,7 @@ def _prefixed(source: Source) -> Source:
         ScopeColumn(c.relation, c.name, internal[c.internal], c.type, c.hidden) for c in source.scope.columns
     )
     time, partition = internal.get(source.time or ""), internal.get(source.partition or "")
-    return Source(Project(source.plan, items), Scope(columns), time, partition)
+    return BoundItem(Project(source.plan, items), Scope(columns), time, partition)
 
 
 def _with_keys(plan: Plan, keys: tuple[Expression, ...], side: str) -> tuple[Plan, tuple[str, ...]]:
@@ -313,17 +313,17 @@ def _same_type(a: Expression, b: Expression, at: syntax.Node) -> tuple[Expressio
     return cast[0], cast[1]
 
 
-def _with_stream_time(source: Source, window: syntax.Window) -> Source:
+def _with_stream_time(source: BoundItem, window: syntax.Window) -> BoundItem:
     """Stream time is that of the stream in FROM, before WHERE: a row moves it even when it is filtered out."""
     if source.time is None or source.partition is None:
         raise SqlError(
             "WINDOW needs a stream, whose rows have an event time", window.span, hint="window the stream itself"
         )
     plan = StreamTime(source.plan, source.time, source.partition)
-    return Source(plan, source.scope, source.time, source.partition, STREAM_TIME)
+    return BoundItem(plan, source.scope, source.time, source.partition, STREAM_TIME)
 
 
-def _with_windows(source: Source, window: syntax.Window) -> Source:
+def _with_windows(source: BoundItem, window: syntax.Window) -> BoundItem:
     assert source.time is not None and source.stream_time is not None
     if window.size_us <= 0 or window.advance_us <= 0:
         raise SqlError("a window's SIZE and ADVANCE BY must be longer than nothing", window.span)
@@ -334,4 +334,4 @@ def _with_windows(source: Source, window: syntax.Window) -> Source:
     grace = DEFAULT_GRACE_US if window.grace_us is None else window.grace_us
     plan = WindowAssign(source.plan, source.time, source.stream_time, window.size_us, window.advance_us, grace)
     bounds = tuple(ScopeColumn(None, n, n, "TIMESTAMP", hidden=True) for n in (WINDOWSTART, WINDOWEND))
-    return Source(plan, Scope((*source.scope.columns, *bounds)), source.time, source.partition, source.stream_time)
+    return BoundItem(plan, Scope((*source.scope.columns, *bounds)), source.time, source.partition, source.stream_time)

@@ -79,8 +79,8 @@ class PlanNode:
 
 
 @dataclass(frozen=True)
-class StreamSource(PlanNode):
-    """The records of a stream's log, in commit order; `fields` are those of its columns and pseudo-columns read."""
+class Source(PlanNode):
+    """A leaf: the log of relation `id`, of which it reads `fields`."""
 
     id: int
     name: str
@@ -94,75 +94,60 @@ class StreamSource(PlanNode):
 
     @property
     def append_only(self) -> bool:
-        return True
+        return False
 
     def label(self) -> str:
         return f"{self.name} #{self.id} [{', '.join(self.names)}]"
 
 
 @dataclass(frozen=True)
-class TableSource(PlanNode):
-    """A source table: with a primary key, each row of its log replaces the one before; without, rows are added."""
-
-    id: int
-    name: str
-    fields: tuple[Column, ...]
-    primary_key: tuple[str, ...]
+class StreamSource(Source):
+    """The records of a stream's log, in commit order; `fields` are some of its columns and pseudo-columns."""
 
     __hash__ = PlanNode.__hash__
 
     @property
-    def columns(self) -> tuple[Column, ...]:
-        return self.fields
-
-    @property
     def append_only(self) -> bool:
-        return False
+        return True
+
+
+@dataclass(frozen=True)
+class TableSource(Source):
+    """A source table: with a primary key, each row of its log replaces the one before; without, rows are added."""
+
+    primary_key: tuple[str, ...]
+
+    __hash__ = PlanNode.__hash__
 
     @property
     def key(self) -> tuple[str, ...] | None:
         return self.primary_key or None
 
     def label(self) -> str:
-        return f"{self.name} #{self.id} [{', '.join(self.names)}] key {', '.join(self.primary_key) or 'none'}"
+        return f"{super().label()} key {', '.join(self.primary_key) or 'none'}"
 
     def state(self) -> str:
         return "one row per key; O(1) per row" if self.primary_key else "no state"
 
 
 @dataclass(frozen=True)
-class Changelog(PlanNode):
+class Changelog(Source):
     """The stored changelog of a derived table, read from its log instead of computed."""
 
-    id: int
-    name: str
-    fields: tuple[Column, ...]
     unique: tuple[str, ...] | None
 
     __hash__ = PlanNode.__hash__
 
     @property
-    def columns(self) -> tuple[Column, ...]:
-        return self.fields
-
-    @property
-    def append_only(self) -> bool:
-        return False
-
-    @property
     def key(self) -> tuple[str, ...] | None:
         return self.unique
 
-    def label(self) -> str:
-        return f"{self.name} #{self.id}"
-
 
 @dataclass(frozen=True)
-class Filter(PlanNode):
-    """The rows for which `predicate` is true; NULL counts as false."""
+class Unary(PlanNode):
+    """A node with one input, whose columns it keeps unless it says otherwise."""
 
     source: Plan
-    predicate: Expression
 
     __hash__ = PlanNode.__hash__
 
@@ -174,6 +159,15 @@ class Filter(PlanNode):
     def inputs(self) -> tuple[Plan, ...]:
         return (self.source,)
 
+
+@dataclass(frozen=True)
+class Filter(Unary):
+    """The rows for which `predicate` is true; NULL counts as false."""
+
+    predicate: Expression
+
+    __hash__ = PlanNode.__hash__
+
     @property
     def key(self) -> tuple[str, ...] | None:
         return self.source.key
@@ -183,10 +177,9 @@ class Filter(PlanNode):
 
 
 @dataclass(frozen=True)
-class Project(PlanNode):
+class Project(Unary):
     """New columns computed row by row: pairs of output name and expression."""
 
-    source: Plan
     items: tuple[tuple[str, Expression], ...]
 
     __hash__ = PlanNode.__hash__
@@ -197,10 +190,6 @@ class Project(PlanNode):
     @property
     def columns(self) -> tuple[Column, ...]:
         return tuple(Column(name, e.type) for name, e in self.items)
-
-    @property
-    def inputs(self) -> tuple[Plan, ...]:
-        return (self.source,)
 
     @property
     def key(self) -> tuple[str, ...] | None:
@@ -216,10 +205,9 @@ class Project(PlanNode):
 
 
 @dataclass(frozen=True)
-class StreamTime(PlanNode):
+class StreamTime(Unary):
     """Adds to each row the stream time of its partition before the row: the largest event time seen so far there."""
 
-    source: Plan
     time: str
     partition: str
 
@@ -229,10 +217,6 @@ class StreamTime(PlanNode):
     def columns(self) -> tuple[Column, ...]:
         return (*self.source.columns, Column(STREAM_TIME, "TIMESTAMP"))
 
-    @property
-    def inputs(self) -> tuple[Plan, ...]:
-        return (self.source,)
-
     def label(self) -> str:
         return f"of {self.time}"
 
@@ -241,14 +225,13 @@ class StreamTime(PlanNode):
 
 
 @dataclass(frozen=True)
-class WindowAssign(PlanNode):
+class WindowAssign(Unary):
     """Each row once per window that takes it, with WINDOWSTART and WINDOWEND; rows too late for a window are dropped.
 
     Windows of `size_us` start at multiples of `advance_us` since the epoch. A window takes a row while
     stream time < window end + `grace_us`, where stream time is that of the row's partition before the row.
     """
 
-    source: Plan
     time: str
     stream_time: str
     size_us: int
@@ -260,10 +243,6 @@ class WindowAssign(PlanNode):
     @property
     def columns(self) -> tuple[Column, ...]:
         return (*self.source.columns, Column(WINDOWSTART, "TIMESTAMP"), Column(WINDOWEND, "TIMESTAMP"))
-
-    @property
-    def inputs(self) -> tuple[Plan, ...]:
-        return (self.source,)
 
     def label(self) -> str:
         kind = "tumbling" if self.size_us == self.advance_us else f"hopping by {duration(self.advance_us)}"
@@ -281,10 +260,9 @@ class AggregateCall:
 
 
 @dataclass(frozen=True)
-class Aggregate(PlanNode):
+class Aggregate(Unary):
     """One row per distinct value of `keys` with the aggregates of its rows; without keys, always exactly one row."""
 
-    source: Plan
     keys: tuple[str, ...]
     calls: tuple[AggregateCall, ...]
 
@@ -294,10 +272,6 @@ class Aggregate(PlanNode):
     def columns(self) -> tuple[Column, ...]:
         types = {c.name: c.type for c in self.source.columns}
         return (*(Column(k, types[k]) for k in self.keys), *(Column(c.name, c.type) for c in self.calls))
-
-    @property
-    def inputs(self) -> tuple[Plan, ...]:
-        return (self.source,)
 
     @property
     def append_only(self) -> bool:
@@ -360,10 +334,9 @@ class Join(PlanNode):
 
 
 @dataclass(frozen=True)
-class StreamOutput(PlanNode):
+class StreamOutput(Unary):
     """A derived stream: gives each row its offset in the stream's own log. Reads ROWTIME and ROWPARTITION."""
 
-    source: Plan
     id: int
     name: str
 
@@ -372,10 +345,6 @@ class StreamOutput(PlanNode):
     @property
     def columns(self) -> tuple[Column, ...]:
         return (*self.source.columns, Column(ROWOFFSET, "BIGINT"))
-
-    @property
-    def inputs(self) -> tuple[Plan, ...]:
-        return (self.source,)
 
     def label(self) -> str:
         return f"{self.name} #{self.id}"
