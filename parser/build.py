@@ -237,12 +237,14 @@ class Builder(ExpressionBuilder):
         return source, window
 
     def relation(self, span: Span, name: Identifier, *parts: Identifier | AsOf) -> Relation:
-        alias = next((part for part in parts if isinstance(part, Identifier)), None)
-        as_of = next((part for part in parts if isinstance(part, AsOf)), None)
+        alias, as_of = _alias_and_as_of(parts)
         return Relation(name, alias, as_of, span=span)
 
-    def derived(self, span: Span, query: Query, alias: Identifier | None = None) -> Derived:
-        return Derived(query, alias, span=span)
+    def derived(self, span: Span, query: Query, *parts: Identifier | AsOf) -> Derived:
+        alias, as_of = _alias_and_as_of(parts)
+        if as_of and query.as_of:
+            raise SyntaxProblem("AS OF is given twice for one query", as_of.span)
+        return Derived(replace(query, as_of=as_of) if as_of else query, alias, span=span)
 
     def join(self, span: Span, left: FromItem, kind: str, right: FromItem, on: Expression) -> Join:
         return Join(kind, left, right, on, span=span)
@@ -302,6 +304,13 @@ def _bare(body: QueryBody) -> QueryBody:
     if isinstance(body, Query) and body == Query(body.body):
         return body.body
     return body
+
+
+def _alias_and_as_of(parts: tuple[Identifier | AsOf, ...]) -> tuple[Identifier | None, AsOf | None]:
+    """The one and the other of what may follow a relation, in either order."""
+    alias = next((part for part in parts if isinstance(part, Identifier)), None)
+    as_of = next((part for part in parts if isinstance(part, AsOf)), None)
+    return alias, as_of
 
 
 def _whole(number: Any) -> int:

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from importlib.resources import files
 
-GRAMMAR = Path(__file__).with_name("grammar.lark").read_text(encoding="utf-8")
+GRAMMAR = files("headwater.parser").joinpath("grammar.lark").read_text(encoding="utf-8")
 
 
 def _reserved() -> frozenset[str]:

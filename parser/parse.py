@@ -82,4 +82,6 @@ def _check_depth(statement: Statement) -> None:
         level = [child for node in level for child in children(node)]
         if not level:
             return
-    raise Unsupported(f"this is nested more than {DEPTH_MAX} levels deep", level[0].span, hint="split the expression")
+    raise Unsupported(
+        f"this is nested more than {DEPTH_MAX} levels deep", level[0].span, hint="write a chain of OR as IN (…)"
+    )

@@ -246,10 +246,7 @@ FromItem: TypeAlias = Relation | Derived | Join
 
 @dataclass(frozen=True)
 class Window(Node):
-    """WINDOW TUMBLING (SIZE …) or HOPPING (SIZE …, ADVANCE BY …), in microseconds.
-
-    For TUMBLING, `advance_us` equals `size_us`. `grace_us` and `retention_us` are None when not written.
-    """
+    """WINDOW TUMBLING (SIZE …), where `advance_us` equals `size_us`, or HOPPING (SIZE …, ADVANCE BY …)."""
 
     kind: str
     size_us: int
@@ -260,10 +257,7 @@ class Window(Node):
 
 @dataclass(frozen=True)
 class Select(Node):
-    """One SELECT … FROM … WHERE … GROUP BY … HAVING block.
-
-    `distinct` is SELECT DISTINCT. `window` stands after FROM, as in ksqlDB.
-    """
+    """One SELECT … FROM … WHERE … GROUP BY … HAVING block; `window` stands after FROM, as in ksqlDB."""
 
     items: tuple[SelectItem, ...]
     source: FromItem | None = None
