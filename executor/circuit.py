@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import pyarrow as pa
 
 from headwater.executor.aggregate import GroupBy
 from headwater.executor.evaluate import Evaluate, chain_below
 from headwater.executor.feed import Cut, Leaf, read_rows, step_end, step_versions, with_weights
 from headwater.executor.join import StreamTableJoin, TableJoin
+from headwater.executor.logs import LogReader, OffsetCounter, Upsert
 from headwater.executor.operators import Operator, Parts, Stateful
-from headwater.executor.state import TableState, empty_delta, int_batch, int_column
+from headwater.executor.state import TableState, empty_delta
 from headwater.executor.windows import StreamTimes, Windows
 from headwater.planner.logical import (
     Aggregate,
@@ -33,95 +33,8 @@ from headwater.planner.logical import (
     WindowAssign,
     walk_plan,
 )
-from headwater.planner.sql_types import arrow_schema
 from headwater.storage import Log
-from headwater.values import ROWPARTITION, WEIGHT, Delta
-
-
-class StreamReader:
-    """The records of a stream as they are."""
-
-    def __init__(self, node: StreamSource) -> None:
-        self.schema = arrow_schema(node.columns)
-
-    def step(self, delta: Delta) -> Delta:
-        return delta
-
-
-class ChangeReader:
-    """A log of weighted rows: the changelog of a derived table, or a source table without a key."""
-
-    def __init__(self, node: Changelog | TableSource) -> None:
-        self.schema = arrow_schema(node.columns)
-
-    def step(self, delta: Delta) -> Delta:
-        return delta
-
-
-class Upsert:
-    """A source table with a primary key: each record replaces the row of its key, or removes it."""
-
-    def __init__(self, node: TableSource) -> None:
-        self.schema = arrow_schema(node.columns)
-        self.table = TableState(self.schema, node.primary_key)
-
-    @property
-    def nbytes(self) -> int:
-        return self.table.nbytes
-
-    @property
-    def state_rows(self) -> int:
-        return len(self.table)
-
-    def step(self, delta: Delta) -> Delta:
-        if not len(delta):
-            return empty_delta(self.schema)
-        changed = self.table.upsert(delta.rows, delta.weight_array)
-        if self.table.is_sparse:
-            self.table.compact()
-        return changed
-
-    def save(self) -> Parts:
-        return self.table.save()
-
-    def restore(self, parts: Parts) -> None:
-        self.table.restore(parts)
-
-
-class OffsetCounter:
-    """A derived stream: counts the records of each partition, which gives each its ROWOFFSET."""
-
-    def __init__(self, node: StreamOutput) -> None:
-        self.schema = arrow_schema(node.columns)
-        self.ends: dict[int, int] = {}
-
-    @property
-    def nbytes(self) -> int:
-        return 16 * len(self.ends)
-
-    @property
-    def state_rows(self) -> int:
-        return len(self.ends)
-
-    def step(self, delta: Delta) -> Delta:
-        partitions = delta.rows.column(ROWPARTITION).to_numpy(zero_copy_only=False)
-        offsets = np.empty(len(delta), dtype=np.int64)
-        for partition in np.unique(partitions).tolist():
-            rows = np.flatnonzero(partitions == partition)
-            first = self.ends.get(partition, 0)
-            offsets[rows] = first + np.arange(len(rows))
-            self.ends[partition] = first + len(rows)
-        return Delta(pa.RecordBatch.from_arrays([*delta.rows.columns, pa.array(offsets)], schema=self.schema))
-
-    def save(self) -> Parts:
-        partitions = np.array(sorted(self.ends), dtype=np.int64)
-        return {
-            "ends": int_batch(partition=partitions, end=np.array([self.ends[p] for p in partitions.tolist()], np.int64))
-        }
-
-    def restore(self, parts: Parts) -> None:
-        ends = parts["ends"]
-        self.ends = dict(zip(int_column(ends, "partition").tolist(), int_column(ends, "end").tolist(), strict=True))
+from headwater.values import WEIGHT, Delta
 
 
 class Circuit:
@@ -231,7 +144,7 @@ class Circuit:
         """The next offset of each partition of a root that is a derived stream."""
         operator = self._operators[root]
         assert isinstance(operator, OffsetCounter)
-        return dict(operator.ends)
+        return dict(operator.numbers)
 
     def operators_of(self, root: Plan) -> list[tuple[Plan, Operator]]:
         """The operators that `root` is computed by, the output first."""
@@ -274,11 +187,11 @@ class Circuit:
 def _operator(node: Plan) -> Operator:
     match node:
         case StreamSource():
-            return StreamReader(node)
+            return LogReader(node)
         case TableSource(primary_key=key):
-            return Upsert(node) if key else ChangeReader(node)
+            return Upsert(node) if key else LogReader(node)
         case Changelog():
-            return ChangeReader(node)
+            return LogReader(node)
         case Filter() | Project():
             return Evaluate(chain_below(node))
         case StreamTime():

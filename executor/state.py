@@ -153,6 +153,30 @@ class TableState:
         self.apply(Delta(parts["rows"], int_column(parts["weights"], "weights").copy()))
 
 
+class PartitionState:
+    """One whole number per partition: what operators keep that follow the order of a stream."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[int, int] = {}
+
+    @property
+    def nbytes(self) -> int:
+        return 16 * len(self.numbers)
+
+    @property
+    def state_rows(self) -> int:
+        return len(self.numbers)
+
+    def save(self) -> Parts:
+        partitions, numbers = np.array(sorted(self.numbers.items()), dtype=np.int64).reshape(-1, 2).T
+        return {"numbers": int_batch(partition=partitions, number=numbers)}
+
+    def restore(self, parts: Parts) -> None:
+        saved = parts["numbers"]
+        pairs = zip(int_column(saved, "partition").tolist(), int_column(saved, "number").tolist(), strict=True)
+        self.numbers = dict(pairs)
+
+
 class Arrangement:
     """The rows of one input, with weights, found by the value of `key_columns`; rows with a NULL key are left out."""
 

@@ -6,8 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from headwater.executor.operators import Parts
-from headwater.executor.state import int_batch, int_column
+from headwater.executor.state import PartitionState
 from headwater.planner.logical import StreamTime, WindowAssign
 from headwater.planner.sql_types import arrow_schema
 from headwater.values import Delta
@@ -17,25 +16,17 @@ Times = npt.NDArray[np.int64]  # microseconds since 1970
 _NEVER = np.iinfo(np.int64).min  # stream time of a partition before its first row
 
 
-class StreamTimes:
-    """The operator of `StreamTime`: keeps the largest event time of each partition.
+class StreamTimes(PartitionState):
+    """The operator of `StreamTime`: `numbers` are the largest event times of the partitions so far.
 
     event time   10:00  10:07  10:03  10:09      (one partition)
     stream time  never  10:00  10:07  10:07      (before the row)
     """
 
     def __init__(self, node: StreamTime) -> None:
+        super().__init__()
         self.node = node
         self.schema = arrow_schema(node.columns)
-        self._latest: dict[int, int] = {}  # by partition
-
-    @property
-    def nbytes(self) -> int:
-        return 16 * len(self._latest)
-
-    @property
-    def state_rows(self) -> int:
-        return len(self._latest)
 
     def step(self, delta: Delta) -> Delta:
         times = microseconds(delta.rows.column(self.node.time))
@@ -43,22 +34,11 @@ class StreamTimes:
         before = np.empty(len(delta), dtype=np.int64)
         for partition in np.unique(partitions).tolist():
             rows = np.flatnonzero(partitions == partition)
-            latest = np.maximum.accumulate(np.concatenate(([self._latest.get(partition, _NEVER)], times[rows])))
+            latest = np.maximum.accumulate(np.concatenate(([self.numbers.get(partition, _NEVER)], times[rows])))
             before[rows] = latest[:-1]
-            self._latest[partition] = int(latest[-1])
+            self.numbers[partition] = int(latest[-1])
         column = timestamps(before, before != _NEVER)
         return Delta(pa.RecordBatch.from_arrays([*delta.rows.columns, column], schema=self.schema), delta.weights)
-
-    def save(self) -> Parts:
-        partitions = np.array(sorted(self._latest), dtype=np.int64)
-        times = np.array([self._latest[p] for p in partitions.tolist()], dtype=np.int64)
-        return {"latest": int_batch(partition=partitions, time=times)}
-
-    def restore(self, parts: Parts) -> None:
-        latest = parts["latest"]
-        self._latest = dict(
-            zip(int_column(latest, "partition").tolist(), int_column(latest, "time").tolist(), strict=True)
-        )
 
 
 class Windows:
