@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
+from headwater.caches import cache_file
 from headwater.errors import Span, SyntaxProblem, Unsupported
 from headwater.parser.keywords import GRAMMAR
 from headwater.parser.script import Piece, check_closed, pieces
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 # How deep an AST may be. What walks over trees is recursive, and Python has 1000 levels for everything.
 DEPTH_MAX = 200
+
+# Lark notices a new grammar, Lark or Python by itself. To be renamed when `_as_keyword` changes.
+TABLES = "grammar-1.tables"
 
 
 def parse(text: str) -> tuple[Statement, ...]:
@@ -59,11 +63,12 @@ def _parse_piece(text: str, piece: Piece) -> Statement:
 
 @cache
 def _lark() -> Lark:
+    """The parser for the grammar. Its tables, which take 0.4 s to compute, are kept for the user's next process."""
     from lark import Lark
 
     return Lark(
         GRAMMAR, parser="lalr", lexer="contextual", propagate_positions=True, maybe_placeholders=True,
-        edit_terminals=_as_keyword,
+        edit_terminals=_as_keyword, cache=cache_file(TABLES) or False,
     )  # fmt: skip
 
 
