@@ -41,7 +41,8 @@ class Pipeline:
         self._digests: dict[int, int] = {}  # id of a derived table → digest of its content
         self._rows_since_image = 0
         self._circuit: Circuit | None = None
-        self._failure: BaseException | None = None
+        self._failure: BaseException | None = None  # of the last try to move, to `_failed_at` at least
+        self._failed_at = 0
         self._moved = threading.Condition(self.lock)
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="headwater-steps", daemon=True) if background else None
@@ -82,10 +83,10 @@ class Pipeline:
                 self.step()
             return
         with self.lock:
-            while not self._closed and self._failure is None and self._position < target:
+            while not self._closed and self._position < target:
+                if self._failure is not None and target <= self._failed_at:
+                    raise QueryFailed(f"the continuous queries stopped: {self._failure}") from self._failure
                 self._moved.wait(0.5)
-            if self._failure is not None:
-                raise QueryFailed(f"the continuous queries stopped: {self._failure}") from self._failure
             if self._closed:
                 raise StorageError("the database is closed")
 
@@ -163,7 +164,7 @@ class Pipeline:
                 self._failure = None
             except Exception as error:
                 with self.lock:
-                    self._failure = error  # whoever waits is told; the next commit is the next try
+                    self._failure, self._failed_at = error, seen  # who waits is told; the next commit is the next try
                     self._moved.notify_all()
             try:
                 self.log.wait(seen, None)
