@@ -64,18 +64,16 @@ def _time(as_of: AsOf, log: Log, latest: int, now_us: int) -> Cut:
 
 def _timestamp_us(as_of: AsOf) -> int:
     try:
-        row = connection().execute("SELECT epoch_us(CAST(? AS TIMESTAMPTZ))", [as_of.value]).fetchone()
+        ((time_us,),) = connection().execute("SELECT epoch_us(CAST(? AS TIMESTAMPTZ))", [as_of.value]).fetchall()
     except duckdb.Error as error:
         hint = "write AS OF TIMESTAMP '2026-01-31 12:00:00'"
         raise SqlError(f"cannot read '{as_of.value}' as a timestamp", as_of.span, hint=hint) from error
-    assert row is not None
-    return int(row[0])
+    return int(time_us)
 
 
 def _text_of(time_us: int) -> str:
-    row = connection().execute("SELECT CAST(make_timestamp(?) AS VARCHAR)", [time_us]).fetchone()
-    assert row is not None
-    return str(row[0]).partition(".")[0]
+    ((text,),) = connection().execute("SELECT CAST(make_timestamp(?) AS VARCHAR)", [time_us]).fetchall()
+    return str(text).partition(".")[0]
 
 
 def sources(plans: Sequence[Plan]) -> list[StreamSource | TableSource]:
