@@ -246,6 +246,9 @@ class Builder(ExpressionBuilder):
             raise SyntaxProblem("AS OF is given twice for one query", as_of.span)
         return Derived(replace(query, as_of=as_of) if as_of else query, alias, span=span)
 
+    def as_of_query(self, span: Span, body: Query, *endings: Any) -> Query:
+        return self.query(span, None, body, None, *endings)
+
     def join(self, span: Span, left: FromItem, kind: str, right: FromItem, on: Expression) -> Join:
         return Join(kind, left, right, on, span=span)
 

@@ -162,6 +162,7 @@ def test_an_expression_is_this_tree(sql: str, tree: ast.Expression) -> None:
             "WITH a (n) AS (SELECT 1), b AS (VALUES (1)) SELECT 1",
         ),
         ("SELECT 1 FROM (SELECT * FROM t) d AS OF VERSION 3", "SELECT 1 FROM ((SELECT * FROM t) AS OF VERSION 3) AS d"),
+        ("SELECT 1 FROM ((SELECT 1) AS OF VERSION 3)", "SELECT 1 FROM ((SELECT 1) AS OF VERSION 3)"),
         ("(SELECT * FROM t) AS OF VERSION 3", "(SELECT * FROM t) AS OF VERSION 3"),
         ("SELECT 1 FROM t WINDOW TUMBLING (SIZE 60 SECONDS)", "SELECT 1 FROM t WINDOW TUMBLING (SIZE 1 MINUTE)"),
         ("SELECT sum(DISTINCT x ORDER BY y) FILTER (WHERE z)", "SELECT sum(DISTINCT x ORDER BY y) FILTER (WHERE z)"),
