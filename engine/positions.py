@@ -89,8 +89,7 @@ def _one_source(as_of: AsOf, plans: Sequence[Plan]) -> StreamSource | TableSourc
     candidates = streams or found
     if len(candidates) == 1:
         return candidates[0]
-    if not candidates:
-        raise OutOfRange("there is nothing here that has offsets", as_of.span)
+    assert candidates
     named = ", ".join(f"{leaf.name} => {as_of.value}" for leaf in candidates)
     raise OutOfRange("an offset of which source?", as_of.span, hint=f"AS OF OFFSET ({named})")
 

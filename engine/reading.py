@@ -36,7 +36,7 @@ class Reader:
         with self._pipeline.lock:
             # The inputs are taken under the lock, so that they stand at one version; DuckDB then works without it.
             snapshot = plan_snapshot(query, self._pipeline.catalog)
-            cuts = [self._cut(source, snapshot.inputs, query.as_of) for source in snapshot.inputs]
+            cuts = [self._cut(source, snapshot.inputs) for source in snapshot.inputs]
             tables = {
                 source.name: (self.table(source, cut), source.columns)
                 for source, cut in zip(snapshot.inputs, cuts, strict=True)
@@ -44,14 +44,11 @@ class Reader:
         columns, table = self._duckdb.run(snapshot.sql, tables, query)
         return Result(columns, table)
 
-    def _cut(self, source: Input, inputs: tuple[Input, ...], statement: syntax.AsOf | None) -> Cut | None:
+    def _cut(self, source: Input, inputs: tuple[Input, ...]) -> Cut | None:
         """Where to read `source`; None for now. An offset of a stream asked for alone counts its own records."""
         if source.as_of is None:
             return None
-        if source.as_of is statement:
-            plans = [i.plan for i in inputs if i.as_of is statement]
-        else:
-            plans = [source.plan]
+        plans = [other.plan for other in inputs if other.as_of is source.as_of]
         by_name = any(isinstance(key, str) for key, _ in source.as_of.positions)
         if len(plans) == 1 and source.relation is not None and source.relation.is_stream and not by_name:
             plans = [source.relation.source()]

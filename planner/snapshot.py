@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from headwater.errors import SqlError, Unsupported
+from headwater.errors import SqlError
 from headwater.parser import syntax, unparse
 from headwater.parser.syntax import Identifier
 from headwater.planner.bind import bind_query
@@ -52,7 +52,7 @@ def plan_snapshot(query: syntax.Query, catalog: Catalog) -> SnapshotQuery:
 class _SnapshotPlanner:
     def __init__(self, query: syntax.Query, catalog: Catalog) -> None:
         self.catalog = catalog
-        self.as_of = query.as_of
+        self.as_of: syntax.AsOf | None = None  # of the query around the place where the planner is
         self.ctes = {c.name.text.lower() for n in syntax.walk(query) if isinstance(n, syntax.Query) for c in n.ctes}
         named = {n.parts[-1].text.upper() for n in syntax.walk(query) if isinstance(n, syntax.Name)}
         self.pseudo = tuple(c for c in PSEUDO_TYPES if c.name in named)
@@ -64,9 +64,7 @@ class _SnapshotPlanner:
     def change(self, node: syntax.Node) -> syntax.Node | None:
         match node:
             case syntax.Query(as_of=as_of, emit=emit) if as_of is not None or emit is not None:
-                if as_of is not None and as_of is not self.as_of:
-                    raise Unsupported("AS OF for a part of a query stands behind a relation's name", as_of.span)
-                return self.rewrite(replace(node, as_of=None, emit=None))
+                return self.query(replace(node, as_of=None, emit=None), as_of or self.as_of)
             case syntax.Select(window=window) if window is not None:
                 return self.windowed(node)
             case syntax.Select():
@@ -74,6 +72,13 @@ class _SnapshotPlanner:
             case syntax.Relation():
                 return self.relation(node)
         return None
+
+    def query(self, query: syntax.Query, as_of: syntax.AsOf | None) -> syntax.Query:
+        """`query`, whose relations are read as of a point where they do not say otherwise themselves."""
+        outer, self.as_of = self.as_of, as_of
+        rewritten = self.rewrite(query)
+        self.as_of = outer
+        return rewritten
 
     def select(self, select: syntax.Select) -> syntax.Select | None:
         """Keeps pseudo-columns out of `*`, and then looks inside."""
