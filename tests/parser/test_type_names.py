@@ -24,7 +24,7 @@ def normal(written: str) -> str:
     |STRUCT("offset" INT, "b c" MAP(INT, INT[]), Ab INT)""".split("|"),
 )
 def test_a_type_is_spelled_as_duckdb_shows_it(written: str) -> None:
-    shown = duckdb.sql(f"DESCRIBE SELECT NULL::{written} AS x").fetchall()[0][1]
+    shown = duckdb.execute(f"DESCRIBE SELECT NULL::{written} AS x").fetchall()[0][1]
     assert normal(written) == shown
 
 
@@ -40,4 +40,4 @@ def test_a_type_is_spelled_as_duckdb_shows_it(written: str) -> None:
 )
 def test_types_of_ksqldb_become_those_of_duckdb(written: str, meant: str) -> None:
     assert normal(written) == meant
-    assert duckdb.sql(f"DESCRIBE SELECT NULL::{meant} AS x").fetchall()[0][1] == meant
+    assert duckdb.execute(f"DESCRIBE SELECT NULL::{meant} AS x").fetchall()[0][1] == meant

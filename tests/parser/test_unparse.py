@@ -277,6 +277,6 @@ def test_a_name_is_quoted_where_it_must_be(name: str | ast.Identifier, written: 
 
 
 def test_every_word_of_duckdb_that_is_no_column_name_is_quoted() -> None:
-    words = [row[0] for row in duckdb.sql("SELECT DISTINCT keyword_name FROM duckdb_keywords()").fetchall()]
+    words = [row[0] for row in duckdb.execute("SELECT DISTINCT keyword_name FROM duckdb_keywords()").fetchall()]
     for word in words:
         duckdb_tree(f"SELECT {quote(word)}, t.{quote(word)} FROM {quote(word)} AS t JOIN u USING ({quote(word)})")
