@@ -76,7 +76,8 @@ def order_items(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[ast.OrderIte
 def bigger(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     """Expressions with `inner` expressions inside, but no queries."""
     orders = tuples(order_items(inner), most=2)
-    window = st.builds(ast.WindowSpec, tuples(inner, most=2), orders, FRAMES)
+    plain = LITERALS | NAMES  # no window inside a window
+    window = st.builds(ast.WindowSpec, tuples(plain, most=2), tuples(order_items(plain), most=2), FRAMES)
     texts = STRINGS.map(lambda text: ast.Literal("string", text))
     return st.one_of(
         st.builds(ast.Unary, UNARY, inner),
