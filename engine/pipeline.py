@@ -60,6 +60,11 @@ class Pipeline:
             self._closed = True
             self._moved.notify_all()
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether `close` has been called."""
+        return self._closed
+
     def join(self) -> None:
         """Waits for the thread to end; the log has been closed, which wakes it."""
         if self._thread is not None and self._thread.is_alive() and self._thread is not threading.current_thread():

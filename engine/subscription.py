@@ -51,30 +51,29 @@ class Subscription:
     def poll(self, timeout: float | None = None) -> ChangeBatch | None:
         """The next changes, waiting up to `timeout` seconds (None: for ever) for some; None if there were none.
 
-        Raises StorageError once the database is closed.
+        None as well once this subscription, or the database, is closed.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
         with self._lock:
-            while not self.finished:
-                batch = self._advance()
-                if batch is not None:
-                    return batch
-                if self._looked < self._pipeline.log.version:
-                    continue
-                left = None if deadline is None else deadline - time.monotonic()
-                if left is not None and left <= 0:
-                    return None
-                if not self._wait(left):
-                    return None
-        return None
+            try:
+                return self._next(None if timeout is None else time.monotonic() + timeout)
+            except StorageError:
+                if not self._pipeline.is_closed:
+                    raise
+                self.finished = True
+                return None
 
-    def _wait(self, timeout: float | None) -> bool:
-        """Waits for a commit; False once the database is closed."""
-        try:
-            self._pipeline.log.wait(self._looked, 0.5 if timeout is None else min(timeout, 0.5))
-        except StorageError:
-            self.finished = True
-        return not self.finished
+    def _next(self, deadline: float | None) -> ChangeBatch | None:
+        while not self.finished:
+            batch = self._advance()
+            if batch is not None:
+                return batch
+            if self._looked < self._pipeline.log.version:
+                continue
+            left = 0.5 if deadline is None else deadline - time.monotonic()
+            if left <= 0:
+                return None
+            self._pipeline.log.wait(self._looked, min(left, 0.5))
+        return None
 
     def _advance(self) -> ChangeBatch | None:
         """Moves to the present, and gives what changed on the way, if anything."""

@@ -308,7 +308,7 @@ def _same_type(a: Expression, b: Expression, at: syntax.Node) -> tuple[Expressio
         return a, b
     if "VARCHAR" in (a.type, b.type):
         raise TypeProblem(f"cannot join {a.type} with {b.type}", at.span, hint="cast one side")
-    common = common_type(a.type, b.type)
+    common = common_type(a.type, b.type, at.span)
     cast = [e if e.type == common else Expression(f"CAST({e.sql} AS {common})", common, e.reads) for e in (a, b)]
     return cast[0], cast[1]
 

@@ -33,10 +33,6 @@ def define(statement: syntax.CreateRelation, catalog: Catalog) -> Relation:
 
 def _source(statement: syntax.CreateRelation, catalog: Catalog, properties: dict[str, syntax.Property]) -> Relation:
     columns = tuple(_column(c) for c in statement.columns)
-    if not columns:
-        raise SqlError(
-            f'"{statement.name.text}" needs columns', statement.name.span, hint="name them, or write AS SELECT …"
-        )
     _refuse_repeated(statement)
     primary_key = tuple(c.name.text for c in statement.columns if c.primary_key)
     key = tuple(c.name.text for c in statement.columns if c.key)

@@ -70,14 +70,14 @@ def type_of(expression: str, columns: tuple[Column, ...], span: Span) -> str:
         raise explain_duckdb_error(error, span) from error
 
 
-def common_type(left: str, right: str) -> str:
-    """The type both sides of an equality are compared in."""
+def common_type(left: str, right: str, span: Span) -> str:
+    """The type both sides of an equality at `span` are compared in."""
     if left == right:
         return left
     try:
         return expression_types(("CASE WHEN true THEN l ELSE r END",), (Column("l", left), Column("r", right)))[0]
     except duckdb.Error as error:
-        raise TypeProblem(f"cannot compare {left} with {right}", hint="cast one side") from error
+        raise TypeProblem(f"cannot compare {left} with {right}", span, hint="cast one side") from error
 
 
 @lru_cache(maxsize=1024)
@@ -133,4 +133,5 @@ def explain_duckdb_error(error: duckdb.Error, span: Span | None) -> SqlError:
         found = re.search(pattern, first)
         if found:
             return UnknownName(words.format(*found.groups()), span, hint=hint)
-    return TypeProblem((first[:1].lower() + first[1:]).rstrip(".!"), span, hint=hint)
+    sentence = re.split(r"\. (?=[A-Z])", first)[0].rstrip(".!")
+    return TypeProblem(sentence[:1].lower() + sentence[1:], span, hint=hint)

@@ -99,6 +99,16 @@ def test_text_that_no_query_could_read_later_is_refused(db: Database, type_: str
             db.append("s", rows)
 
 
+@pytest.mark.parametrize(
+    ("value", "complaint"),
+    [("soon", 'cannot read "at" as a time: '), (None, 'row 0: the event time "at" of "s" cannot be NULL')],
+)
+def test_a_row_without_an_event_time_is_refused(db: Database, value: str | None, complaint: str) -> None:
+    db.execute("CREATE STREAM s (at VARCHAR) WITH (timestamp = 'at')")
+    with pytest.raises(DataError, match=complaint):
+        db.append("s", [{"at": value}])
+
+
 ID = uuid.UUID("12345678-ABCD-0000-0000-000000000001")
 VALUES: list[tuple[str, Any]] = [
     ("BOOLEAN", True),

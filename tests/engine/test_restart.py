@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import headwater
-from headwater import CorruptLog, Database
+from headwater import CorruptLog, Database, StorageError
 
 DEFINITIONS = """
 CREATE STREAM bids (auction INTEGER KEY, price DOUBLE, at TIMESTAMP) WITH (partitions = 2, timestamp = 'at');
@@ -192,3 +192,11 @@ def test_rows_that_no_longer_follow_from_the_log_are_noticed(path: Path) -> None
         with pytest.raises(CorruptLog, match='the rows of "t", computed again from the log, are not those') as caught:
             headwater.connect(path)
         assert caught.value.hint
+
+
+def test_a_definition_that_this_version_does_not_understand_is_named(path: Path) -> None:
+    with headwater.connect(path, background=False) as db:
+        db.execute("CREATE STREAM s (v INTEGER)")
+        db.log.commit([], {"ddl": {"create": "CREATE PIPELINE p", "id": 2}})
+    with pytest.raises(StorageError, match='the definition made at version 2 cannot be read: CREATE PIPELINE'):
+        headwater.connect(path)
