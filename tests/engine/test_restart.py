@@ -198,5 +198,5 @@ def test_a_definition_that_this_version_does_not_understand_is_named(path: Path)
     with headwater.connect(path, background=False) as db:
         db.execute("CREATE STREAM s (v INTEGER)")
         db.log.commit([], {"ddl": {"create": "CREATE PIPELINE p", "id": 2}})
-    with pytest.raises(StorageError, match='the definition made at version 2 cannot be read: CREATE PIPELINE'):
+    with pytest.raises(StorageError, match="the definition made at version 2 cannot be read: CREATE PIPELINE"):
         headwater.connect(path)
