@@ -1,7 +1,7 @@
 """Aggregate functions as columns by group: fold a delta in, read the value out.
 
-A fold costs as much as the delta, whatever the group holds. Sums are exact for integers and decimals (96 bits and
-more), and kept to about 106 bits for floats, so that they do not depend on how the input was cut into steps.
+A fold costs as much as the delta, whatever the group holds. Sums are exact, those of floats too, so that they do not
+depend on the order of the input or on how it was cut into steps.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from headwater.executor.exact_sums import ExactSums
 from headwater.executor.heap import RowHeap
 from headwater.executor.key_index import Slots
 from headwater.executor.keys import key_words
@@ -22,8 +23,6 @@ from headwater.values import Delta, Weights
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
-
-_SHRUNK = 2.0**-40  # sums of floats are kept this much smaller, so that they overflow only when they are asked for
 
 
 class Accumulator(Protocol):
@@ -135,17 +134,25 @@ class IntegerSum:
 
 
 class FloatSum:
-    """Sum of floats as a pair of doubles; NaN and infinities are counted apart, so that they can be taken back."""
+    """Exact sum of floats; NaN and infinities are counted apart, so that they can be taken back."""
 
     def __init__(self, result: pa.DataType) -> None:
         self._result = result
-        self._sum = np.zeros((0, 2))  # (high, low) by slot
+        self._sums = ExactSums()
         self._special = np.zeros((0, 3), dtype=np.int64)  # numbers of NaN, +inf, −inf by slot
         self._values = Count()
 
     @property
     def nbytes(self) -> int:
-        return int(self._sum.nbytes + self._special.nbytes) + self._values.nbytes
+        return self._sums.nbytes + int(self._special.nbytes) + self._values.nbytes
+
+    def reserve(self, count: int) -> None:
+        self._values.reserve(count)
+        self._sums.reserve(count)
+        if count > len(self._special):
+            bigger = np.zeros((max(count, 2 * len(self._special), 64), 3), dtype=np.int64)
+            bigger[: len(self._special)] = self._special
+            self._special = bigger
 
     def fold(self, slots: Slots, groups: Slots, column: pa.Array | None, weights: Weights) -> None:
         assert column is not None
@@ -157,22 +164,11 @@ class FloatSum:
             for i, kind in enumerate((np.isnan(numbers), numbers == np.inf, numbers == -np.inf)):
                 self._special[slots, i] += per_group(groups, len(slots), kind * weights)
             numbers = np.where(finite, numbers, 0.0)
-        high, low = _float_sums(groups, len(slots), numbers * _SHRUNK * weights)
-        high, low = _add_pairs(self._sum[slots, 0], self._sum[slots, 1], high, low)
-        empty = self._values.counts(slots) == 0
-        self._sum[slots, 0], self._sum[slots, 1] = np.where(empty, 0.0, high), np.where(empty, 0.0, low)
-
-    def reserve(self, count: int) -> None:
-        self._values.reserve(count)
-        if count > len(self._sum):
-            size = max(count, 2 * len(self._sum), 64)
-            self._sum = np.concatenate([self._sum, np.zeros((size - len(self._sum), 2))])
-            self._special = np.concatenate([self._special, np.zeros((size - len(self._special), 3), dtype=np.int64)])
+        self._sums.add(slots, groups, numbers, weights)
 
     def mean(self, slots: Slots) -> Floats:
         """The sum as a float, to be divided by the count."""
-        with np.errstate(over="ignore"):
-            total = (self._sum[slots, 0] + self._sum[slots, 1]) / _SHRUNK
+        total = self._sums.totals(slots)
         nan, plus, minus = (self._special[slots, i] > 0 for i in range(3))
         total = np.where(plus, np.inf, np.where(minus, -np.inf, total))
         return np.where(nan | (plus & minus), np.nan, total)
@@ -182,13 +178,15 @@ class FloatSum:
 
     def save(self, slots: Slots) -> Parts:
         nan, plus, minus = (self._special[slots, i] for i in range(3))
-        sums = pa.record_batch({"high": self._sum[slots, 0], "low": self._sum[slots, 1]})
-        return {**self._values.save(slots), "sum": sums, "special": int_batch(nan=nan, plus=plus, minus=minus)}
+        special = int_batch(nan=nan, plus=plus, minus=minus)
+        return {**self._values.save(slots), "sum": self._sums.save(slots), "special": special}
 
     def restore(self, parts: Parts) -> None:
         self._values.restore(parts)
-        self._sum = np.stack([parts["sum"].column(n).to_numpy() for n in ("high", "low")], axis=1)
         self._special = np.stack([int_column(parts["special"], n) for n in ("nan", "plus", "minus")], axis=1)
+        self._sums = ExactSums()
+        self._sums.reserve(len(self._special))
+        self._sums.restore(parts["sum"])
 
 
 class Average:
@@ -342,37 +340,6 @@ def _as_int64(column: pa.Array) -> Ints:
     if column.null_count:
         numbers[column.is_null().to_numpy(zero_copy_only=False)] = 0
     return numbers
-
-
-def _two_sum(a: Floats, b: Floats) -> tuple[Floats, Floats]:
-    """a + b without error, as (rounded sum, rest). Knuth, TAOCP vol. 2, 4.2.2, theorem B."""
-    s = a + b
-    t = s - a
-    return s, (a - (s - t)) + (b - t)
-
-
-def _add_pairs(a: Floats, a_low: Floats, b: Floats, b_low: Floats) -> tuple[Floats, Floats]:
-    s, e = _two_sum(a, b)
-    return _two_sum(s, e + a_low + b_low)
-
-
-def _float_sums(groups: Slots, count: int, values: Floats) -> tuple[Floats, Floats]:
-    """The sum of `values` in each of `count` groups as pairs of doubles: neighbours of a group are added, in rounds."""
-    order = np.argsort(groups.astype(np.uint16) if count <= 0xFFFF else groups, kind="stable")
-    group, high = groups[order], values[order]
-    low: Floats = np.zeros(len(high))
-    while len(group) > count or (len(group) and (group[1:] == group[:-1]).any()):
-        starts = np.flatnonzero(np.concatenate(([True], group[1:] != group[:-1])))
-        rank = np.arange(len(group)) - np.repeat(starts, np.diff(np.append(starts, len(group))))
-        even = np.flatnonzero(rank % 2 == 0)
-        paired = np.zeros(len(group), dtype=bool)
-        paired[even] = np.append(group, -1)[even + 1] == group[even]
-        left = np.flatnonzero(paired)
-        high[left], low[left] = _add_pairs(high[left], low[left], high[left + 1], low[left + 1])
-        group, high, low = group[even], high[even], low[even]
-    sums, rests = np.zeros(count), np.zeros(count)
-    sums[group], rests[group] = high, low
-    return sums, rests
 
 
 def _float_order(column: pa.Array) -> pa.Array:

@@ -200,3 +200,17 @@ def test_a_definition_that_this_version_does_not_understand_is_named(path: Path)
         db.log.commit([], {"ddl": {"create": "CREATE PIPELINE p", "id": 2}})
     with pytest.raises(StorageError, match="the definition made at version 2 cannot be read: CREATE PIPELINE"):
         headwater.connect(path)
+
+
+def test_a_query_made_late_comes_to_the_same_bits_in_other_steps(path: Path) -> None:
+    """Floats of very different size: 1e25 replaced by 0.1 must leave nothing behind, in whatever steps it is read."""
+    with headwater.connect(path, background=False) as db:
+        db.execute("CREATE TABLE s (k INTEGER PRIMARY KEY, v DOUBLE); CREATE TABLE early AS SELECT sum(v) AS x FROM s")
+        for n in range(40):
+            db.append("s", [{"k": n % 6, "v": (1e25 if n % 4 == 1 else 0.1) * (n + 1) / 7}])
+            db.settle()
+        db.execute("CREATE TABLE late AS SELECT sum(v) AS x FROM s")
+        db.append("s", [{"k": 9, "v": 0.3}])
+        assert db.sql("SELECT x FROM late").fetchall() == db.sql("SELECT x FROM early").fetchall()
+    with headwater.connect(path, background=False) as db:
+        assert db.sql("SELECT x FROM late").fetchall() == db.sql("SELECT x FROM early").fetchall()

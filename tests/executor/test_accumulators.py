@@ -77,12 +77,7 @@ def extreme(function: str, type_: pa.DataType) -> Callable[[], Accumulator]:
 
 int64s = st.sampled_from([2**63 - 1, -(2**63), 0, 1]) | st.integers(-(2**63), 2**63 - 1)
 decimals = st.decimals(Decimal("-999999999999.999"), Decimal("999999999999.999"), places=3)
-# Sums of these need no more than the 106 bits that are kept.
-near_floats = st.floats(-1e9, 1e9).map(lambda v: round(v, 6)) | st.sampled_from(
-    [0.1, 0.2, 0.3, -0.1, 1e9, NAN, INF, -INF]
-)
-huge_floats = st.sampled_from([1.7e308, -1.7e308, 1e308])
-any_floats = st.floats() | st.sampled_from([0.0, -0.0, NAN, INF, -INF])
+any_floats = st.floats() | st.sampled_from([0.0, -0.0, 0.1, 1.7e308, NAN, INF, -INF])
 times = st.datetimes(datetime(1900, 1, 1), datetime(2100, 1, 1))
 
 exact_sum = none_if_empty(lambda values: Decimal(int(sum(values))))
@@ -95,15 +90,14 @@ CASES = {
     "sum(DECIMAL)": Case(
         lambda: IntegerSum(pa.decimal128(38, 3), 3), pa.decimal128(15, 3), decimals, none_if_empty(lambda v: sum(v))
     ),
-    "sum(DOUBLE)": Case(lambda: FloatSum(pa.float64()), pa.float64(), near_floats, none_if_empty(float_sum)),
-    "sum of huge": Case(lambda: FloatSum(pa.float64()), pa.float64(), huge_floats, none_if_empty(float_sum)),
-    "sum(FLOAT)": Case(lambda: FloatSum(pa.float64()), pa.float32(), st.floats(-1e6, 1e6, width=32).filter(
-        lambda v: v == 0 or abs(v) > 1e-6), none_if_empty(float_sum)),
+    "sum(DOUBLE)": Case(lambda: FloatSum(pa.float64()), pa.float64(), any_floats, none_if_empty(float_sum)),
+    "sum(FLOAT)": Case(
+        lambda: FloatSum(pa.float64()), pa.float32(), st.floats(width=32), none_if_empty(float_sum)),
     "avg(BIGINT)": Case(lambda: Average(IntegerSum(HUGEINT)), pa.int64(), int64s, none_if_empty(
         lambda v: float(Fraction(sum(v), len(v))))),
     "avg(DECIMAL)": Case(lambda: Average(IntegerSum(HUGEINT, 3)), pa.decimal128(15, 3), decimals, none_if_empty(
         lambda v: float(sum(map(Fraction, v)) / len(v)))),
-    "avg(DOUBLE)": Case(lambda: Average(FloatSum(pa.float64())), pa.float64(), near_floats, none_if_empty(float_mean)),
+    "avg(DOUBLE)": Case(lambda: Average(FloatSum(pa.float64())), pa.float64(), any_floats, none_if_empty(float_mean)),
     "min(BIGINT)": Case(extreme("min", pa.int64()), pa.int64(), st.integers(-3, 3) | int64s, smallest),
     "max(BIGINT)": Case(extreme("max", pa.int64()), pa.int64(), st.integers(-3, 3) | int64s, largest),
     "min(DOUBLE)": Case(extreme("min", pa.float64()), pa.float64(), any_floats, smallest),
@@ -267,7 +261,7 @@ def test_a_sum_far_beyond_64_bits_is_exact() -> None:
 
 
 def test_a_float_sum_keeps_what_is_small_beside_what_is_large() -> None:
-    accumulator = made(CASES["sum(DOUBLE)"], [(0, 1e16, 1)], *[[(0, 0.125, 1)]] * 1000, [(0, 1e16, -1)])
+    accumulator = made(CASES["sum(DOUBLE)"], [(0, 1e300, 1)], *[[(0, 0.125, 1)]] * 1000, [(0, 1e300, -1)])
     assert values_of(accumulator)[0] == 125.0
 
 
@@ -281,7 +275,7 @@ def test_a_float_sum_gets_over_what_is_not_finite(special: float, total: float) 
 
 
 def test_a_float_sum_out_of_range_is_infinite_until_it_is_back() -> None:
-    case = CASES["sum of huge"]
+    case = CASES["sum(DOUBLE)"]
     accumulator = made(case, [(0, 1.7e308, 1)], [(0, 1.7e308, 1)])
     assert values_of(accumulator)[0] == INF
     fold(accumulator, case, [(0, 1.7e308, -1)])
