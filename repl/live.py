@@ -37,8 +37,8 @@ def show_changes(subscription: Subscription, stream: TextIO, format: str) -> Non
     try:
         while (batch := subscription.poll(_POLL_SECONDS)) is not None or not subscription.finished:
             if batch is not None:
+                shown += batch.rows.num_rows  # before they are: who sees a row may press Ctrl-C at once
                 writer.add(_marked(batch, format) if not subscription.is_append_only else batch.rows)
-                shown += batch.rows.num_rows
                 stream.flush()
     except KeyboardInterrupt:
         if screen.width is not None:
