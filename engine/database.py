@@ -7,7 +7,9 @@ This is the only place where all the parts meet.
 
 from __future__ import annotations
 
+import atexit
 import os
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -48,7 +50,10 @@ def connect(path: str | os.PathLike[str] | None = None, *, background: bool = Tr
 
 
 class Database:
-    """An open database. Use it as a context manager, or call `close`. Safe to use from several threads."""
+    """An open database. Use it as a context manager, or call `close`. Safe to use from several threads.
+
+    One that is still open when the program ends is closed then.
+    """
 
     def __init__(self, storage: Storage, directory: str, path: str | None, *, background: bool) -> None:
         self.path = path
@@ -62,6 +67,7 @@ class Database:
             self.log.close()
             raise
         self.reader = Reader(self.pipeline, storage.now_us)
+        _open.add(self)
 
     # ---------------------------------------------------------------- SQL
 
@@ -205,6 +211,16 @@ class Database:
     def _check_open(self) -> None:
         if self._closed:
             raise StorageError("the database is closed")
+
+
+_open: weakref.WeakSet[Database] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """Ends the threads of databases that were left open while the modules that they use are still there."""
+    for database in list(_open):
+        database.close()
 
 
 class _attached:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import uuid
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time
@@ -352,3 +354,14 @@ def test_a_query_sees_no_files_and_no_variables_of_the_program(db: Database, tmp
         with pytest.raises(HeadwaterError):
             db.sql(f"SELECT * FROM {source}")
     assert secret.num_rows == 1
+
+
+def test_a_program_may_end_with_the_database_open() -> None:
+    program = """
+import headwater
+db = headwater.connect()
+db.execute("CREATE STREAM s (k BIGINT); CREATE TABLE t AS SELECT k + 1 AS k1 FROM s; INSERT INTO s VALUES (1)")
+print(db.sql("SELECT * FROM t").fetchall())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("[(2,)]\n", "")
