@@ -18,7 +18,7 @@ from tests.engine.watching import Rows, fold
 
 ACCOUNTS = 10
 APPENDERS = 4
-TRANSFERS = 40  # by each appender
+TRANSFERS = 30  # by each appender
 LONG = 60.0  # seconds without a change after which a subscriber gives up; only a deadlock takes so long
 
 DEFINITIONS = """
@@ -55,7 +55,7 @@ def append_all(db: Database, seed: int) -> list[Acknowledgement]:
 def look(db: Database, seed: int) -> None:
     """Asks for every view of the bank in one query, which must all stand at one point; now and in the past."""
     chance = random.Random(seed)
-    for _ in range(25):
+    for _ in range(20):
         version = db.version
         for position in ("", f" AS OF VERSION {chance.randint(0, version)}"):
             ((records, counted, total, withdrawn, balances),) = db.sql(f"""
