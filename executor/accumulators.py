@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from headwater.errors import QueryFailed
 from headwater.executor.exact_sums import ExactSums
 from headwater.executor.heap import RowHeap
 from headwater.executor.key_index import Slots
@@ -23,6 +24,8 @@ from headwater.values import Delta, Weights
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+
+_MASK = np.int64(2**32 - 1)
 
 
 class Accumulator(Protocol):
@@ -85,52 +88,61 @@ class Count:
 
 
 class IntegerSum:
-    """Exact sum of integers, booleans, or decimals of up to 18 digits (`scale` their digits after the point).
+    """Exact sum of integers, booleans or decimals (`scale`: their digits after the point).
 
-    The sum is high · 2³² + low with 0 ≤ low < 2³², which overflows only beyond ±2⁹⁵.
+    The sum is kept as digits to the base 2³², the lowest first; only the last one has a sign. Two digits hold sums of
+    numbers of up to 64 bits; `is_wide` numbers, of up to 128 bits, take four.
     """
 
-    def __init__(self, result: pa.DataType, scale: int = 0) -> None:
-        self._result, self._scale = result, scale
-        self._high: Ints = np.empty(0, dtype=np.int64)
-        self._low: Ints = np.empty(0, dtype=np.int64)
+    def __init__(self, result: pa.DataType, scale: int = 0, *, is_wide: bool = False) -> None:
+        self._result, self._scale, self._is_wide = result, scale, is_wide
+        self._digits: list[Ints] = [np.empty(0, dtype=np.int64) for _ in range(4 if is_wide else 2)]
         self._values = Count()
 
     @property
     def nbytes(self) -> int:
-        return int(self._high.nbytes + self._low.nbytes) + self._values.nbytes
+        return sum(int(digit.nbytes) for digit in self._digits) + self._values.nbytes
 
     def reserve(self, count: int) -> None:
         self._values.reserve(count)
-        self._high, self._low = grown(self._high, count), grown(self._low, count)
+        self._digits = [grown(digit, count) for digit in self._digits]
 
     def fold(self, slots: Slots, groups: Slots, column: pa.Array | None, weights: Weights) -> None:
         assert column is not None
         self._values.fold(slots, groups, column, weights)
-        numbers = _as_int64(column)
-        low = self._low[slots] + per_group(groups, len(slots), (numbers & 0xFFFFFFFF) * weights)
-        self._low[slots] = low & 0xFFFFFFFF
-        self._high[slots] += per_group(groups, len(slots), (numbers >> 32) * weights) + (low >> 32)
+        carry: Any = 0
+        *lower, last = zip(self._digits, _wide_digits(column) if self._is_wide else _digits(column), strict=True)
+        for kept, added in lower:
+            total = kept[slots] + per_group(groups, len(slots), added * weights) + carry
+            kept[slots], carry = total & _MASK, total >> 32
+        kept, added = last
+        kept[slots] += per_group(groups, len(slots), added * weights) + carry
 
     def value(self, slots: Slots) -> pa.Array:
-        high, low = self._high[slots], self._low[slots]
-        words = np.stack([(high << 32) | low, high >> 32], axis=1)
-        wide = pa.decimal128(38, self._scale)
+        """Raises QueryFailed for a sum that does not fit into 128 bits."""
+        digits = [digit[slots] for digit in self._digits]
+        if self._is_wide and (np.abs(digits[3]) > _MASK >> 1).any():
+            raise QueryFailed("a sum has become too large for 128 bits")
+        low = (digits[1] << 32) | digits[0]
+        high = (digits[3] << 32) | digits[2] if self._is_wide else digits[1] >> 32
         valid = self._values.counts(slots) > 0
-        buffers = [pa.array(valid).buffers()[1], pa.py_buffer(np.ascontiguousarray(words))]
-        return pa.Array.from_buffers(wide, len(slots), buffers).cast(self._result)
+        buffers = [pa.array(valid).buffers()[1], pa.py_buffer(np.ascontiguousarray(np.stack([low, high], axis=1)))]
+        return pa.Array.from_buffers(pa.decimal128(38, self._scale), len(slots), buffers).cast(self._result)
 
     def mean(self, slots: Slots) -> Floats:
         """The sum as a float, to be divided by the count."""
-        return (np.ldexp(self._high[slots].astype(np.float64), 32) + self._low[slots]) / 10.0**self._scale
+        total: Floats = np.zeros(len(slots))
+        for place, digit in reversed(list(enumerate(self._digits))):
+            total += np.ldexp(digit[slots].astype(np.float64), 32 * place)
+        return total / 10.0**self._scale
 
     def save(self, slots: Slots) -> Parts:
-        return {**self._values.save(slots), "sum": int_batch(high=self._high[slots], low=self._low[slots])}
+        digits = {f"digit{place}": digit[slots] for place, digit in enumerate(self._digits)}
+        return {**self._values.save(slots), "sum": int_batch(**digits)}
 
     def restore(self, parts: Parts) -> None:
         self._values.restore(parts)
-        self._high = int_column(parts["sum"], "high").copy()
-        self._low = int_column(parts["sum"], "low").copy()
+        self._digits = [int_column(parts["sum"], f"digit{place}").copy() for place in range(len(self._digits))]
 
 
 class FloatSum:
@@ -329,17 +341,22 @@ class Extreme:
             self._all.apply(Delta(parts["all"], int_column(parts["weights"], "weights")))
 
 
-def _as_int64(column: pa.Array) -> Ints:
-    """Integers, booleans and decimals of up to 18 digits (unscaled) as int64, NULL as 0."""
-    if pa.types.is_decimal(column.type):
-        words = np.frombuffer(column.buffers()[1], dtype=np.int64).reshape(-1, 2)
-        numbers = words[column.offset : column.offset + len(column), 0]
-    else:
-        numbers = pc.fill_null(column, 0 if pa.types.is_integer(column.type) else False).to_numpy(zero_copy_only=False)
-    numbers = numbers.astype(np.int64)
+def _digits(column: pa.Array) -> list[Ints]:
+    """Integers of up to 64 bits and booleans as two digits to the base 2³², NULL as 0."""
+    filled = pc.fill_null(column, 0 if pa.types.is_integer(column.type) else False) if column.null_count else column
+    numbers: Ints = filled.to_numpy(zero_copy_only=False).astype(np.int64)
+    return [numbers & _MASK, numbers >> 32]
+
+
+def _wide_digits(column: pa.Array) -> list[Ints]:
+    """Unsigned integers and decimals (unscaled) as four digits to the base 2³², NULL as 0."""
+    if not pa.types.is_decimal128(column.type):
+        column = column.cast(pa.decimal128(38, 0))
+    words = np.frombuffer(column.buffers()[1], dtype=np.int64).reshape(-1, 2)[column.offset :][: len(column)]
     if column.null_count:
-        numbers[column.is_null().to_numpy(zero_copy_only=False)] = 0
-    return numbers
+        words = np.where(column.is_null().to_numpy(zero_copy_only=False)[:, None], 0, words)
+    low, high = words[:, 0], words[:, 1]
+    return [low & _MASK, (low >> 32) & _MASK, high & _MASK, high >> 32]
 
 
 def _float_order(column: pa.Array) -> pa.Array:

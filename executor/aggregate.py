@@ -156,5 +156,6 @@ def _accumulator(call: AggregateCall, types: dict[str, str], retractable: bool) 
     if source in ("FLOAT", "DOUBLE"):
         total: IntegerSum | FloatSum = FloatSum(result)
     else:
-        total = IntegerSum(result, arrow_type(source).scale if source.startswith("DECIMAL") else 0)
+        scale = arrow_type(source).scale if source.startswith("DECIMAL") else 0
+        total = IntegerSum(result, scale, is_wide=source.startswith(("DECIMAL", "HUGEINT", "UBIGINT")))
     return total if call.function == "sum" else Average(total)

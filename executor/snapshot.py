@@ -81,7 +81,7 @@ def _span_of_quoted(text: str, query: syntax.Node) -> Span | None:
 def _is_called(node: syntax.Node, text: str) -> bool:
     match node:
         case syntax.Name(parts=parts):
-            return parts[-1].text.lower() == text
+            return any(part.text.lower() == text for part in parts)
         case syntax.Call(name=name):
             return name.lower() == text
         case syntax.Literal(text=value):

@@ -14,7 +14,7 @@ from headwater.planner.select_list import output_name, unique_names
 from headwater.planner.sql_types import type_of
 from headwater.values import Column
 
-SUMMABLE = "TINYINT SMALLINT INTEGER BIGINT UTINYINT USMALLINT UINTEGER BOOLEAN FLOAT DOUBLE".split()
+SUMMABLE = "TINYINT SMALLINT INTEGER BIGINT HUGEINT UTINYINT USMALLINT UINTEGER UBIGINT BOOLEAN FLOAT DOUBLE".split()
 NOT_ORDERED = ("STRUCT", "MAP", "UNION", "BIT")
 
 
@@ -191,14 +191,10 @@ def _result_type(function: str, argument: Expression | None, call: syntax.Call) 
     base = argument.type.partition("(")[0]
     fits = True
     if function in ("sum", "avg"):
-        fits = argument.type in SUMMABLE or (base == "DECIMAL" and _precision(argument.type) <= 18)
+        fits = argument.type in SUMMABLE or base == "DECIMAL"
     elif function in ("min", "max"):
         fits = not (argument.type.endswith("]") or base in NOT_ORDERED)
     if not fits:
         type_of(f"{function}(a)", (Column("a", argument.type),), call.span)  # DuckDB's own complaint comes first
         raise Unsupported(f"{function}({argument.type}) is not supported in a continuous query yet", call.span)
     return type_of(f"{function}(a)", (Column("a", argument.type),), call.span)
-
-
-def _precision(decimal: str) -> int:
-    return int(decimal.partition("(")[2].partition(",")[0])

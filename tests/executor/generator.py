@@ -210,6 +210,8 @@ class Generator:
             f"SELECT n, {self.aggregates({'int': 'top', 'key': 'k'})} FROM ({inner}) q GROUP BY n",
             f"SELECT q.k, q.top, c.name FROM ({inner}) q JOIN t c ON q.k = c.id",
             f"SELECT k, top + n AS both FROM ({inner}) q WHERE n > 1",
+            "SELECT sum(total) AS total, avg(total) AS mean FROM (SELECT k, sum(v) AS total FROM s GROUP BY k) q",
+            "SELECT sum(w) AS total FROM (SELECT CAST(v AS DECIMAL(30,2)) AS w FROM s) q",
         ])  # fmt: skip
         return Query(sql, sql)
 

@@ -76,11 +76,12 @@ def extreme(function: str, type_: pa.DataType) -> Callable[[], Accumulator]:
 
 
 int64s = st.sampled_from([2**63 - 1, -(2**63), 0, 1]) | st.integers(-(2**63), 2**63 - 1)
+hugeints = st.integers(-(10**36), 10**36).map(Decimal)
 decimals = st.decimals(Decimal("-999999999999.999"), Decimal("999999999999.999"), places=3)
 any_floats = st.floats() | st.sampled_from([0.0, -0.0, 0.1, 1.7e308, NAN, INF, -INF])
 times = st.datetimes(datetime(1900, 1, 1), datetime(2100, 1, 1))
 
-exact_sum = none_if_empty(lambda values: Decimal(int(sum(values))))
+exact_sum = none_if_empty(lambda values: Decimal(sum(map(int, values))))
 CASES = {
     "count": Case(Count, pa.int64(), int64s, len),
     "sum(TINYINT)": Case(lambda: IntegerSum(HUGEINT), pa.int8(), st.integers(-128, 127), exact_sum),
@@ -88,15 +89,19 @@ CASES = {
     "sum(UINTEGER)": Case(lambda: IntegerSum(HUGEINT), pa.uint32(), st.integers(0, 2**32 - 1), exact_sum),
     "sum(BOOLEAN)": Case(lambda: IntegerSum(HUGEINT), pa.bool_(), st.booleans(), exact_sum),
     "sum(DECIMAL)": Case(
-        lambda: IntegerSum(pa.decimal128(38, 3), 3), pa.decimal128(15, 3), decimals, none_if_empty(lambda v: sum(v))
-    ),
+        lambda: IntegerSum(pa.decimal128(38, 3), 3, is_wide=True), pa.decimal128(15, 3), decimals,
+        none_if_empty(lambda values: sum(values))),
+    "sum(HUGEINT)": Case(lambda: IntegerSum(HUGEINT, is_wide=True), HUGEINT, hugeints, exact_sum),
+    "sum(UBIGINT)": Case(
+        lambda: IntegerSum(HUGEINT, is_wide=True), pa.uint64(), st.integers(0, 2**64 - 1), exact_sum),
     "sum(DOUBLE)": Case(lambda: FloatSum(pa.float64()), pa.float64(), any_floats, none_if_empty(float_sum)),
     "sum(FLOAT)": Case(
         lambda: FloatSum(pa.float64()), pa.float32(), st.floats(width=32), none_if_empty(float_sum)),
     "avg(BIGINT)": Case(lambda: Average(IntegerSum(HUGEINT)), pa.int64(), int64s, none_if_empty(
         lambda v: float(Fraction(sum(v), len(v))))),
-    "avg(DECIMAL)": Case(lambda: Average(IntegerSum(HUGEINT, 3)), pa.decimal128(15, 3), decimals, none_if_empty(
-        lambda v: float(sum(map(Fraction, v)) / len(v)))),
+    "avg(DECIMAL)": Case(
+        lambda: Average(IntegerSum(HUGEINT, 3, is_wide=True)), pa.decimal128(15, 3), decimals,
+        none_if_empty(lambda v: float(sum(map(Fraction, v)) / len(v)))),
     "avg(DOUBLE)": Case(lambda: Average(FloatSum(pa.float64())), pa.float64(), any_floats, none_if_empty(float_mean)),
     "min(BIGINT)": Case(extreme("min", pa.int64()), pa.int64(), st.integers(-3, 3) | int64s, smallest),
     "max(BIGINT)": Case(extreme("max", pa.int64()), pa.int64(), st.integers(-3, 3) | int64s, largest),
