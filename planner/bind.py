@@ -14,6 +14,8 @@ from headwater.planner.aggregates import bind_grouping, is_grouped
 from headwater.planner.catalog import Catalog, Relation
 from headwater.planner.expressions import bind_expression, bind_predicate, column_expression, conjuncts
 from headwater.planner.logical import (
+    EVENT_TIME,
+    PARTITION,
     STREAM_TIME,
     Aggregate,
     Changelog,
@@ -30,6 +32,8 @@ from headwater.planner.scope import Scope, ScopeColumn
 from headwater.planner.select_list import expand_items, unique_names
 from headwater.planner.sql_types import common_type
 from headwater.values import PSEUDO_COLUMNS, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART, Column
+
+CARRIED = {EVENT_TIME: ROWTIME, PARTITION: ROWPARTITION}  # hidden columns of a stream's plan, and what they are called
 
 DEFAULT_GRACE_US = 24 * 3600 * 1_000_000  # a window without GRACE PERIOD stays open for a day, as in ksqlDB
 
@@ -53,7 +57,7 @@ class BoundItem:
 class BoundQuery:
     """A continuous query: its plan, the columns it shows, the ids of the relations it names, and its LIMIT.
 
-    The plan's columns are `columns` followed, for a stream, by ROWTIME and ROWPARTITION.
+    The plan's columns are `columns` followed, for a stream, by EVENT_TIME and PARTITION.
     """
 
     plan: Plan
@@ -79,7 +83,7 @@ def bind_query(query: syntax.Query, catalog: Catalog, *, stored: bool = False, k
         )
     source = binder.query(query)
     plan = prune(source.plan)
-    columns = tuple(c for c in plan.columns if c.name not in PSEUDO_COLUMNS)
+    columns = tuple(c for c in plan.columns if c.name not in CARRIED)
     return BoundQuery(plan, columns, tuple(sorted(binder.reads)), source.is_stream, limit)
 
 
@@ -136,15 +140,9 @@ class _Binder:
             return _table(Aggregate(plan, plan.names, ()))
         if source.time is None or source.partition is None:
             return _table(Project(source.plan, items))
-        carried = ((ROWTIME, column_expression(source.time, "TIMESTAMP")),
-                   (ROWPARTITION, column_expression(source.partition, "INTEGER")))  # fmt: skip
-        shown = tuple(item for item in items if item[0] not in PSEUDO_COLUMNS)
-        if len(shown) < len(items):
-            raise TypeProblem(
-                "ROWTIME, ROWPARTITION and ROWOFFSET need another name as a column of a result",
-                select.span, hint="write ROWTIME AS time",
-            )  # fmt: skip
-        return _stream(Project(source.plan, (*shown, *carried)))
+        time = (EVENT_TIME, column_expression(source.time, "TIMESTAMP"))
+        partition = (PARTITION, column_expression(source.partition, "INTEGER"))
+        return _stream(Project(source.plan, (*items, time, partition)))
 
     def grouped(self, select: syntax.Select, source: BoundItem) -> BoundItem:
         window = (WINDOWSTART, WINDOWEND) if select.window is not None else ()
@@ -251,8 +249,12 @@ def _table(plan: Plan) -> BoundItem:
 
 
 def _stream(plan: Plan) -> BoundItem:
-    columns = tuple(ScopeColumn(None, c.name, c.name, c.type, c.name in PSEUDO_COLUMNS) for c in plan.columns)
-    return BoundItem(plan, Scope(columns), ROWTIME, ROWPARTITION)
+    """A stream as a FROM item: event time and partition go by the names of pseudo-columns, if no column has them."""
+    shown = [ScopeColumn(None, c.name, c.name, c.type) for c in plan.columns if c.name not in CARRIED]
+    taken = {column.name.upper() for column in shown}
+    types = {c.name: c.type for c in plan.columns}
+    hidden = [ScopeColumn(None, n, c, types[c], hidden=True) for c, n in CARRIED.items() if n not in taken]
+    return BoundItem(plan, Scope((*shown, *hidden)), EVENT_TIME, PARTITION)
 
 
 def _aliased(source: BoundItem, alias: str | None) -> BoundItem:

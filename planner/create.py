@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from headwater.errors import SqlError, TypeProblem, UnknownName, Unsupported, suggestion
 from headwater.parser import syntax, unparse
-from headwater.planner.bind import BoundQuery, bind_query
+from headwater.planner.bind import CARRIED, BoundQuery, bind_query
 from headwater.planner.catalog import Catalog, Relation
 from headwater.planner.logical import Plan, Project, StreamOutput
 from headwater.planner.sql_types import normal_type
@@ -64,6 +64,11 @@ def _derived(
         raise Unsupported(f"{name} is taken over from the source of a continuous query", properties[name].span)
     is_stream = statement.kind == "STREAM"
     bound = bind_query(query, catalog, keep_window=not is_stream)
+    if any(c.name.upper() in PSEUDO_COLUMNS for c in bound.columns):
+        raise TypeProblem(
+            "ROWTIME, ROWPARTITION and ROWOFFSET need another name as a column of a stream or table",
+            query.span, hint="write ROWTIME AS time",
+        )  # fmt: skip
     if bound.limit is not None:
         raise Unsupported("LIMIT is not supported in a stored continuous query", query.span)
     if is_stream and not bound.is_stream:
@@ -84,12 +89,14 @@ def _derived(
 
 
 def _output(bound: BoundQuery, id: int, statement: syntax.CreateRelation) -> Plan:
-    if statement.kind == "STREAM":
-        return StreamOutput(bound.plan, id, statement.name.text)
     if not bound.is_stream:
         return bound.plan
     assert isinstance(bound.plan, Project)
-    return Project(bound.plan.source, tuple(i for i in bound.plan.items if i[0] not in PSEUDO_COLUMNS))
+    items = bound.plan.items
+    if statement.kind == "STREAM":
+        named = tuple((CARRIED.get(name, name), expression) for name, expression in items)
+        return StreamOutput(Project(bound.plan.source, named), id, statement.name.text)
+    return Project(bound.plan.source, tuple(item for item in items if item[0] not in CARRIED))
 
 
 def _source_partitions(bound: BoundQuery, catalog: Catalog) -> int:

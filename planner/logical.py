@@ -13,9 +13,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
-from headwater.values import PSEUDO_COLUMNS, ROWOFFSET, WINDOWEND, WINDOWSTART, Column
+from headwater.values import ROWOFFSET, WINDOWEND, WINDOWSTART, Column
 
-STREAM_TIME = "$streamtime"  # hidden column: stream time of the row's partition before the row
+# Hidden columns of a stream's rows below its output: when the row happened, the partition that it is in, and the stream
+# time of that partition before the row.
+EVENT_TIME = "$rowtime"
+PARTITION = "$rowpartition"
+STREAM_TIME = "$streamtime"
 
 
 @dataclass(frozen=True)
@@ -364,11 +368,6 @@ def walk_plan(node: Plan) -> Iterator[Plan]:
     yield node
     for source in node.inputs:
         yield from walk_plan(source)
-
-
-def visible(columns: tuple[Column, ...]) -> tuple[Column, ...]:
-    """Without pseudo-columns and hidden ones: what `SELECT *` gives."""
-    return tuple(c for c in columns if c.name not in PSEUDO_COLUMNS and not c.name.startswith("$"))
 
 
 def duration(microseconds: int) -> str:

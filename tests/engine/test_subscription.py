@@ -44,6 +44,22 @@ def test_first_come_the_rows_there_are_then_the_changes(shop: Database) -> None:
     assert signed(watched.poll(0)) == [("-", 1, 10), ("+", 1, 15), ("+", 3, 30)]
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT ROWTIME, v FROM s EMIT CHANGES",
+        "SELECT ROWTIME, v FROM (SELECT k, v FROM s) EMIT CHANGES",
+        "SELECT ROWTIME, v FROM (SELECT ROWTIME, k, v FROM s) EMIT CHANGES",
+        "SELECT q.* FROM (SELECT ROWTIME, v FROM s) q EMIT CHANGES",
+    ],
+)
+def test_the_event_time_can_be_watched(shop: Database, query: str) -> None:
+    shop.append("s", [{"k": 1, "v": 10, "ROWTIME": datetime(2026, 1, 1)}])
+    watched = shop.subscribe(query)
+    assert watched.columns[0].name == "ROWTIME"
+    assert signed(watched.poll(0)) == [("+", datetime(2026, 1, 1), 10)]
+
+
 def test_a_change_carries_the_version_and_the_time_of_its_commit(shop: Database) -> None:
     add(shop, (1, 10))
     watched = shop.subscribe("SELECT * FROM totals EMIT CHANGES")
