@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
+
 from headwater.engine import ingest, statements
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.reading import Reader
@@ -169,7 +171,9 @@ class Database:
         acknowledged = self._append(relation, rows)
         return Result.of_message(f"inserted {acknowledged.rows:,} row{'s' if acknowledged.rows != 1 else ''}")
 
-    def _append(self, relation: Relation, rows: Any) -> Acknowledgement:
+    def _append(self, relation: Relation, rows: pa.RecordBatch) -> Acknowledgement:
+        if not rows.num_rows:
+            return Acknowledgement(self.version, {}, 0)
         commit = self.log.commit(ingest.appends(relation, rows, self.log, self._storage.now_us()))
         return _acknowledgement(commit)
 

@@ -89,6 +89,8 @@ def _from_mappings(relation: Relation, rows: Sequence[Any], schema: pa.Schema) -
         if not isinstance(row, Mapping):
             raise DataError(f"row {number} is a {type(row).__name__}, not a mapping of column name to value")
         renamed.append({_known(relation, name, wanted): value for name, value in row.items()})
+        if len(renamed[-1]) < len(row):
+            raise DataError(f'row {number}: two values for one column of "{relation.name}"')
     fields = list(_with_rowtime(schema, {name for row in renamed for name in row}))
     arrays = [_column_of(relation, field, [row.get(field.name) for row in renamed]) for field in fields]
     return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))

@@ -54,7 +54,7 @@ def bind_grouping(select: syntax.Select, source: Plan, scope: Scope, window: tup
     for item in select.items:
         if isinstance(item.expression, syntax.Star):
             raise SqlError("* cannot stand in a SELECT with GROUP BY", item.span, hint="name the columns")
-        items.append((output_name(item), builder.over_groups(item.expression)))
+        items.append((output_name(item, scope), builder.over_groups(item.expression)))
     having = builder.over_groups(_with_aliases(select.having, select, scope)) if select.having is not None else None
 
     aggregate = builder.aggregate(source)

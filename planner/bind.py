@@ -316,7 +316,7 @@ def _same_type(a: Expression, b: Expression, at: syntax.Node) -> tuple[Expressio
 
 
 def _with_stream_time(source: BoundItem, window: syntax.Window) -> BoundItem:
-    """Stream time is that of the stream in FROM, before WHERE: a row moves it even when it is filtered out."""
+    """Stream time is that of the rows of FROM, before WHERE: a row moves it even when it is filtered out."""
     if source.time is None or source.partition is None:
         raise SqlError(
             "WINDOW needs a stream, whose rows have an event time", window.span, hint="window the stream itself"

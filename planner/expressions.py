@@ -42,7 +42,10 @@ def bind_expression(expression: syntax.Expression, scope: Scope) -> Expression:
         (column,) = reads.values()
         return column_expression(column.name, column.type)
     sql = unparse(resolved)
-    return Expression(sql, type_of(sql, tuple(reads.values()), expression.span), tuple(reads))
+    type_name = type_of(sql, tuple(reads.values()), expression.span)
+    if type_name == '"NULL"':
+        sql, type_name = f"CAST({sql} AS INTEGER)", "INTEGER"  # as in a table that DuckDB makes of a query
+    return Expression(sql, type_name, tuple(reads))
 
 
 def bind_predicate(expression: syntax.Expression, scope: Scope, clause: str) -> Expression:

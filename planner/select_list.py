@@ -16,7 +16,7 @@ def expand_items(items: tuple[syntax.SelectItem, ...], scope: Scope) -> tuple[tu
         if isinstance(item.expression, syntax.Star):
             named.extend(_expand_star(item.expression, scope))
         else:
-            named.append((output_name(item), bind_expression(item.expression, scope)))
+            named.append((output_name(item, scope), bind_expression(item.expression, scope)))
     return unique_names(tuple(named))
 
 
@@ -39,13 +39,16 @@ def _member(identifier: Identifier, columns: list[ScopeColumn]) -> ScopeColumn:
     return column
 
 
-def output_name(item: syntax.SelectItem) -> str:
-    """The name of an output column: its alias, the column's own name, or the expression's text."""
+def output_name(item: syntax.SelectItem, scope: Scope | None = None) -> str:
+    """The name of an output column: its alias, the column's own name as `scope` spells it, or the expression's text."""
     if item.alias is not None:
         return item.alias.text
-    if isinstance(item.expression, syntax.Name):
-        return item.expression.parts[-1].text
-    return unparse(item.expression)
+    if not isinstance(item.expression, syntax.Name):
+        return unparse(item.expression)
+    if scope is not None and scope.has(item.expression):
+        column, fields = scope.resolve(item.expression)
+        return fields[-1].text if fields else column.name
+    return item.expression.parts[-1].text
 
 
 def unique_names(items: tuple[tuple[str, Expression], ...]) -> tuple[tuple[str, Expression], ...]:

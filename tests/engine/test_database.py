@@ -365,3 +365,21 @@ print(db.sql("SELECT * FROM t").fetchall())
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("[(2,)]\n", "")
+
+
+def test_an_append_of_no_rows_commits_nothing(db: Database) -> None:
+    db.execute("CREATE STREAM s (k BIGINT)")
+    assert db.append("s", []) == headwater.Acknowledgement(db.version, {}, 0)
+    assert db.version == 1
+
+
+def test_two_values_for_one_column_are_refused(db: Database) -> None:
+    db.execute("CREATE STREAM s (k BIGINT)")
+    with pytest.raises(DataError, match='row 0: two values for one column of "s"'):
+        db.append("s", [{"k": 1, "K": 2}])
+
+
+def test_columns_keep_the_spelling_of_their_definition_and_null_has_a_type(db: Database) -> None:
+    db.execute("CREATE STREAM s (Amount BIGINT); CREATE TABLE t AS SELECT amount, NULL AS nothing FROM s")
+    assert [(c.name, c.type) for c in db.relations()[1].columns] == [("Amount", "BIGINT"), ("nothing", "INTEGER")]
+    assert db.sql("SELECT amount FROM s").names == ["Amount"]
