@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,6 +22,8 @@ from headwater.planner import Relation
 from headwater.planner.sql_types import arrow_schema
 from headwater.storage import Append, Log
 from headwater.values import ROWTIME, WEIGHT
+
+TIME_MAX = 1 << 62  # microseconds before or after 1970: some 146,000 years
 
 FRAME_ROWS = 1 << 20  # an append is stored in pieces of at most this many rows, in one commit
 
@@ -190,20 +193,33 @@ def _refuse_null(relation: Relation, rows: pa.RecordBatch, name: str, what: str)
 def _with_event_time(relation: Relation, rows: pa.RecordBatch, now_us: int) -> pa.RecordBatch:
     if relation.timestamp is not None:
         _refuse_null(relation, rows, relation.timestamp, "event time")
-        return rows.append_column(ROWTIME, _event_time(relation, rows.column(relation.timestamp)))
+        times = _event_time(relation, rows.column(relation.timestamp))
+        return rows.append_column(ROWTIME, _within_reason(relation, times))
     now = pa.scalar(now_us, pa.int64()).cast(_TIMESTAMP)
     if ROWTIME not in rows.schema.names:
         return rows.append_column(ROWTIME, pa.repeat(now, rows.num_rows))
     place = rows.schema.get_field_index(ROWTIME)
-    return rows.set_column(place, ROWTIME, pc.fill_null(rows.column(place), now))
+    return rows.set_column(place, ROWTIME, _within_reason(relation, pc.fill_null(rows.column(place), now)))
+
+
+def _within_reason(relation: Relation, times: pa.Array) -> pa.Array:
+    """The event times, none of them infinite or so far off that the bounds of its window would not be a TIMESTAMP."""
+    numbers = times.view(pa.int64()).to_numpy(zero_copy_only=False)
+    far = np.flatnonzero((numbers > TIME_MAX) | (numbers < -TIME_MAX))
+    if len(far):
+        raise DataError(f'row {far[0]}: the event time of "{relation.name}" is infinite or too far from now')
+    return times
 
 
 def _event_time(relation: Relation, column: pa.Array) -> pa.Array:
     """The event time of each row, from the relation's timestamp column."""
-    if pa.types.is_integer(column.type):
-        return pc.multiply_checked(column, 1000).cast(_TIMESTAMP)
-    if not pa.types.is_string(column.type):
-        return column.cast(_TIMESTAMP)
+    try:
+        if pa.types.is_integer(column.type):
+            return pc.multiply_checked(column, 1000).cast(_TIMESTAMP)
+        if not pa.types.is_string(column.type):
+            return column.cast(_TIMESTAMP)
+    except pa.ArrowException as error:
+        raise DataError(f'cannot read "{relation.timestamp}" as a time: {error}') from error
     table = pa.table({"text": column})
     reading = "strptime(text, $format)" if relation.timestamp_format else "CAST(CAST(text AS TIMESTAMPTZ) AS TIMESTAMP)"
     con = connection()
@@ -211,7 +227,7 @@ def _event_time(relation: Relation, column: pa.Array) -> pa.Array:
     try:
         params = {"format": relation.timestamp_format} if relation.timestamp_format else None
         times = con.sql(f"SELECT CAST({reading} AS TIMESTAMP) AS t FROM input", params=params).to_arrow_table()
-    except Exception as error:
+    except duckdb.Error as error:
         raise DataError(f'cannot read "{relation.timestamp}" as a time: {str(error).splitlines()[0]}') from error
     finally:
         con.unregister("input")

@@ -58,15 +58,6 @@ class Delta:
         return Delta(self.rows.select(list(names)), self.weights)
 
 
-def concat_batches(schema: pa.Schema, batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
-    """One record batch of `schema` with the rows of `batches` in order; without a copy where there is just one."""
-    if not batches:
-        return empty_batch(schema)
-    if len(batches) == 1:
-        return batches[0]
-    return pa.concat_batches(batches)
-
-
 def empty_batch(schema: pa.Schema) -> pa.RecordBatch:
     """A record batch of `schema` without rows."""
     return pa.RecordBatch.from_arrays([pa.array([], type=f.type) for f in schema], schema=schema)

@@ -52,7 +52,7 @@ def _source(statement: syntax.CreateRelation, catalog: Catalog, properties: dict
         primary_key=primary_key,
         not_null=tuple(c.name.text for c in statement.columns if c.not_null or c.primary_key),
         timestamp=_timestamp(statement, columns, properties),
-        timestamp_format=properties["timestamp_format"].value if "timestamp_format" in properties else None,
+        timestamp_format=_timestamp_format(properties.get("timestamp_format")),
         partitions=_partitions(properties.get("partitions")),
     )
 
@@ -162,3 +162,12 @@ def _timestamp(
             hint="use TIMESTAMP, TIMESTAMPTZ, DATE, VARCHAR, or BIGINT for milliseconds since 1970",
         )  # fmt: skip
     return column.name
+
+
+def _timestamp_format(item: syntax.Property | None) -> str | None:
+    if item is not None and "%" not in item.value:
+        raise SqlError(
+            f"cannot read times by the format '{item.value}'", item.span,
+            hint="write it with %: timestamp_format = '%Y-%m-%d %H:%M:%S'",
+        )  # fmt: skip
+    return None if item is None else item.value

@@ -383,3 +383,20 @@ def test_columns_keep_the_spelling_of_their_definition_and_null_has_a_type(db: D
     db.execute("CREATE STREAM s (Amount BIGINT); CREATE TABLE t AS SELECT amount, NULL AS nothing FROM s")
     assert [(c.name, c.type) for c in db.relations()[1].columns] == [("Amount", "BIGINT"), ("nothing", "INTEGER")]
     assert db.sql("SELECT amount FROM s").names == ["Amount"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "time", "message"),
+    [
+        ("BIGINT", 2**62, 'cannot read "at" as a time: overflow'),
+        ("BIGINT", 2**53, 'row 0: the event time of "s" is infinite or too far from now'),
+        ("TIMESTAMP", np.datetime64(2**63 - 1, "us"), 'row 0: the event time of "s" is infinite or too far from now'),
+        ("VARCHAR", "infinity", 'row 0: the event time of "s" is infinite or too far from now'),
+        ("VARCHAR", "soon", 'cannot read "at" as a time: '),
+    ],
+)
+def test_an_event_time_that_no_window_can_hold_is_refused(db: Database, kind: str, time: Any, message: str) -> None:
+    db.execute(f"CREATE STREAM s (at {kind}) WITH (timestamp = 'at')")
+    with pytest.raises(DataError, match=message):
+        db.append("s", [{"at": time}])
+    assert db.version == 1
