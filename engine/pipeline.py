@@ -106,7 +106,7 @@ class Pipeline:
             if circuit.version >= self.log.version:
                 return False
             to = circuit.step_end(self.log, self.log.version)
-            rows = self._input_rows(circuit, to)
+            rows = self._input_rows(circuit.version, to)
             if not rows:
                 circuit.version = to
                 self.last_step = (to, to)
@@ -123,9 +123,10 @@ class Pipeline:
             self._moved.notify_all()
             return True
 
-    def _input_rows(self, circuit: Circuit, to: int) -> int:
-        ids = {leaf.id for leaf in circuit.leaves}
-        return sum(extent.count for id in ids for _, extent in self.log.extents(id, circuit.version, to))
+    def _input_rows(self, after: int, upto: int) -> int:
+        """How many rows the circuit's sources gained in the versions (after, upto]."""
+        ids = {leaf.id for leaf in self.circuit.leaves}
+        return sum(sum(self.log.ends(id, upto).values()) - sum(self.log.ends(id, after).values()) for id in ids)
 
     def _commit(self, changes: dict[Plan, list[Delta]], to: int) -> None:
         appends: list[Append] = []
@@ -182,8 +183,8 @@ class Pipeline:
         """The relations that a continuous query writes, in the order of their making."""
         return [r for r in self.catalog.ordered() if r.is_derived]
 
-    def _roots(self, catalog: Catalog) -> list[Plan]:
-        return [r.content() for r in catalog.ordered() if r.is_derived or (not r.is_stream)]
+    def _roots(self) -> list[Plan]:
+        return [r.content() for r in self.catalog.ordered() if r.is_derived or not r.is_stream]
 
     def create(self, relation: Relation, note: dict[str, Any]) -> int:
         """Adds `relation` to the catalog and the circuit in one commit with its rows so far; gives how many rows."""
@@ -215,7 +216,7 @@ class Pipeline:
             for relation in relations:
                 self.catalog = self.catalog.remove(relation.name)
                 self._digests.pop(relation.id, None)
-            self._circuit = Circuit(self._roots(self.catalog), parts=[self.circuit])
+            self._circuit = Circuit(self._roots(), parts=[self.circuit])
 
     # ---------------------------------------------------------------- recovery
 
@@ -232,16 +233,9 @@ class Pipeline:
         created = {n["id"]: n["frontier"] for _, n in self.log.notes("ddl") if "frontier" in n}
         frontier = max([self.last_step[1], *(created.get(r.id, 0) for r in self.derived())])
         stops = sorted({*steps, *created.values()})
-        self._circuit = circuit_at(self.log, self._roots(self.catalog), Cut(frontier), stops)
-        self._rows_since_image = self._input_rows_after_image()
+        self._circuit = circuit_at(self.log, self._roots(), Cut(frontier), stops)
+        self._rows_since_image = self._input_rows(images[-1].note["frontier"] if images else 0, frontier)
         self._check(digests)
-
-    def _input_rows_after_image(self) -> int:
-        assert self._circuit is not None
-        images = self.log.images()
-        after = images[-1].note["frontier"] if images else 0
-        ids = {leaf.id for leaf in self._circuit.leaves}
-        return sum(extent.count for id in ids for _, extent in self.log.extents(id, after, self._circuit.version))
 
     def _check(self, digests: dict[str, int]) -> None:
         assert self._circuit is not None

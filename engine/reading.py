@@ -34,45 +34,47 @@ class Reader:
         """The answer to a query, all its relations at one version but for those with an AS OF of their own."""
         self._pipeline.catch_up()
         with self._pipeline.lock:
-            # The inputs are taken under the lock, so that they stand at one version; DuckDB then works without it.
+            # Where each input stands is decided under the lock, at one version; the rest does not hold up the steps.
             snapshot = plan_snapshot(query, self._pipeline.catalog)
-            cuts = [self._cut(source, snapshot.inputs) for source in snapshot.inputs]
-            tables = {
-                source.name: (self.table(source, cut), source.columns)
-                for source, cut in zip(snapshot.inputs, cuts, strict=True)
-            }
+            inputs = snapshot.inputs
+            places = [self._present(s) if s.as_of is None else self._cut(s, s.as_of, inputs) for s in inputs]
+        tables = {
+            source.name: (self._table(source, place), source.columns)
+            for source, place in zip(inputs, places, strict=True)
+        }
         columns, table = self._duckdb.run(snapshot.sql, tables, query)
         return Result(columns, table)
 
-    def _cut(self, source: Input, inputs: tuple[Input, ...]) -> Cut | None:
-        """Where to read `source`; None for now. An offset of a stream asked for alone counts its own records."""
-        if source.as_of is None:
-            return None
-        plans = [other.plan for other in inputs if other.as_of is source.as_of]
-        by_name = any(isinstance(key, str) for key, _ in source.as_of.positions)
+    def _present(self, source: Input) -> Cut | pa.RecordBatch:
+        """What an input is now: the rows of a table, which the running circuit has, or else where to read it."""
+        circuit = self._pipeline.circuit
+        if source.relation is None:
+            return Cut(circuit.version)
+        if not source.relation.is_stream:
+            return circuit.rows(source.plan)
+        # A derived stream's rows are committed after the input that its circuit has read.
+        return Cut(self._log.version if source.relation.is_derived else circuit.version)
+
+    def _cut(self, source: Input, as_of: syntax.AsOf, inputs: tuple[Input, ...]) -> Cut:
+        """Where to read `source` as of a point. An offset of a stream asked for alone counts its own records."""
+        plans = [other.plan for other in inputs if other.as_of is as_of]
+        by_name = any(isinstance(key, str) for key, _ in as_of.positions)
         if len(plans) == 1 and source.relation is not None and source.relation.is_stream and not by_name:
             plans = [source.relation.source()]
-        return resolve(source.as_of, plans, self._log, self._pipeline.circuit.version, self._now_us)
+        return resolve(as_of, plans, self._log, self._pipeline.circuit.version, self._now_us)
 
-    def table(self, source: Input, cut: Cut | None) -> pa.Table:
-        """The rows of an input at `cut`, or now."""
+    def _table(self, source: Input, place: Cut | pa.RecordBatch) -> pa.Table:
+        """The rows of an input, at a cut or as they were found."""
         if source.relation is not None and source.relation.is_stream:
-            return self._stream(source, source.relation, cut)
-        circuit = self._pipeline.circuit
-        if cut is not None or source.relation is None:
-            circuit = circuit_at(self._log, [source.plan], cut or Cut(circuit.version))
-        rows = circuit.rows(source.plan)
+            return self._stream(source, source.relation, place)
+        rows = circuit_at(self._log, [source.plan], place).rows(source.plan) if isinstance(place, Cut) else place
         return pa.Table.from_batches([rows]).select([c.name for c in source.columns])
 
-    def _stream(self, source: Input, relation: Relation, cut: Cut | None) -> pa.Table:
+    def _stream(self, source: Input, relation: Relation, cut: Cut) -> pa.Table:
         """The records of a stream; those of a derived one at a cut of its sources are the first so many of its log."""
-        leaf = StreamSource(relation.id, relation.name, source.columns)
-        if cut is None:
-            # A derived stream's rows are committed after the input that its circuit has read.
-            cut = Cut(self._log.version if relation.is_derived else self._pipeline.circuit.version)
-        elif relation.plan is not None and relation.id not in cut.limits:
+        if source.as_of is not None and relation.plan is not None and relation.id not in cut.limits:
             ends = circuit_at(self._log, [relation.plan], cut).ends(relation.plan)
             cut = Cut(self._log.version, {relation.id: ends})
-        chunks = read_chunks(self._log, relation.id, 0, cut)
-        batches = [rows_of([chunk], leaf) for chunk in chunks]
+        leaf = StreamSource(relation.id, relation.name, source.columns)
+        batches = [rows_of([chunk], leaf) for chunk in read_chunks(self._log, relation.id, 0, cut)]
         return pa.Table.from_batches(batches, schema=arrow_schema(source.columns))

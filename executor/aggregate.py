@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from headwater.executor.accumulators import Accumulator, Average, Count, Extreme, FloatSum, IntegerSum, per_group
 from headwater.executor.heap import RowHeap
-from headwater.executor.key_index import KeyIndex, Slots
+from headwater.executor.key_index import KeyIndex, Slots, first_rows
 from headwater.executor.keys import Words, key_words
 from headwater.executor.operators import Parts
 from headwater.executor.state import consolidate, empty_delta, grown, int_batch, int_column
@@ -30,9 +30,8 @@ class GroupBy:
     def __init__(self, node: Aggregate) -> None:
         self.node = node
         self.schema = arrow_schema(node.columns)
-        types = {c.name: c.type for c in node.source.columns}
-        self._types = types
-        self._key_schema = arrow_schema([c for c in node.columns[: len(node.keys)]])
+        self._types = {c.name: c.type for c in node.source.columns}
+        self._key_schema = arrow_schema(node.columns[: len(node.keys)])
         self._is_global = not node.keys
         self._clear()
 
@@ -61,7 +60,7 @@ class GroupBy:
             self._new_groups(np.zeros((1, 2), dtype=np.uint64), delta.rows)
             folded = self._fold(delta)
             return Delta(self._output(np.zeros(1, dtype=np.int64))) if folded is None else Delta(folded[1])
-        folded = self._fold(delta) if len(delta) else None
+        folded = self._fold(delta)
         if folded is None:
             return empty_delta(self.schema)
         before, after = folded
@@ -74,9 +73,7 @@ class GroupBy:
             return None
         local = KeyIndex()
         groups = local.insert(key_words([delta.rows.column(k) for k in self.node.keys], len(delta)))
-        first = np.empty(len(local), dtype=np.int64)
-        first[groups[::-1]] = np.arange(len(groups))[::-1]
-        slots = self._new_groups(local.keys, delta.rows.take(pa.array(first)))
+        slots = self._new_groups(local.keys, delta.rows.take(pa.array(first_rows(groups, len(local)))))
         before = self._output(slots)
         weights = delta.weight_array
         self._rows[slots] += per_group(groups, len(slots), weights)

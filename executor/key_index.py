@@ -116,3 +116,10 @@ class KeyIndex:
             self._table[places[free]] = rows[free]
             placed = self._table[places] == rows
             rows, places = rows[~placed], (places[~placed] + 1) & (len(self._table) - 1)
+
+
+def first_rows(slots: Slots, count: int) -> Slots:
+    """The first row of each of `count` slots, all of which are among `slots`, the slot of each row."""
+    first = np.empty(count, dtype=np.int64)
+    first[slots[::-1]] = np.arange(len(slots))[::-1]  # the last write stays: that of the first row
+    return first

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from headwater.executor.heap import RowHeap
-from headwater.executor.key_index import KeyIndex, Slots
+from headwater.executor.key_index import KeyIndex, Slots, first_rows
 from headwater.executor.keys import Words, key_words, row_words
 from headwater.executor.operators import Parts
 from headwater.values import Delta, Weights, empty_batch
@@ -293,9 +293,7 @@ def consolidated(delta: Delta) -> tuple[Delta, Words]:
         return delta, words
     sums = np.zeros(len(index), dtype=np.int64)
     np.add.at(sums, groups, delta.weights)
-    first = np.empty(len(index), dtype=np.int64)
-    first[groups[::-1]] = np.arange(len(groups))[::-1]
-    kept = np.sort(first[sums != 0])
+    kept = np.sort(first_rows(groups, len(index))[sums != 0])
     return Delta(delta.rows.take(pa.array(kept)), sums[groups[kept]]), words[kept]
 
 
