@@ -125,7 +125,7 @@ class Database:
                 self.pipeline.catch_up()
                 return Result.of_message(f"checkpoint at version {self.pipeline.checkpoint()}")
             case _:
-                return statements.show(statement, self.pipeline, self.reader)
+                return statements.show(statement, self.pipeline)
 
     # ---------------------------------------------------------------- definitions
 

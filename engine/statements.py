@@ -8,7 +8,6 @@ import duckdb
 import pyarrow as pa
 
 from headwater.engine.pipeline import Pipeline
-from headwater.engine.reading import Reader
 from headwater.engine.result import Result
 from headwater.errors import NameTaken, Span, SqlError, TypeProblem, Unsupported
 from headwater.executor.evaluate import Evaluate, connection
@@ -24,7 +23,7 @@ _TEXT = pa.string()
 _NUMBER = pa.int64()
 
 
-def show(statement: syntax.Statement, pipeline: Pipeline, reader: Reader) -> Result:
+def show(statement: syntax.Statement, pipeline: Pipeline) -> Result:
     """The answer to a statement that only looks: SHOW, DESCRIBE or EXPLAIN."""
     match statement:
         case syntax.Show(what="STREAMS"):
@@ -63,8 +62,7 @@ def _row_count(relation: Relation, pipeline: Pipeline) -> int:
     if relation.is_stream:
         return sum(pipeline.log.ends(relation.id).values())
     with pipeline.lock:
-        delta = pipeline.circuit.content(relation.content())
-    return len(delta) if delta.weights is None else int(delta.weights.sum())
+        return pipeline.circuit.row_count(relation.content())
 
 
 def _queries(pipeline: Pipeline) -> Result:

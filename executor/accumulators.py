@@ -304,8 +304,7 @@ class Extreme:
     def _set(self, slots: Slots, values: pa.Array) -> None:
         rows = pa.RecordBatch.from_arrays([values], schema=self._best.schema)
         self._number[slots] = self._best.append(rows) + np.arange(len(slots))
-        live = int((self._number >= 0).sum()) if len(self._best) > 4 * len(self._number) + 4096 else len(self._best)
-        if len(self._best) > 2 * live:
+        if len(self._best) > 4 * len(self._number) + 4096:  # most of these values have been beaten
             held = np.flatnonzero(self._number >= 0)
             kept = self._best.take(self._number[held])
             self._best = RowHeap(self._best.schema)

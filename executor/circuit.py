@@ -136,6 +136,10 @@ class Circuit:
         """The rows of a root that is a table."""
         return self._tables[root].rows()
 
+    def row_count(self, root: Plan) -> int:
+        """How many rows a root that is a table has."""
+        return self._tables[root].row_count()
+
     def content(self, root: Plan) -> Delta:
         """The rows of a root that is a table, with weights."""
         return self._tables[root].content()

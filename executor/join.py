@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pyarrow as pa
 
 from headwater.executor.keys import key_words
 from headwater.executor.operators import Parts
-from headwater.executor.state import Arrangement, consolidate, empty_delta, without_null_keys
+from headwater.executor.state import Arrangement, consolidate, empty_delta, repeat_rows, without_null_keys
 from headwater.planner.logical import Join
 from headwater.planner.sql_types import arrow_schema
 from headwater.values import Delta, Weights, concat_deltas
@@ -18,36 +17,36 @@ class TableJoin:
 
     def __init__(self, node: Join) -> None:
         self.schema = arrow_schema(node.columns)
-        self._left = _Side(node.left_keys, Arrangement(arrow_schema(node.left.columns), node.left_keys))
-        self._right = _Side(node.right_keys, Arrangement(arrow_schema(node.right.columns), node.right_keys))
+        self._left = Arrangement(arrow_schema(node.left.columns), node.left_keys)
+        self._right = Arrangement(arrow_schema(node.right.columns), node.right_keys)
 
     @property
     def nbytes(self) -> int:
-        return self._left.rows.nbytes + self._right.rows.nbytes
+        return self._left.nbytes + self._right.nbytes
 
     @property
     def state_rows(self) -> int:
-        return len(self._left.rows) + len(self._right.rows)
+        return len(self._left) + len(self._right)
 
     def step(self, left: Delta, right: Delta) -> Delta:
-        self._right.rows.apply(right)
+        self._right.apply(right)
         parts = []
         if len(left):
-            own, other, weights = self._left.meet(left, self._right)
+            own, other, weights = _meet(left, self._left.key_columns, self._right)
             parts.append(_glue(self.schema, own, other, weights))
         if len(right):
-            own, other, weights = self._right.meet(right, self._left)
+            own, other, weights = _meet(right, self._right.key_columns, self._left)
             parts.append(_glue(self.schema, other, own, weights))
-        self._left.rows.apply(left)
+        self._left.apply(left)
         joined = concat_deltas(self.schema, parts)
         return consolidate(joined) if len(parts) > 1 else joined
 
     def save(self) -> Parts:
-        return _saved(left=self._left.rows, right=self._right.rows)
+        return _saved(left=self._left, right=self._right)
 
     def restore(self, parts: Parts) -> None:
-        self._left.rows.restore(_part(parts, "left"))
-        self._right.rows.restore(_part(parts, "right"))
+        self._left.restore(_part(parts, "left"))
+        self._right.restore(_part(parts, "right"))
 
 
 class StreamTableJoin:
@@ -59,46 +58,37 @@ class StreamTableJoin:
     def __init__(self, node: Join) -> None:
         self.schema = arrow_schema(node.columns)
         self._keys = node.left_keys
-        self._table = _Side(node.right_keys, Arrangement(arrow_schema(node.right.columns), node.right_keys))
+        self._table = Arrangement(arrow_schema(node.right.columns), node.right_keys)
 
     @property
     def nbytes(self) -> int:
-        return self._table.rows.nbytes
+        return self._table.nbytes
 
     @property
     def state_rows(self) -> int:
-        return len(self._table.rows)
+        return len(self._table)
 
     def step(self, stream: Delta, table: Delta) -> Delta:
-        self._table.rows.apply(table)
+        self._table.apply(table)
         if not len(stream):
             return empty_delta(self.schema)
-        own, other, weights = _Side(self._keys, self._table.rows).meet(stream, self._table)
+        own, other, weights = _meet(stream, self._keys, self._table)
         joined = _glue(self.schema, own, other, weights)
-        if joined.weights is None or (joined.weights == 1).all():
-            return Delta(joined.rows)
-        return Delta(joined.rows.take(pa.array(np.repeat(np.arange(len(joined)), joined.weights))))
+        return Delta(joined.rows if (weights == 1).all() else repeat_rows(joined))
 
     def save(self) -> Parts:
-        return _saved(right=self._table.rows)
+        return _saved(right=self._table)
 
     def restore(self, parts: Parts) -> None:
-        self._table.rows.restore(_part(parts, "right"))
+        self._table.restore(_part(parts, "right"))
 
 
-class _Side:
-    """One side of a join: its key columns and its rows."""
-
-    def __init__(self, keys: tuple[str, ...], rows: Arrangement) -> None:
-        self.keys = keys
-        self.rows = rows
-
-    def meet(self, delta: Delta, other: _Side) -> tuple[pa.RecordBatch, pa.RecordBatch, Weights]:
-        """The rows of `delta` and those of the `other` side that they match, pair by pair, and the pairs' weights."""
-        delta = without_null_keys(delta, self.keys)
-        words = key_words([delta.rows.column(k) for k in self.keys], len(delta))
-        places, matched, weights = other.rows.lookup(words)
-        return delta.rows.take(pa.array(places)), matched, delta.weight_array[places] * weights
+def _meet(delta: Delta, keys: tuple[str, ...], other: Arrangement) -> tuple[pa.RecordBatch, pa.RecordBatch, Weights]:
+    """The rows of `delta` and those of the `other` side that they match, pair by pair, and the pairs' weights."""
+    delta = without_null_keys(delta, keys)
+    words = key_words([delta.rows.column(k) for k in keys], len(delta))
+    places, matched, weights = other.lookup(words)
+    return delta.rows.take(pa.array(places)), matched, delta.weight_array[places] * weights
 
 
 def _glue(schema: pa.Schema, left: pa.RecordBatch, right: pa.RecordBatch, weights: Weights) -> Delta:

@@ -132,6 +132,10 @@ class TableState:
         """All rows, a row of weight n standing n times."""
         return repeat_rows(self.content())
 
+    def row_count(self) -> int:
+        """How many rows there are, a row of weight n counted n times."""
+        return int(self._weight.sum())
+
     @property
     def is_sparse(self) -> bool:
         """Whether more than half of the memory is held for rows that are gone."""
