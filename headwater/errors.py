@@ -11,6 +11,14 @@
       DataError         rows given to append() or a file do not fit the relation
       StorageError      the directory or the disk is not usable
         NotADatabase · AlreadyOpen · CorruptLog · NoSpace
+      Rejected          a commit that the log's protocol does not allow: nothing was written
+        ProducerFenced    a younger producer of the same name has taken over
+        UnknownProducer   the producer was never registered
+        SequenceGap       a commit before this one is missing
+        SequenceConflict  the sequence number was used for other content
+        DuplicateSequence committed so long ago that the answer is forgotten: do not retry
+        MemberFenced      a consumer whose partitions were given to others: fetch again
+      PositionGone      a position before the earliest that retention kept
       QueryFailed       a continuous query stopped
 
 Deep code raises with a `Span`; the engine attaches the statement's text once, by `SqlError.attach`.
@@ -127,6 +135,47 @@ class CorruptLog(StorageError):
 
 class NoSpace(StorageError):
     """The disk is full; the commit was not made."""
+
+
+class Rejected(HeadwaterError):
+    """A commit that the log's protocol does not allow. Nothing was written."""
+
+
+class ProducerFenced(Rejected):
+    """A commit of an older epoch: a younger producer of the same name has taken over."""
+
+
+class UnknownProducer(Rejected):
+    """A commit by a producer, or of an epoch, that was never registered."""
+
+
+class SequenceGap(Rejected):
+    """A commit with the sequence number `got` where `expected` is the next one."""
+
+    def __init__(self, message: str, *, expected: int, got: int, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.expected = expected
+        self.got = got
+
+
+class SequenceConflict(Rejected):
+    """A commit with the sequence number of an earlier one, and other content."""
+
+
+class DuplicateSequence(Rejected):
+    """A commit that was made so long ago that where it went is no longer known. It is there: do not retry."""
+
+
+class MemberFenced(Rejected):
+    """A commit of offsets by a consumer of an older generation, whose partitions others may have by now."""
+
+
+class PositionGone(HeadwaterError):
+    """A position before the earliest that retention kept. `earliest` is the first version that is still there."""
+
+    def __init__(self, message: str, *, earliest: int, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.earliest = earliest
 
 
 class QueryFailed(HeadwaterError):
