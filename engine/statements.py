@@ -14,6 +14,7 @@ from headwater.executor.evaluate import Evaluate, connection
 from headwater.executor.operators import Stateful
 from headwater.parser import quote, syntax, unparse
 from headwater.planner import Catalog, Relation, bind_query, define, explain_plan, plan_snapshot
+from headwater.planner.calls import with_duckdb_calls
 from headwater.planner.create import PROPERTIES
 from headwater.planner.scope import Scope, ScopeColumn
 from headwater.planner.sql_types import arrow_schema
@@ -156,7 +157,7 @@ def to_drop(relation: Relation, statement: syntax.Drop, catalog: Catalog) -> lis
 
 def inserted_rows(statement: syntax.Insert, relation: Relation) -> pa.RecordBatch:
     """The rows of INSERT … VALUES with the relation's types. Raises TypeProblem at the value that does not fit."""
-    body = statement.query.body
+    body = with_duckdb_calls(statement.query.body)
     if not isinstance(body, syntax.Values):
         raise Unsupported("INSERT … SELECT is not supported yet", statement.query.span, hint="INSERT INTO … VALUES (…)")
     targets = _targets(statement, relation)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from headwater.errors import SqlError, TypeProblem, UnknownName, Unsupported
 from headwater.parser import syntax, unparse
 from headwater.parser.syntax import Identifier
-from headwater.planner.expressions import AGGREGATES, bind_expression, bind_predicate, column_expression
+from headwater.planner.expressions import AGGREGATES, bind_expression, bind_predicate, column_expression, refuse_call
 from headwater.planner.logical import Aggregate, AggregateCall, Expression, Plan, Project
 from headwater.planner.scope import Scope, ScopeColumn
 from headwater.planner.select_list import output_name, unique_names
@@ -110,6 +110,8 @@ class _GroupingBuilder:
         def change(node: syntax.Node) -> syntax.Node | None:
             if isinstance(node, syntax.Call) and _is_aggregate(node):
                 return _column(self.call(node), node)
+            if isinstance(node, syntax.Call):
+                refuse_call(node)
             if isinstance(node, syntax.Subquery | syntax.Exists):
                 raise Unsupported("a subquery is not supported in a continuous query yet", node.span)
             key = self.key_of(node)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from headwater.errors import OutOfRange, SqlError, TypeProblem, Unsupported
 from headwater.parser import syntax
 from headwater.planner.aggregates import bind_grouping, is_grouped
+from headwater.planner.calls import with_duckdb_calls
 from headwater.planner.catalog import Catalog, Relation
 from headwater.planner.expressions import bind_expression, bind_predicate, column_expression, conjuncts
 from headwater.planner.logical import (
@@ -81,7 +82,7 @@ def bind_query(query: syntax.Query, catalog: Catalog, *, stored: bool = False, k
             query.order_by[0].span,
             hint="keep the table unordered, and order it when you ask: SELECT … FROM it ORDER BY …",
         )
-    source = binder.query(query)
+    source = binder.query(with_duckdb_calls(query))
     plan = prune(source.plan)
     columns = tuple(c for c in plan.columns if c.name not in CARRIED)
     return BoundQuery(plan, columns, tuple(sorted(binder.reads)), source.is_stream, limit)

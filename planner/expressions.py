@@ -9,24 +9,10 @@ from headwater.parser import quote, syntax, unparse
 from headwater.parser.syntax import Identifier
 from headwater.planner.logical import Expression
 from headwater.planner.scope import Scope
-from headwater.planner.sql_types import type_of
+from headwater.planner.sql_types import aggregate_functions, row_type_of, volatile_functions
 from headwater.values import Column
 
 AGGREGATES = frozenset({"count", "sum", "avg", "min", "max"})
-
-# Aggregates that DuckDB knows and a continuous query does not keep yet: named, so that the error can say so.
-OTHER_AGGREGATES = frozenset(
-    "any_value arbitrary arg_max arg_min array_agg approx_count_distinct approx_quantile bit_and bit_or bit_xor "
-    "bool_and bool_or corr covar_pop covar_samp entropy first fsum group_concat histogram kurtosis last list listagg "
-    "mad max_by mean median min_by mode product quantile quantile_cont quantile_disc skewness stddev stddev_pop "
-    "stddev_samp string_agg sumkahan var_pop var_samp variance".split()
-)
-
-# Their value differs from one evaluation to the next, so a replay of the log would not give the same rows.
-VOLATILE = frozenset(
-    "now current_timestamp current_date current_time get_current_timestamp get_current_time today "
-    "transaction_timestamp random uuid gen_random_uuid uuidv4 uuidv7 nextval currval setseed".split()
-)
 
 
 def column_expression(name: str, type_name: str) -> Expression:
@@ -42,7 +28,7 @@ def bind_expression(expression: syntax.Expression, scope: Scope) -> Expression:
         (column,) = reads.values()
         return column_expression(column.name, column.type)
     sql = unparse(resolved)
-    type_name = type_of(sql, tuple(reads.values()), expression.span)
+    type_name = row_type_of(sql, tuple(reads.values()), expression.span)
     if type_name == '"NULL"':
         sql, type_name = f"CAST({sql} AS INTEGER)", "INTEGER"  # as in a table that DuckDB makes of a query
     return Expression(sql, type_name, tuple(reads))
@@ -71,7 +57,7 @@ def _resolve(expression: syntax.Expression, scope: Scope, reads: dict[str, Colum
                     )
                 return result
             case syntax.Call():
-                _refuse_call(node)
+                refuse_call(node)
             case syntax.Subquery() | syntax.Exists():
                 raise Unsupported("a subquery in an expression is not supported in a continuous query yet", node.span)
             case syntax.Star():
@@ -81,7 +67,8 @@ def _resolve(expression: syntax.Expression, scope: Scope, reads: dict[str, Colum
     return syntax.rewrite(expression, change)
 
 
-def _refuse_call(call: syntax.Call) -> None:
+def refuse_call(call: syntax.Call) -> None:
+    """Raises for a call that is no function of one row's values."""
     name = call.name.lower()
     if call.over is not None:
         raise Unsupported("OVER is not supported in a continuous query yet", call.span)
@@ -89,11 +76,11 @@ def _refuse_call(call: syntax.Call) -> None:
         raise TypeProblem(
             f"{name}() is an aggregate and cannot stand here", call.span, hint="use it in SELECT or HAVING"
         )
-    if name in OTHER_AGGREGATES:
+    if name in aggregate_functions():
         raise Unsupported(
             f"{name}() is not supported in a continuous query yet", call.span, hint="count, sum, avg, min, max"
         )
-    if name in VOLATILE:
+    if name in volatile_functions():
         raise Unsupported(
             f"{name}() has another value each time, so the result would not follow from the log",
             call.span, hint="use ROWTIME, the time of the row",

@@ -14,6 +14,7 @@ from headwater.errors import SqlError
 from headwater.parser import syntax, unparse
 from headwater.parser.syntax import Identifier
 from headwater.planner.bind import bind_query
+from headwater.planner.calls import with_duckdb_calls
 from headwater.planner.catalog import PSEUDO_TYPES, Catalog, Relation
 from headwater.planner.logical import Plan
 from headwater.planner.select_list import output_name
@@ -44,8 +45,9 @@ class SnapshotQuery:
 
 def plan_snapshot(query: syntax.Query, catalog: Catalog) -> SnapshotQuery:
     """The DuckDB statement for `query`. Raises SqlError for relations that do not exist."""
+    query = with_duckdb_calls(_named_items(query))
     planner = _SnapshotPlanner(query, catalog)
-    sql = unparse(planner.rewrite(_named_items(query)))
+    sql = unparse(planner.rewrite(query))
     return SnapshotQuery(sql, tuple(planner.inputs))
 
 

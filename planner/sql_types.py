@@ -15,8 +15,9 @@ from functools import lru_cache
 import duckdb
 import pyarrow as pa
 
-from headwater.errors import Span, SqlError, TypeProblem, UnknownName, suggestion
+from headwater.errors import Span, SqlError, TypeProblem, UnknownName, Unsupported, suggestion
 from headwater.parser import quote
+from headwater.planner.functions import install_functions
 from headwater.values import Column
 
 _lock = threading.Lock()
@@ -34,7 +35,7 @@ def _oracle() -> duckdb.DuckDBPyConnection:
 
 
 def open_duckdb(threads: int | None = None) -> duckdb.DuckDBPyConnection:
-    """An in-memory DuckDB that looks at no files, no variables of the program, no network, and lives in UTC."""
+    """An in-memory DuckDB with ksqlDB's functions that sees no files, no variables, no network, and lives in UTC."""
     con = duckdb.connect(":memory:", config={"python_enable_replacements": "false"})
     con.execute("SET autoinstall_known_extensions = false")
     with contextlib.suppress(duckdb.Error):  # without its ICU extension DuckDB knows no other zone than UTC
@@ -42,6 +43,7 @@ def open_duckdb(threads: int | None = None) -> duckdb.DuckDBPyConnection:
     if threads is not None:
         con.execute(f"SET threads = {threads}")
     con.execute("SET enable_external_access = false")
+    install_functions(con)
     return con
 
 
@@ -68,6 +70,63 @@ def type_of(expression: str, columns: tuple[Column, ...], span: Span) -> str:
         return expression_types((expression,), columns)[0]
     except duckdb.Error as error:
         raise explain_duckdb_error(error, span) from error
+
+
+def row_type_of(expression: str, columns: tuple[Column, ...], span: Span) -> str:
+    """As `type_of`, for an expression of one row. Raises Unsupported for one of many rows, or that gives many rows."""
+    found = type_of(expression, columns, span)
+    kind = _many_rows(expression, columns)
+    if kind is not None:
+        raise Unsupported(f"{kind} is not supported here in a continuous query", span)
+    return found
+
+
+# How DuckDB refuses in WHERE what is not computed from one row.
+_MANY_ROWS = (
+    ("contain aggregates", "this aggregate"),
+    ("contain window functions", "a window function"),
+    ("UNNEST not supported", "a function that gives several rows"),
+)
+
+
+@lru_cache(maxsize=4096)
+def _many_rows(expression: str, columns: tuple[Column, ...]) -> str | None:
+    """What `expression` holds that cannot be computed from one row alone, if anything."""
+    try:
+        with _lock:
+            sql = f"DESCRIBE SELECT 1 FROM {empty_relation(columns)} AS input WHERE ({expression}) IS NULL"
+            _oracle().execute(sql).fetchall()
+    except duckdb.Error as error:
+        return next((kind for words, kind in _MANY_ROWS if words in str(error)), None)
+    return None
+
+
+# Macros of DuckDB that are made of aggregates.
+_AGGREGATE_MACROS = ("geomean", "geometric_mean", "json_group_array", "json_group_object", "wavg", "weighted_avg")
+
+
+@lru_cache(maxsize=1)
+def aggregate_functions() -> frozenset[str]:
+    """The names of DuckDB's aggregates."""
+    with _lock:
+        rows = (
+            _oracle()
+            .execute("SELECT DISTINCT function_name FROM duckdb_functions() WHERE function_type = 'aggregate'")
+            .fetchall()
+        )
+    return frozenset(name for (name,) in rows).union(_AGGREGATE_MACROS)
+
+
+@lru_cache(maxsize=1)
+def volatile_functions() -> frozenset[str]:
+    """The functions whose value is not decided by their arguments, as DuckDB says."""
+    with _lock:
+        rows = (
+            _oracle()
+            .execute("SELECT DISTINCT function_name FROM duckdb_functions() WHERE stability <> 'CONSISTENT'")
+            .fetchall()
+        )
+    return frozenset(name for (name,) in rows) - {"error"}
 
 
 def common_type(left: str, right: str, span: Span) -> str:
