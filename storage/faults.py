@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,34 +18,45 @@ from headwater.storage.files import File, Lock, Storage
 from headwater.storage.simulated import SimulatedFile
 
 Operation = Literal[
-    "open", "read", "view", "pwrite", "truncate", "sync", "size",
-    "listdir", "rename", "remove", "mkdir", "sync_dir",
+    "lock", "open", "read", "view", "pwrite", "truncate", "sync", "size",
+    "listdir", "exists", "rename", "remove", "mkdir", "sync_dir",
 ]  # fmt: skip
+Counted = Operation | Literal["any"]
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What happens at the `nth` operation (from 1) of a kind, and at `times` of them in a row.
+    """What happens at the `nth` operation (from 1) of a kind, or of "any" kind, and at `times` of them in a row.
 
     `effect` is an errno to fail with before anything is done; "short": a write takes half of what it is given; or
     "kill": the process ends by SIGKILL before the operation.
     """
 
-    operation: Operation
+    operation: Counted
     nth: int
     effect: int | Literal["short", "kill"]
     times: int = 1
 
+    def hits(self, operation: Operation, counts: Mapping[Counted, int]) -> bool:
+        """Whether it happens at an operation, which is in the counts already. Nothing but a write can be short."""
+        if self.operation not in (operation, "any") or (self.effect == "short" and operation != "pwrite"):
+            return False
+        return 0 <= counts[self.operation] - self.nth < self.times
+
 
 class FaultyStorage:
-    """Passes everything on to `inner`, except for the faults of the plan. `counts` tells how often what was asked."""
+    """Passes everything on to `inner`, except for the faults of the plan.
+
+    `counts` tells how often what was asked, and how often "any" of it.
+    """
 
     def __init__(self, inner: Storage, plan: Sequence[Fault] = ()) -> None:
         self.plan = tuple(plan)
-        self.counts: Counter[Operation] = Counter()
+        self.counts: Counter[Counted] = Counter()
         self._inner = inner
 
     def lock(self, path: str) -> Lock:
+        self._begin("lock")
         return self._inner.lock(path)
 
     def open(self, path: str, *, create: bool = False) -> File:
@@ -57,6 +68,7 @@ class FaultyStorage:
         return self._inner.listdir(path)
 
     def exists(self, path: str) -> bool:
+        self._begin("exists")
         return self._inner.exists(path)
 
     def rename(self, source: str, target: str) -> None:
@@ -87,8 +99,9 @@ class FaultyStorage:
     def _begin(self, operation: Operation) -> bool:
         """Count an operation and let its fault happen, if it has one. True if a write is to be short."""
         self.counts[operation] += 1
+        self.counts["any"] += 1
         for fault in self.plan:
-            if fault.operation == operation and 0 <= self.counts[operation] - fault.nth < fault.times:
+            if fault.hits(operation, self.counts):
                 if fault.effect == "short":
                     return True
                 if fault.effect == "kill":
@@ -111,7 +124,7 @@ class _FaultyFile:
         self._storage._begin("view")
         return self._inner.view(offset, size)
 
-    def pwrite(self, offset: int, data: bytes) -> int:
+    def pwrite(self, offset: int, data: memoryview) -> int:
         if self._storage._begin("pwrite"):
             data = data[: (len(data) + 1) // 2]
         return self._inner.pwrite(offset, data)

@@ -59,12 +59,51 @@ def test_unsynced_writes_are_torn_at_sectors() -> None:
     assert len(sectors) > 10, "garbage, and ends cut short"
 
 
-def test_names_that_were_not_synced_come_in_order() -> None:
+def test_a_dead_process_leaves_what_it_did_not_sync_to_the_next_power_cut() -> None:
+    disk = disk_with_file()
+    disk.open("a").pwrite(3, b"new")
+    disk.open("b", create=True)
+    restarted = disk.crash("kill9")
+    assert restarted.crash("drop").files() == {"a": b"old"}
+    restarted.open("a").sync()
+    restarted.sync_dir(".")
+    assert restarted.crash("drop").files() == {"a": b"oldnew", "b": b""}
+
+
+def test_a_dead_process_whose_sync_had_failed_leaves_bytes_that_are_shown_and_not_durable() -> None:
+    disk = disk_with_file()
+    file = disk.open("a")
+    file.pwrite(3, b"new")
+    file.lose_unsynced()
+    restarted = disk.crash("kill9")
+    restarted.open("a").sync()
+    assert restarted.files() == {"a": b"oldnew"}
+    assert restarted.crash("drop").files() == {"a": b"old"}
+
+
+@pytest.mark.parametrize("model", ["ops", "random"])
+def test_names_that_were_not_synced_come_in_order(model: CrashModel) -> None:
     disk = SimulatedDisk()
     for name in ("a", "b", "c"):
         disk.open(name, create=True)
-    names = {tuple(disk.crash("random", seed).files()) for seed in SEEDS}
+    names = {tuple(disk.crash(model, seed).files()) for seed in SEEDS}
     assert names == {(), ("a",), ("a", "b"), ("a", "b", "c")}
+
+
+def test_on_the_worst_file_system_any_of_the_names_that_were_not_synced_are_there() -> None:
+    disk = SimulatedDisk()
+    for name in ("a", "b", "c"):
+        disk.open(name, create=True)
+    names = {tuple(disk.crash("names_any", seed).files()) for seed in SEEDS}
+    assert names == {tuple(name for name in "abc" if name in some) for some in ("", *"abc", "ab", "ac", "bc", "abc")}
+
+
+def test_on_the_worst_file_system_a_removal_is_lost_that_a_later_name_depends_on() -> None:
+    disk = disk_with_file()
+    disk.remove("a")
+    disk.open("b", create=True)
+    names = {tuple(disk.crash("names_any", seed).files()) for seed in SEEDS}
+    assert names == {("a",), ("a", "b"), (), ("b",)}
 
 
 def test_a_file_in_a_directory_whose_name_was_not_synced_is_lost() -> None:
@@ -106,6 +145,51 @@ def test_the_crashing_write_is_cut_in_half_and_nothing_works_afterwards() -> Non
         with pytest.raises(SimulatedCrash):
             call()
     assert disk.crash("kill9").files() == {"a": b"oldnew"}
+
+
+def test_a_fork_is_a_disk_of_its_own() -> None:
+    disk = disk_with_file()
+    disk.open("a").pwrite(3, b"new")
+    disk.rename("a", "b")
+    fork = disk.fork()
+    assert fork.state() == disk.state()
+    fork.open("b").truncate(0)
+    assert fork.state() != disk.state()
+    assert disk.files() == {"b": b"oldnew"}
+    assert (fork.crash("drop").files(), fork.crash("kill9").files()) == ({"a": b"old"}, {"b": b""})
+
+
+def test_a_fork_before_each_operation_shows_what_a_crash_at_it_would_leave() -> None:
+    def work(disk: SimulatedDisk) -> None:
+        file = disk.open("a", create=True)
+        file.pwrite(0, b"newest")
+        file.sync()
+        disk.sync_dir(".")
+        disk.rename("a", "b")
+        file.truncate(2)
+
+    disk, forks = SimulatedDisk(seed=0), []
+    disk.on_operation = lambda: forks.append(disk.fork())
+    work(disk)
+    assert len(forks) == disk.operations == 6
+    for operation, fork in enumerate(forks, 1):
+        crashed = SimulatedDisk(seed=0, crash_at=operation)
+        with pytest.raises(SimulatedCrash):
+            work(crashed)
+        for model in CRASH_MODELS:
+            assert fork.crash(model).files() == crashed.crash(model).files()
+
+
+def test_disks_differ_in_what_is_shown_in_what_is_durable_and_in_what_is_pending() -> None:
+    written, synced = disk_with_file(), disk_with_file()
+    assert written.state() == synced.state()
+    written.open("a").pwrite(3, b"new")
+    assert written.state() != synced.state()
+    synced.open("a").pwrite(3, b"new")
+    assert written.state() == synced.state()
+    synced.open("a").sync()
+    assert written.files() == synced.files()
+    assert written.state() != synced.state()
 
 
 def test_the_same_seed_gives_the_same_disk() -> None:
