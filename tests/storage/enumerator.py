@@ -1,87 +1,193 @@
 """Tries every crash: a harness that recovery of any part of the database can be tested with.
 
-`enumerate_crashes` runs a workload on a simulated disk once for each of its I/O operations, with a crash at that
-operation; then, for every model of what a crash leaves behind, it runs the check on what is left. It also crashes the
-recovery itself, at each of its operations. In: what to do, what to check; out: the number of states checked, or a
-`CrashFailure` that says which crash to look at.
+A `Workload` says what to do, and what must be found afterwards. It runs once, on a simulated disk that is copied
+before each of its I/O operations, together with the notes of what had been tried and acknowledged by then. From each
+copy every model of a crash makes a disk, and on that `check_life` recovers, compares, goes on, and cuts the power.
+The recovery is crashed in turn, at each of its operations and by every model, and so is the recovery from that, at one
+operation. Disks that were checked already are left out.
+
+In: a workload; out: the number of different states that were checked, or a `CrashFailure` that says which crash to
+look at, and how to do it again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from typing import TypeVar
+import copy
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
 
-from headwater.storage import CrashModel, SimulatedCrash, SimulatedDisk, Storage
+from headwater.storage import CRASH_MODELS, CrashModel, SimulatedDisk, Storage
 
-Journal = TypeVar("Journal")
-SEEDS: Mapping[CrashModel, int] = {"kill9": 1, "drop": 1, "all_names": 2, "ops": 3, "random": 3}
+
+class Subject(Protocol):
+    """What a workload works on: a log, a database."""
+
+    def close(self) -> None: ...
+
+
+class Journal(Protocol):
+    """What a workload notes: what was acknowledged, and what was tried without an answer."""
+
+    def refused(self) -> None:
+        """Note that what was tried last was refused, so that it must never show."""
+
+
+S = TypeVar("S", bound=Subject)
+J = TypeVar("J", bound=Journal)
+Wrap = Callable[[SimulatedDisk], Storage]
+
+
+@dataclass(frozen=True, slots=True)
+class Workload(Generic[S, J]):
+    """What to do, and what must be found afterwards.
+
+    `steps` are done one by one, on a new disk or where an earlier life ended. `settle` asserts that the subject holds
+    all that was acknowledged, whole and in order, and besides it at most what was tried without an answer; then it
+    takes what it has found for acknowledged and begins a new life in the journal, in which nothing is unanswered.
+    `go_on` is what is done after a recovery: less than all steps.
+    """
+
+    name: str
+    journal: Callable[[], J]
+    open: Callable[[Storage], S]
+    steps: Sequence[Callable[[S, J], None]]
+    settle: Callable[[S, J], None]
+    go_on: Callable[[S, J], None]
 
 
 class CrashFailure(AssertionError):
     """A crash after which something is wrong; the cause says what."""
 
 
-def as_it_is(disk: SimulatedDisk) -> Storage:
-    """The disk without anything in between."""
-    return disk
+@dataclass(frozen=True, slots=True)
+class Moment(Generic[J]):
+    """A disk just before an I/O operation, or after the last one, and what the journal said then."""
+
+    disk: SimulatedDisk
+    journal: J
 
 
-def enumerate_crashes(
-    workload: Callable[[Storage, Journal], None],
-    check: Callable[[Storage, Journal], None],
-    *,
-    journal: Callable[[], Journal],
-    recover: Callable[[Storage], None],
-    wrap: Callable[[SimulatedDisk], Storage] = as_it_is,
-    seeds: Mapping[CrashModel, int] = SEEDS,
-) -> int:
-    """Check the state after every crash of `workload`, and after every crash of the recovery from it.
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """Where and how a workload is crashed. With the workload's name this is all that it takes to do it again."""
 
-    `journal` makes the object in which a run of the workload notes what it tries and what was acknowledged; it outlives
-    the crash, and `check` reads it and leaves it as it is. `recover` opens and closes what the workload works on.
-    `wrap` puts something between the disk and its users, for instance a mistake that must be found. `seeds` is how
-    often each model of a crash is tried.
+    operation: int  # from 1; one more than there are, for a crash after the last
+    model: CrashModel
+    seed: int
+
+
+@dataclass(slots=True)
+class Explorer(Generic[S, J]):
+    """The crashes of one workload: which of them were looked at, and how many different states they left.
+
+    `wrap` puts something between the disk and its users, for instance a mistake that must be found.
     """
-    rehearsal = SimulatedDisk(seed=0)
-    workload(wrap(rehearsal), journal())
-    states = 0
-    for operation in range(1, rehearsal.operations + 2):
-        disk = SimulatedDisk(seed=0, crash_at=operation)
-        noted = journal()
-        with suppress(SimulatedCrash):
-            workload(wrap(disk), noted)
-        for model, count in seeds.items():
-            for seed in range(count):
-                place = f"crash at operation {operation}, model {model}, seed {seed}"
-                _run(check, wrap(disk.crash(model, seed)), noted, place)
-                states += 1 + _crash_recovery(disk, model, seed, noted, check, recover, wrap, place)
-    return states
+
+    workload: Workload[S, J]
+    wrap: Wrap = lambda disk: disk
+    moments: list[Moment[J]] = field(init=False)
+    states: int = field(init=False, default=0)
+    _seen: set[int] = field(init=False, default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.moments = run_and_record(self.workload, self.wrap)
+
+    @property
+    def operations(self) -> range:
+        """The numbers that a crash can have."""
+        return range(1, len(self.moments) + 1)
+
+    def explore(self, crashes: Iterable[Crash]) -> None:
+        """Check what each crash leaves behind, and what crashes of the recovery from it leave behind."""
+        for crash in crashes:
+            moment = self.moments[crash.operation - 1]
+            found = moment.disk.crash(crash.model, crash.seed)
+            self._explore(found, moment.journal, crash, random.Random(f"{crash}"), "", 0)
+
+    def _explore(
+        self, found: SimulatedDisk, journal: J, crash: Crash, chance: random.Random, place: str, depth: int
+    ) -> None:
+        key = hash((found.state(), repr(journal)))
+        if key in self._seen:
+            return
+        self._seen.add(key)
+        self.states += 1
+        try:
+            recovery = check_life(self.workload, found, journal, self.wrap)
+        except Exception as error:
+            raise CrashFailure(
+                f"crash of {self.workload.name} at operation {crash.operation}, model {crash.model}, "
+                f"seed {crash.seed}{place}; to do it again: python -m tests.storage.crashes --workload "
+                f'"{self.workload.name}" --operation {crash.operation} --model {crash.model} --seed {crash.seed}'
+            ) from error
+        if depth == 2:
+            return
+        numbered = list(enumerate(recovery, 1))
+        for number, moment in [chance.choice(numbered)] if depth else numbered:
+            for model in [chance.choice(CRASH_MODELS)] if depth else CRASH_MODELS:
+                again = moment.disk.crash(model, crash.seed)
+                then = f"{place}, then at operation {number} of recovery, model {model}"
+                self._explore(again, moment.journal, crash, chance, then, depth + 1)
 
 
-def _crash_recovery(
-    disk: SimulatedDisk,
-    model: CrashModel,
-    seed: int,
-    noted: Journal,
-    check: Callable[[Storage, Journal], None],
-    recover: Callable[[Storage], None],
-    wrap: Callable[[SimulatedDisk], Storage],
-    place: str,
-) -> int:
-    rehearsal = disk.crash(model, seed)
-    recover(wrap(rehearsal))
-    for operation in range(1, rehearsal.operations + 1):
-        recovering = disk.crash(model, seed, crash_at=operation)
-        with suppress(SimulatedCrash):
-            recover(wrap(recovering))
-        again = recovering.crash(model, seed + operation)
-        _run(check, wrap(again), noted, f"{place}, then at operation {operation} of recovery")
-    return rehearsal.operations
+def enumerate_crashes(workload: Workload[S, J], *, wrap: Wrap = lambda disk: disk, seeds: Sequence[int] = (0,)) -> int:
+    """Crash a workload at every I/O operation, by every model, with each seed. The number of different states."""
+    explorer = Explorer(workload, wrap)
+    for seed in seeds:
+        explorer.explore(every_crash(explorer.operations, seed, again=seed != seeds[0]))
+    return explorer.states
 
 
-def _run(check: Callable[[Storage, Journal], None], storage: Storage, noted: Journal, place: str) -> None:
-    try:
-        check(storage, noted)
-    except Exception as error:
-        raise CrashFailure(place) from error
+def every_crash(operations: Iterable[int], seed: int, *, again: bool = False) -> Iterator[Crash]:
+    """A crash at each operation by each model; if they were tried `again`, by those that leave something to chance."""
+    for operation in operations:
+        for model in CRASH_MODELS:
+            if not again or model not in ("kill9", "drop"):
+                yield Crash(operation, model, seed)
+
+
+def run(workload: Workload[S, J], storage: Storage, journal: J) -> None:
+    """Do all steps, as one life that ends well."""
+    subject = workload.open(storage)
+    for step in workload.steps:
+        step(subject, journal)
+    subject.close()
+
+
+def run_and_record(workload: Workload[S, J], wrap: Wrap) -> list[Moment[J]]:
+    """The disk and the journal before each I/O operation of a workload, and at its end."""
+    disk, journal = SimulatedDisk(seed=0), workload.journal()
+    moments = []
+
+    def record() -> None:
+        moments.append(Moment(disk.fork(), copy.deepcopy(journal)))
+
+    disk.on_operation = record
+    run(workload, wrap(disk), journal)
+    disk.on_operation = None
+    record()
+    return moments
+
+
+def check_life(
+    workload: Workload[S, J], found: SimulatedDisk, journal: J, wrap: Wrap = lambda disk: disk
+) -> list[Moment[J]]:
+    """Recover, compare with the journal, go on, compare, cut the power, and compare again.
+
+    Gives back the moments of the recovery: before each of its operations, and when what it found had been seen.
+    """
+    recovery: list[Moment[J]] = []
+    found.on_operation = lambda: recovery.append(Moment(found.fork(), journal))
+    subject = workload.open(wrap(found))
+    found.on_operation = None
+    settled = copy.deepcopy(journal)
+    workload.settle(subject, settled)
+    recovery.append(Moment(found.fork(), copy.deepcopy(settled)))
+    workload.go_on(subject, settled)
+    workload.settle(subject, settled)
+    again = workload.open(wrap(found.crash("drop")))
+    workload.settle(again, settled)
+    again.close()
+    return recovery

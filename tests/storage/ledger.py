@@ -8,14 +8,15 @@ number 3 is an image, and 4 to 8 are one group. Rows of odd commits are longer t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 
 import pyarrow as pa
 
-from headwater.errors import StorageError
 from headwater.storage import Append, Log, Storage
 from headwater.storage.log import encoded
 from headwater.storage.writer import make_request
+from tests.storage.enumerator import Workload
 
 PATH = "shop.hw"
 SEGMENT_BYTES = 4096
@@ -29,42 +30,23 @@ Rows = tuple[str, ...]
 
 @dataclass(slots=True)
 class Ledger:
-    """Identities of commits: acknowledged, in order, and tried without an answer. `generation` counts the lives."""
+    """Identities of commits: acknowledged, in order, and tried without an answer.
+
+    `generation` counts the lives; `interrupted` is the number of the commit that the last one ended with.
+    """
 
     generation: int = 0
     acknowledged: list[str] = field(default_factory=list)
     unanswered: list[str] = field(default_factory=list)
+    interrupted: int = 0
+
+    def refused(self) -> None:
+        """Nothing of what is unanswered may ever be there."""
+        self.unanswered.clear()
 
 
 def open_log(storage: Storage) -> Log:
     return Log.open(storage, PATH, segment_bytes=SEGMENT_BYTES)
-
-
-def recover(storage: Storage) -> None:
-    open_log(storage).close()
-
-
-def fill(storage: Storage, ledger: Ledger) -> None:
-    """Open a log, make all commits of one generation, and close it."""
-    log = open_log(storage)
-    for number in range(GROUP.start):
-        make_commit(log, ledger, number)
-    make_group(log, ledger)
-    make_commit(log, ledger, LAST)
-    log.close()
-
-
-def fill_stubbornly(storage: Storage, ledger: Ledger) -> None:
-    """As `fill`, but go on after commits that were refused, until the log takes no more."""
-    log = open_log(storage)
-    for number in range(LAST + 1):
-        try:
-            make_commit(log, ledger, number)
-        except StorageError as error:
-            if "takes no more commits" in str(error):
-                return
-            ledger.unanswered.clear()
-    log.close()
 
 
 def make_commit(log: Log, ledger: Ledger, number: int) -> None:
@@ -140,21 +122,19 @@ def found_in(log: Log) -> list[tuple[str, dict[tuple[int, int], Rows]]]:
     return found
 
 
-def check(storage: Storage, ledger: Ledger) -> None:
-    """Open the log after a crash: all that was acknowledged is there, nothing else is but whole commits; go on."""
-    log = open_log(storage)
+def settle(log: Log, ledger: Ledger) -> None:
+    """All that was acknowledged is there, nothing else is but whole commits; what is there counts from now on."""
     found = found_in(log)
     check_found(found, ledger)
-    later = Ledger(ledger.generation + 1, [identity for identity, _ in found])
-    make_commit(log, later, number_of(ledger.unanswered[0]) if ledger.unanswered else 0)
-    make_commit(log, later, 1)
-    found = found_in(log)
-    check_found(found, later)
-    log.close()
-    for _ in range(2):
-        log = open_log(storage)
-        assert found_in(log) == found, "opening again finds the same"
-        log.close()
+    ledger.interrupted = number_of(ledger.unanswered[0]) if ledger.unanswered else 0
+    ledger.acknowledged, ledger.unanswered = [identity for identity, _ in found], []
+    ledger.generation += 1
+
+
+def go_on(log: Log, ledger: Ledger) -> None:
+    """Try again what a crash interrupted, and one thing more."""
+    make_commit(log, ledger, ledger.interrupted)
+    make_commit(log, ledger, 1)
 
 
 def check_found(found: list[tuple[str, dict[tuple[int, int], Rows]]], ledger: Ledger) -> None:
@@ -167,10 +147,15 @@ def check_found(found: list[tuple[str, dict[tuple[int, int], Rows]]], ledger: Le
         assert rows == rows_of(identity), "a commit is there as it was made, or not at all"
 
 
-def next_generation(storage: Storage, ledger: Ledger) -> Ledger:
-    """The ledger to go on with after a crash: it takes what is found for acknowledged."""
-    log = open_log(storage)
-    found = found_in(log)
-    check_found(found, ledger)
-    log.close()
-    return replace(ledger, generation=ledger.generation + 1, acknowledged=[i for i, _ in found], unanswered=[])
+LEDGER = Workload(
+    "ledger",
+    Ledger,
+    open_log,
+    [
+        *(partial(make_commit, number=number) for number in range(GROUP.start)),
+        make_group,
+        partial(make_commit, number=LAST),
+    ],
+    settle,
+    go_on,
+)

@@ -19,7 +19,6 @@ import pytest
 from headwater.errors import NoSpace, StorageError
 from headwater.storage import Append, Fault, FaultyStorage, File, Log, OsStorage, SimulatedDisk, Storage
 from headwater.storage.faults import Operation
-from tests.storage.ledger import Ledger, check, fill_stubbornly
 from tests.storage.passing import PassingFile, PassingStorage
 
 ROOT = Path(__file__).parents[2]
@@ -132,24 +131,6 @@ def test_an_error_of_the_disk_while_reading_is_quoted_and_passes() -> None:
     with pytest.raises(StorageError, match='cannot read "shop.hw/streams/0/0.seg": input/output error'):
         values(log)
     assert values(log) == ["first"]
-
-
-FAILING: list[Operation] = ["open", "pwrite", "truncate", "sync", "mkdir", "sync_dir", "rename", "read", "view", "size"]
-
-
-@pytest.mark.parametrize("times", [1, 1_000_000], ids=["once", "for ever"])
-@pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC, errno.EMFILE], ids=errno.errorcode.get)
-@pytest.mark.parametrize("operation", FAILING)
-def test_no_failing_operation_loses_what_was_acknowledged(operation: Operation, code: int, times: int) -> None:
-    rehearsal = FaultyStorage(SimulatedDisk(seed=0))
-    fill_stubbornly(rehearsal, Ledger())
-    for nth in range(1, rehearsal.counts[operation] + 1):
-        disk = SimulatedDisk(seed=0)
-        ledger = Ledger()
-        with suppress(StorageError):
-            fill_stubbornly(FaultyStorage(disk, [Fault(operation, nth, code, times)]), ledger)
-        for model in ("kill9", "drop", "random"):
-            check(disk.crash(model, nth), ledger)
 
 
 class InterruptedStorage(PassingStorage):
