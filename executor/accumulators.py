@@ -14,12 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headwater.errors import QueryFailed
+from headwater.executor.chunks import chunked, int_batch, int_chunks, int_column, places_in, slot_ranges
 from headwater.executor.exact_sums import ExactSums
 from headwater.executor.heap import RowHeap
 from headwater.executor.key_index import Slots
 from headwater.executor.keys import key_words
-from headwater.executor.operators import Parts
-from headwater.executor.state import Arrangement, grown, int_batch, int_column
+from headwater.executor.operators import ChunkedParts, Parts
+from headwater.executor.state import Arrangement, grown, select_rows
 from headwater.values import Delta, Weights
 
 Ints = npt.NDArray[np.int64]
@@ -40,7 +41,7 @@ class Accumulator(Protocol):
     def value(self, slots: Slots) -> pa.Array:
         """The aggregate of each of the groups `slots`."""
 
-    def save(self, slots: Slots) -> Parts:
+    def save(self, slots: Slots) -> ChunkedParts:
         """What `restore` needs for these groups, which then are 0 … n−1."""
 
     def restore(self, parts: Parts) -> None: ...
@@ -80,8 +81,8 @@ class Count:
     def value(self, slots: Slots) -> pa.Array:
         return pa.array(self.counts(slots))
 
-    def save(self, slots: Slots) -> Parts:
-        return {"count": int_batch(count=self.counts(slots))}
+    def save(self, slots: Slots) -> ChunkedParts:
+        return {"count": int_chunks(count=self.counts(slots))}
 
     def restore(self, parts: Parts) -> None:
         self._count = int_column(parts["count"], "count").copy()
@@ -136,9 +137,9 @@ class IntegerSum:
             total += np.ldexp(digit[slots].astype(np.float64), 32 * place)
         return total / 10.0**self._scale
 
-    def save(self, slots: Slots) -> Parts:
+    def save(self, slots: Slots) -> ChunkedParts:
         digits = {f"digit{place}": digit[slots] for place, digit in enumerate(self._digits)}
-        return {**self._values.save(slots), "sum": int_batch(**digits)}
+        return {**self._values.save(slots), "sum": int_chunks(**digits)}
 
     def restore(self, parts: Parts) -> None:
         self._values.restore(parts)
@@ -188,9 +189,9 @@ class FloatSum:
     def value(self, slots: Slots) -> pa.Array:
         return pa.array(self.mean(slots), mask=self._values.counts(slots) == 0).cast(self._result)
 
-    def save(self, slots: Slots) -> Parts:
+    def save(self, slots: Slots) -> ChunkedParts:
         nan, plus, minus = (self._special[slots, i] for i in range(3))
-        special = int_batch(nan=nan, plus=plus, minus=minus)
+        special = int_chunks(nan=nan, plus=plus, minus=minus)
         return {**self._values.save(slots), "sum": self._sums.save(slots), "special": special}
 
     def restore(self, parts: Parts) -> None:
@@ -224,7 +225,7 @@ class Average:
         counts = self._values.counts(slots)
         return pa.array(self._total.mean(slots) / np.maximum(counts, 1), mask=counts == 0)
 
-    def save(self, slots: Slots) -> Parts:
+    def save(self, slots: Slots) -> ChunkedParts:
         return {**self._total.save(slots), "values": self._values.save(slots)["count"]}
 
     def restore(self, parts: Parts) -> None:
@@ -319,16 +320,18 @@ class Extreme:
             values = pc.if_else(pa.array(numbers >= 0), values, pa.nulls(len(slots), values.type))
         return _float_from_order(values, self._type) if self._is_float else values
 
-    def save(self, slots: Slots) -> Parts:
+    def save(self, slots: Slots) -> ChunkedParts:
         numbers = self._number[slots]
-        parts: Parts = {
-            "has": int_batch(has=(numbers >= 0).astype(np.int64)),
-            "best": self._best.take(numbers[numbers >= 0]),
+        ranges = slot_ranges(len(slots))
+        parts: ChunkedParts = {
+            "has": int_chunks(has=(numbers >= 0).astype(np.int64)),
+            "best": chunked(self._best.take(numbers[r][numbers[r] >= 0]) for r in ranges),
         }
         if self._all is not None:
-            places, rows, weights = self._all.lookup(key_words([pa.array(slots)], len(slots)))
-            parts["all"] = pa.record_batch({"slot": pa.array(places), "value": rows.column("value")})
-            parts["weights"] = int_batch(weights=weights)
+            new = places_in(slots, len(self._number))
+            chunks = [_renumbered(chunk, new) for chunk in self._all.chunks()]
+            parts["all"] = chunked(chunk.rows for chunk in chunks)
+            parts["weights"] = chunked(int_batch(weights=chunk.weight_array) for chunk in chunks)
         return parts
 
     def restore(self, parts: Parts) -> None:
@@ -337,7 +340,14 @@ class Extreme:
         self._best = RowHeap(self._best.schema)
         self._number[held] = self._best.append(parts["best"]) + np.arange(len(held))
         if self._all is not None:
-            self._all.apply(Delta(parts["all"], int_column(parts["weights"], "weights")))
+            self._all.restore({"rows": parts["all"], "weights": parts["weights"]})
+
+
+def _renumbered(filed: Delta, new: Slots) -> Delta:
+    """Values by the `new` numbers of their slots, without those of slots that have none."""
+    slots = new[int_column(filed.rows, "slot")]
+    rows = pa.record_batch({"slot": pa.array(slots), "value": filed.rows.column("value")})
+    return select_rows(Delta(rows, filed.weights), np.flatnonzero(slots >= 0))
 
 
 def _digits(column: pa.Array) -> list[Ints]:

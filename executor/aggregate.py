@@ -6,11 +6,12 @@ import numpy as np
 import pyarrow as pa
 
 from headwater.executor.accumulators import Accumulator, Average, Count, Extreme, FloatSum, IntegerSum, per_group
+from headwater.executor.chunks import chunked, combined, int_chunks, int_column, slot_ranges
 from headwater.executor.heap import RowHeap
 from headwater.executor.key_index import KeyIndex, Slots, first_rows
 from headwater.executor.keys import Words, key_words
-from headwater.executor.operators import Parts
-from headwater.executor.state import consolidate, empty_delta, grown, int_batch, int_column
+from headwater.executor.operators import ChunkedParts, Parts
+from headwater.executor.state import consolidate, empty_delta, grown
 from headwater.planner.logical import Aggregate, AggregateCall
 from headwater.planner.sql_types import arrow_schema, arrow_type
 from headwater.values import Delta
@@ -111,15 +112,16 @@ class GroupBy:
     def _compact_if_sparse(self) -> None:
         """Gives back the memory of groups without rows, once they outnumber the others."""
         if len(self._index) > max(_COMPACT_MIN, 2 * self._live):
-            self.restore(self.save())
+            live = np.flatnonzero(self._rows[: len(self._index)] > 0)
+            self.restore(combined(self._saved(live)))
 
-    def save(self) -> Parts:
-        slots = np.flatnonzero(self._rows[: len(self._index)] > 0)
-        if self._is_global:
-            slots = np.arange(len(self._index))
-        parts: Parts = {"rows": int_batch(rows=self._rows[slots])}
+    def save(self) -> ChunkedParts:
+        return self._saved(np.arange(len(self._index)))  # also groups without rows, so that the others stay in place
+
+    def _saved(self, slots: Slots) -> ChunkedParts:
+        parts: ChunkedParts = {"rows": int_chunks(rows=self._rows[slots])}
         if self.node.keys:
-            parts["keys"] = self._keys.take(slots)
+            parts["keys"] = chunked(self._keys.take(slots[r]) for r in slot_ranges(len(slots)))
         for i, accumulator in enumerate(self._accumulators):
             parts |= {f"{i}.{name}": part for name, part in accumulator.save(slots).items()}
         return parts
@@ -135,7 +137,7 @@ class GroupBy:
         else:
             self._index.fill(np.zeros((len(rows), 2), dtype=np.uint64))
         self._rows = rows.copy()
-        self._live = len(rows)
+        self._live = int((rows > 0).sum())
         for i, accumulator in enumerate(self._accumulators):
             own = {k.partition(".")[2]: p for k, p in parts.items() if k.startswith(f"{i}.")}
             accumulator.restore(own)

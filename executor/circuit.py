@@ -15,7 +15,7 @@ from headwater.executor.evaluate import Evaluate, chain_below
 from headwater.executor.feed import Cut, Leaf, read_rows, step_end, step_versions, with_weights
 from headwater.executor.join import StreamTableJoin, TableJoin
 from headwater.executor.logs import LogReader, OffsetCounter, Upsert
-from headwater.executor.operators import Operator, Parts, Stateful
+from headwater.executor.operators import ChunkedParts, Operator, Parts, Stateful
 from headwater.executor.state import TableState, empty_delta
 from headwater.executor.windows import StreamTimes, Windows
 from headwater.planner.logical import (
@@ -161,11 +161,11 @@ class Circuit:
 
     # ---------------------------------------------------------------- images
 
-    def save(self) -> Parts:
+    def save(self) -> ChunkedParts:
         """The state of all operators and kept tables, by the digest of their plans."""
-        parts: Parts = {}
+        parts: ChunkedParts = {}
         for name, holder in self._holders.items():
-            parts |= {f"{name}/{part}": batch for part, batch in holder.save().items()}
+            parts |= {f"{name}/{part}": table for part, table in holder.save().items()}
         return parts
 
     def can_restore(self, names: frozenset[str]) -> bool:

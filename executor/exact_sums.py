@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from headwater.executor.chunks import chunked, int_batch, int_column, places_in, slot_ranges
 from headwater.executor.key_index import KeyIndex, Slots
-from headwater.executor.state import grown, int_batch, int_column
+from headwater.executor.state import grown
 from headwater.values import Weights
 
 Ints = npt.NDArray[np.int64]
@@ -69,13 +70,17 @@ class ExactSums:
         positions = self._index.insert(_keys(slots, places))
         self._digits = grown(self._digits, len(self._index))
         self._digits[positions] += digits
-        np.minimum.at(self._first, slots, places)
-        np.maximum.at(self._last, slots, places)
+        self._widen(slots, places)
         full = np.flatnonzero(np.abs(self._digits[positions]) >= _FULL)
         if len(full):
             carried = self._digits[positions[full]] >> _BITS
             self._digits[positions[full]] &= _MASK
             self._put(slots[full], places[full] + 1, carried)
+
+    def _widen(self, slots: Slots, places: Ints) -> None:
+        """Notes that digits at these places are in use."""
+        np.minimum.at(self._first, slots, places)
+        np.maximum.at(self._last, slots, places)
 
     def totals(self, slots: Slots) -> Floats:
         """The sum of each slot, rounded once to the nearest double; infinite where it is out of range."""
@@ -102,14 +107,23 @@ class ExactSums:
         known = np.flatnonzero(positions >= 0)
         return rows[known], places[known], self._digits[positions[known]]
 
-    def save(self, slots: Slots) -> pa.RecordBatch:
+    def save(self, slots: Slots) -> pa.Table:
         """What `restore` needs for these slots, which then are 0 … n−1."""
-        rows, places, digits = self._digits_of(slots)
-        return int_batch(slot=rows, place=places, digit=digits)
+        new = places_in(slots, len(self._first))
+        return chunked(self._saved(positions, new) for positions in slot_ranges(len(self._index)))
+
+    def _saved(self, positions: slice, new: Slots) -> pa.RecordBatch:
+        keys = self._index.keys[positions].astype(np.int64)
+        slots, places, digits = new[keys[:, 0]], keys[:, 1], self._digits[positions]
+        kept = slots >= 0
+        return int_batch(slot=slots[kept], place=places[kept], digit=digits[kept])
 
     def restore(self, saved: pa.RecordBatch) -> None:
-        """Takes the sums from what was saved; room must be there."""
-        self._put(*(int_column(saved, name) for name in ("slot", "place", "digit")))
+        """Takes the sums from what was saved; nothing must be there yet but room."""
+        slots, places, digits = (int_column(saved, name) for name in ("slot", "place", "digit"))
+        self._index.fill(_keys(slots, places))
+        self._digits = digits.copy()
+        self._widen(slots, places)
 
 
 def _keys(slots: Slots, places: Ints) -> npt.NDArray[np.uint64]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from headwater.executor.keys import key_words
-from headwater.executor.operators import Parts
+from headwater.executor.operators import ChunkedParts, Parts
 from headwater.executor.state import Arrangement, consolidate, empty_delta, repeat_rows, without_null_keys
 from headwater.planner.logical import Join
 from headwater.planner.sql_types import arrow_schema
@@ -41,7 +41,7 @@ class TableJoin:
         joined = concat_deltas(self.schema, parts)
         return consolidate(joined) if len(parts) > 1 else joined
 
-    def save(self) -> Parts:
+    def save(self) -> ChunkedParts:
         return _saved(left=self._left, right=self._right)
 
     def restore(self, parts: Parts) -> None:
@@ -76,7 +76,7 @@ class StreamTableJoin:
         joined = _glue(self.schema, own, other, weights)
         return Delta(joined.rows if (weights == 1).all() else repeat_rows(joined))
 
-    def save(self) -> Parts:
+    def save(self) -> ChunkedParts:
         return _saved(right=self._table)
 
     def restore(self, parts: Parts) -> None:
@@ -95,7 +95,7 @@ def _glue(schema: pa.Schema, left: pa.RecordBatch, right: pa.RecordBatch, weight
     return Delta(pa.RecordBatch.from_arrays([*left.columns, *right.columns], schema=schema), weights)
 
 
-def _saved(**sides: Arrangement) -> Parts:
+def _saved(**sides: Arrangement) -> ChunkedParts:
     return {f"{side}.{name}": part for side, rows in sides.items() for name, part in rows.save().items()}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from headwater.executor.operators import Parts
+from headwater.executor.operators import ChunkedParts, Parts
 from headwater.executor.state import PartitionState, TableState, empty_delta
 from headwater.planner.logical import Source, StreamOutput, TableSource
 from headwater.planner.sql_types import arrow_schema
@@ -45,7 +45,7 @@ class Upsert:
             self.table.compact()
         return changed
 
-    def save(self) -> Parts:
+    def save(self) -> ChunkedParts:
         return self.table.save()
 
     def restore(self, parts: Parts) -> None:

@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from headwater.values import Delta
 
-Parts = dict[str, pa.RecordBatch]  # what is saved of a state: named record batches
+Parts = dict[str, pa.RecordBatch]  # what a state is restored from: named rows
+ChunkedParts = dict[str, pa.Table]  # what is saved of it: the same, in chunks (see chunks.py)
 
 
 class Operator(Protocol):
@@ -24,7 +25,7 @@ class Operator(Protocol):
 
 @runtime_checkable
 class Stateful(Protocol):
-    """Something that remembers: it can be measured, saved as record batches, and made again from them."""
+    """Something that remembers: it can be measured, saved as rows, and made again from them."""
 
     @property
     def nbytes(self) -> int:
@@ -34,8 +35,11 @@ class Stateful(Protocol):
     def state_rows(self) -> int:
         """Rows, groups or keys held."""
 
-    def save(self) -> Parts:
-        """The state, as rows rather than as memory, so that it outlives a change of the layout."""
+    def save(self) -> ChunkedParts:
+        """The state, as rows rather than as memory, so that it outlives a change of the layout.
+
+        A chunk in which nothing has changed since the last time is the same, byte for byte.
+        """
 
     def restore(self, parts: Parts) -> None:
         """Replaces the state by one that was saved."""

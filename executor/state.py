@@ -1,7 +1,7 @@
-"""What operators keep: a bag of rows (`TableState`), rows found by a key (`Arrangement`), and the parts of an image.
+"""What operators keep: a bag of rows (`TableState`), rows found by a key (`Arrangement`), numbers (`PartitionState`).
 
 All state is columnar: a key index, arrays by slot, rows in a heap. A state is saved as the rows it stands for, not as
-its memory, so an image survives a change of the layout, and restoring compacts.
+its memory, so an image survives a change of the layout, and restoring compacts. How it is cut: chunks.py.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from headwater.executor.chunks import chunked, int_batch, int_chunks, int_column, slot_ranges
 from headwater.executor.heap import RowHeap
 from headwater.executor.key_index import KeyIndex, Slots, first_rows
 from headwater.executor.keys import Words, key_words, row_words
-from headwater.executor.operators import Parts
+from headwater.executor.operators import ChunkedParts, Parts
 from headwater.values import Delta, Weights, empty_batch
 
 _COMPACT_MIN = 4096  # dead rows below this number are not worth a compaction
@@ -124,7 +125,14 @@ class TableState:
 
     def content(self) -> Delta:
         """All rows with their weights."""
-        slots = self.live_slots()
+        return self._content(self.live_slots())
+
+    def chunks(self) -> list[Delta]:
+        """All rows with their weights, cut by ranges of slots."""
+        live = self._weight > 0
+        return [self._content(np.flatnonzero(live[r]) + r.start) for r in slot_ranges(len(self._index))]
+
+    def _content(self, slots: Slots) -> Delta:
         weights = self._weight[slots]
         return Delta(self.take(slots), None if (weights == 1).all() else weights)
 
@@ -144,17 +152,24 @@ class TableState:
 
     def compact(self) -> None:
         """Gives back the memory of rows that are gone. Slots change."""
-        content = self.content()
-        self._clear()
-        self.apply(content)
+        self._fill(self.content())
 
-    def save(self) -> Parts:
-        content = self.content()
-        return {"rows": content.rows, "weights": int_batch(weights=content.weight_array)}
+    def save(self) -> ChunkedParts:
+        chunks = self.chunks()
+        weights = (int_batch(weights=chunk.weight_array) for chunk in chunks)
+        return {"rows": chunked(chunk.rows for chunk in chunks), "weights": chunked(weights)}
 
     def restore(self, parts: Parts) -> None:
+        self._fill(Delta(parts["rows"], int_column(parts["weights"], "weights").copy()))
+
+    def _fill(self, content: Delta) -> None:
+        """Makes the rows of `content`, each of which stands once, all that there are; their places are their slots."""
         self._clear()
-        self.apply(Delta(parts["rows"], int_column(parts["weights"], "weights").copy()))
+        self._index.fill(self.words(content.rows))
+        self._heap.append(content.rows)
+        self._number = np.arange(len(content))
+        self._weight = content.weight_array
+        self._live = len(content)
 
 
 class PartitionState:
@@ -171,9 +186,9 @@ class PartitionState:
     def state_rows(self) -> int:
         return len(self.numbers)
 
-    def save(self) -> Parts:
+    def save(self) -> ChunkedParts:
         partitions, numbers = np.array(sorted(self.numbers.items()), dtype=np.int64).reshape(-1, 2).T
-        return {"numbers": int_batch(partition=partitions, number=numbers)}
+        return {"numbers": int_chunks(partition=partitions, number=numbers)}
 
     def restore(self, parts: Parts) -> None:
         saved = parts["numbers"]
@@ -214,7 +229,8 @@ class Arrangement:
             self._matches.add(self._index.insert(self._words(rows)), slots[first])
             self._filed = int(slots.max()) + 1
         if self._state.is_sparse:
-            self.restore(self._state.save())
+            self._state.compact()
+            self._file_all()
 
     def _words(self, rows: pa.RecordBatch) -> Words:
         return key_words([rows.column(name) for name in self.key_columns], rows.num_rows)
@@ -228,11 +244,19 @@ class Arrangement:
             probes, slots, weights = probes[live], slots[live], weights[live]
         return probes, self._state.take(slots), weights
 
-    def save(self) -> Parts:
+    def chunks(self) -> list[Delta]:
+        """All rows with their weights, cut by ranges of slots."""
+        return self._state.chunks()
+
+    def save(self) -> ChunkedParts:
         return self._state.save()
 
     def restore(self, parts: Parts) -> None:
         self._state.restore(parts)
+        self._file_all()
+
+    def _file_all(self) -> None:
+        """Makes the index of all rows of the state."""
         self._clear()
         slots = self._state.live_slots()
         if len(slots):
@@ -322,17 +346,6 @@ def select_rows(delta: Delta, places: npt.NDArray[np.int64]) -> Delta:
     """The rows of the delta at `places`."""
     weights = None if delta.weights is None else delta.weights[places]
     return Delta(delta.rows.take(pa.array(places)), weights)
-
-
-def int_batch(**arrays: npt.NDArray[np.int64]) -> pa.RecordBatch:
-    """Arrays of one length as a record batch."""
-    return pa.record_batch({name: pa.array(values) for name, values in arrays.items()})
-
-
-def int_column(batch: pa.RecordBatch, name: str) -> npt.NDArray[np.int64]:
-    """A column of `int_batch`, read-only."""
-    values: npt.NDArray[np.int64] = batch.column(name).to_numpy()
-    return values
 
 
 def empty_delta(schema: pa.Schema) -> Delta:

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headwater.executor.accumulators import Accumulator, Average, Count, Extreme, FloatSum, IntegerSum
+from headwater.executor.chunks import combined
 
 NAN, INF = float("nan"), float("inf")
 HUGEINT = pa.decimal128(38, 0)
@@ -226,7 +227,7 @@ def test_a_saved_aggregate_goes_on_as_if_nothing_had_happened(name: str) -> None
         cut = data.draw(st.integers(0, len(changes)))
         one = made(case, changes[:cut])
         two = case.make()
-        two.restore(one.save(np.arange(GROUPS)))
+        two.restore(combined(one.save(np.arange(GROUPS))))
         two.reserve(GROUPS)
         assert bits(values_of(two)) == bits(values_of(one))
         fold(one, case, changes[cut:])
@@ -244,7 +245,7 @@ def test_groups_that_are_saved_get_new_numbers_in_the_order_asked(name: str) -> 
     @given(additions(case), st.lists(st.integers(0, GROUPS - 1), unique=True))
     def law(drawn: list[Change], chosen: list[int]) -> None:
         one, two, slots = made(case, drawn), case.make(), np.array(chosen, dtype=np.int64)
-        two.restore(one.save(slots))
+        two.restore(combined(one.save(slots)))
         assert bits(two.value(np.arange(len(slots))).to_pylist()) == bits(one.value(slots).to_pylist())
 
     law()

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headwater.executor.chunks import combined
 from headwater.executor.keys import key_words
 from headwater.executor.state import Arrangement, Matches, TableState, consolidate, repeat_rows, without_null_keys
 from headwater.values import Delta
@@ -83,7 +84,7 @@ def test_a_bag_holds_the_sum_of_its_deltas(all_changes: list[list[tuple[Row, int
         if event == "compact":
             state.compact()
         elif event == "restore":
-            saved, state = state.save(), TableState(SCHEMA, None)
+            saved, state = combined(state.save()), TableState(SCHEMA, None)
             state.restore(saved)
         assert bag(state.content()) == model
         assert len(state) == state.state_rows == len(model)
@@ -110,7 +111,7 @@ def test_a_table_with_a_key_is_a_dict(steps: list[list[tuple[Row, bool]]], data:
             "what really changed"
         )
         if data.draw(st.booleans()):
-            saved, state = state.save(), TableState(SCHEMA, ("k",))
+            saved, state = combined(state.save()), TableState(SCHEMA, ("k",))
             state.restore(saved)
         assert bag(state.content()) == Counter(model.values())
         assert len(state) == len(model)
@@ -150,7 +151,7 @@ def test_an_arrangement_finds_the_rows_of_each_key(
         model.update(bag(delta(changed)))
         model = +model
         if data.draw(st.booleans()):
-            saved, arrangement = arrangement.save(), Arrangement(SCHEMA, ("k",))
+            saved, arrangement = combined(arrangement.save()), Arrangement(SCHEMA, ("k",))
             arrangement.restore(saved)
         places, found, weights = arrangement.lookup(key_words([pa.array(probes, pa.int64())], len(probes)))
         assert places.tolist() == sorted(places.tolist())

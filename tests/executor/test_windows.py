@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headwater.executor.chunks import combined
 from headwater.executor.windows import StreamTimes, Windows
 from headwater.planner.logical import STREAM_TIME, StreamSource, StreamTime, WindowAssign
 from headwater.values import ROWPARTITION, ROWTIME, Column, Delta
@@ -120,7 +121,7 @@ def test_saved_stream_times_are_the_same_when_restored(
     one = StreamTimes(TIMED)
     one.step(delta(before))
     two = StreamTimes(TIMED)
-    two.restore(one.save())
+    two.restore(combined(one.save()))
     assert two.step(delta(after)).rows.equals(one.step(delta(after)).rows)
     assert two.state_rows == one.state_rows == len({partition for _, partition in before + after})
 

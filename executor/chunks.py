@@ -1,0 +1,66 @@
+"""What is saved of a state: tables in chunks that stay the same, byte for byte, while nothing in them changes.
+
+A chunk holds the rows of a range of slots. A row that changes or goes alters only its own chunk, and a new row only the
+last one. So a log that has the chunks of one image can store of the next what differs. Slots are never visible outside
+a state but in where its chunks end: when they are renumbered, by compacting or restoring, chunks may end elsewhere.
+
+The rows of a chunk are gathered, not sliced: in the bitmaps of a slice the bits of its neighbours may show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from headwater.executor.key_index import Slots
+from headwater.executor.operators import ChunkedParts, Parts
+from headwater.values import empty_batch
+
+CHUNK_SLOTS = 1 << 16
+
+
+def slot_ranges(count: int) -> list[slice]:
+    """Slots 0 … count−1 in ranges, one for each chunk; of no slots, one that is empty."""
+    return [slice(begin, min(begin + CHUNK_SLOTS, count)) for begin in range(0, max(count, 1), CHUNK_SLOTS)]
+
+
+def chunked(chunks: Iterable[pa.RecordBatch]) -> pa.Table:
+    """The chunks, at least one, as a part to be saved."""
+    return pa.Table.from_batches(list(chunks))
+
+
+def int_chunks(**arrays: npt.NDArray[np.int64]) -> pa.Table:
+    """Arrays of one length, with a value for each slot, as a part to be saved."""
+    count = len(next(iter(arrays.values())))
+    return chunked(int_batch(**{n: values[r] for n, values in arrays.items()}) for r in slot_ranges(count))
+
+
+def int_batch(**arrays: npt.NDArray[np.int64]) -> pa.RecordBatch:
+    """Arrays of one length as a record batch."""
+    return pa.record_batch({name: pa.array(values) for name, values in arrays.items()})
+
+
+def int_column(batch: pa.RecordBatch, name: str) -> npt.NDArray[np.int64]:
+    """A column of `int_batch`, read-only."""
+    values: npt.NDArray[np.int64] = batch.column(name).to_numpy()
+    return values
+
+
+def combined(parts: ChunkedParts) -> Parts:
+    """The parts as a state is restored from them."""
+    return {name: _combined(table) for name, table in parts.items()}
+
+
+def _combined(table: pa.Table) -> pa.RecordBatch:
+    batches = table.to_batches()  # without those that are empty
+    return pa.concat_batches(batches) if batches else empty_batch(table.schema)
+
+
+def places_in(slots: Slots, count: int) -> Slots:
+    """By slot, of `count`: its place in `slots`, −1 where it is not there."""
+    places = np.full(count, -1, dtype=np.int64)
+    places[slots] = np.arange(len(slots))
+    return places
