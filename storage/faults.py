@@ -124,7 +124,7 @@ class _FaultyFile:
         self._storage._begin("view")
         return self._inner.view(offset, size)
 
-    def pwrite(self, offset: int, data: memoryview) -> int:
+    def pwrite(self, offset: int, data: bytes | memoryview) -> int:
         if self._storage._begin("pwrite"):
             data = data[: (len(data) + 1) // 2]
         return self._inner.pwrite(offset, data)

@@ -55,7 +55,7 @@ class PassingFile:
     def view(self, offset: int, size: int) -> pa.Buffer:
         return self.inner.view(offset, size)
 
-    def pwrite(self, offset: int, data: memoryview) -> int:
+    def pwrite(self, offset: int, data: bytes | memoryview) -> int:
         return self.inner.pwrite(offset, data)
 
     def truncate(self, size: int) -> None:
