@@ -27,6 +27,9 @@ class GroupOffsets:
     generation: int
     offsets: Mapping[tuple[int, int], int]
 
+    def __post_init__(self) -> None:
+        assert all(offset >= 0 for offset in self.offsets.values()), "an offset is negative"
+
 
 @dataclass(frozen=True, slots=True)
 class _Group:
@@ -54,7 +57,6 @@ class Groups:
                 hint="fetch again: the group's partitions were shared anew",
             )
         assert wanted.generation <= generation + 1, f"generation {wanted.generation} does not follow {generation}"
-        assert all(offset >= 0 for offset in wanted.offsets.values()), "an offset is negative"
 
     def apply(self, committed: GroupOffsets) -> None:
         """Enter offsets that `check` allows."""
