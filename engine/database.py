@@ -252,7 +252,7 @@ def _acknowledgement(commit: Commit) -> Acknowledgement:
 def _catalog_of(log: Log) -> Catalog:
     """The catalog: a fold over the definitions in the log."""
     catalog = Catalog()
-    for version, note in log.notes("ddl"):
+    for version, note in log.kept("ddl"):
         try:
             if "drop" in note:
                 for name in note["drop"]:

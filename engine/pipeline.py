@@ -201,7 +201,8 @@ class Pipeline:
                 circuit = Circuit([*circuit.roots, root], parts=[made, circuit])
                 appends = self._output(relation, changes) if relation.is_derived else []
             try:
-                commit = self.log.commit(appends, {"ddl": {**note, "id": relation.id, "frontier": circuit.version}})
+                definition = {**note, "id": relation.id, "frontier": circuit.version}
+                commit = self.log.commit(appends, {"ddl": definition}, keep=True)
             except BaseException:
                 self._digests.pop(relation.id, None)
                 raise
@@ -212,7 +213,7 @@ class Pipeline:
     def drop(self, relations: Sequence[Relation], note: dict[str, Any]) -> None:
         """Takes relations out of the catalog and the circuit in one commit."""
         with self.lock:
-            self.log.commit([], {"ddl": note})
+            self.log.commit([], {"ddl": note}, keep=True)
             for relation in relations:
                 self.catalog = self.catalog.remove(relation.name)
                 self._digests.pop(relation.id, None)
@@ -230,7 +231,7 @@ class Pipeline:
         for version, step in self.log.notes("step", begin):
             digests, self.last_step = step["digests"], (version, step["to"])
             steps.append(step["to"])
-        created = {n["id"]: n["frontier"] for _, n in self.log.notes("ddl") if "frontier" in n}
+        created = {n["id"]: n["frontier"] for _, n in self.log.kept("ddl") if "frontier" in n}
         frontier = max([self.last_step[1], *(created.get(r.id, 0) for r in self.derived())])
         stops = sorted({*steps, *created.values()})
         self._circuit = circuit_at(self.log, self._roots(), Cut(frontier), stops)

@@ -10,7 +10,7 @@
         Unsupported       valid, but not in this version
       DataError         rows given to append() or a file do not fit the relation
       StorageError      the directory or the disk is not usable
-        NotADatabase · AlreadyOpen · CorruptLog · NoSpace
+        NotADatabase · AlreadyOpen · CorruptLog · ReadOnly · NoSpace
       Rejected          a commit that the log's protocol does not allow: nothing was written
         ProducerFenced    a younger producer of the same name has taken over
         UnknownProducer   the producer was never registered
@@ -131,6 +131,10 @@ class AlreadyOpen(StorageError):
 
 class CorruptLog(StorageError):
     """Bytes below the durable end are not what was written."""
+
+
+class ReadOnly(StorageError):
+    """The database was opened for reading only."""
 
 
 class NoSpace(StorageError):

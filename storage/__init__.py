@@ -2,7 +2,9 @@
 
 from headwater.storage.faults import Fault, FaultyStorage
 from headwater.storage.files import File, Lock, OsStorage, Storage
+from headwater.storage.groups import GroupOffsets
 from headwater.storage.log import Log
+from headwater.storage.producers import Stamp
 from headwater.storage.records import Append, Chunk, Commit, Extent, Image
 from headwater.storage.simulated import CRASH_MODELS, CrashModel, SimulatedCrash, SimulatedDisk
 
@@ -16,11 +18,13 @@ __all__ = [
     "Fault",
     "FaultyStorage",
     "File",
+    "GroupOffsets",
     "Image",
     "Lock",
     "Log",
     "OsStorage",
     "SimulatedCrash",
     "SimulatedDisk",
+    "Stamp",
     "Storage",
 ]

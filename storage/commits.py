@@ -1,8 +1,11 @@
-"""The commit log: the file that says what is true.
+"""Commit files: what is true.
 
-One frame per commit, each resting on the frame before it, so that the file is one chain. A record names every frame of
-rows that the commit consists of, by place and seal; bytes that no record names do not exist. In: `Record`s, in groups
-that are written at once; out: the same records, in order, when a log is opened. It knows nothing of what is in
+The commit log is a chain of files, `commits/<first version>.log`. A file begins with a base, the sum of all commits
+before it, so that the newest file alone says what there is now. Then it has, commit by commit, rows that are few enough
+to be kept here, and the commit's record. A record names every frame of rows that the commit consists of, by place and
+seal; bytes that no record names do not exist.
+
+In: records and rows, in groups that are written at once; out: the same again. This module knows nothing of what is in
 segments, and nothing of threads.
 """
 
@@ -10,29 +13,32 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from headwater.errors import CorruptLog
-from headwater.storage.files import File, sync_file, write_all
+from headwater.storage.files import File, sync_file
 from headwater.storage.frames import (
-    ALIGNMENT,
     HEADER_BYTES,
     BadFrame,
+    Frame,
+    FrameChain,
     Header,
     Kind,
-    check_payload,
     crc32c,
     frame_size,
-    pack_header,
-    padding,
+    later_frames,
+    read_payload,
     unpack_header,
+    walk_frames,
 )
+from headwater.storage.rows import Rows
 
-_HEAD = struct.Struct("<qII")  # time, number of extents, number of images
+INLINE = 0xFFFFFFFF  # as the number of a segment: the rows are in the commit file itself
+
+_HEAD = struct.Struct("<qIIQ")  # time, number of extents, size of the effects, zeros
 _EXTENT = struct.Struct("<IIIIQQQQ")
-_IMAGE = struct.Struct("<IIQ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,29 +61,24 @@ class Placed:
 
 
 @dataclass(frozen=True, slots=True)
-class PlacedImage:
-    """An image file, by number, and the frame in it that lists its parts."""
-
-    number: int
-    seal: int
-    position: int
-
-
-@dataclass(frozen=True, slots=True)
 class Record:
-    """All that the log knows about a commit. `note` is JSON, or empty."""
+    """All that the log knows about a commit.
+
+    `effects` is what else it changes than rows, see `state.py`; `note` is the caller's, JSON or empty.
+    """
 
     version: int
     time_us: int
     extents: tuple[Placed, ...]
-    image: PlacedImage | None
+    effects: Mapping[str, Any]
     note: bytes
 
     def pack(self) -> bytes:
         """The payload of the commit's frame; the version is in the header."""
+        effects = pack_json(self.effects)
         return b"".join(
             (
-                _HEAD.pack(self.time_us, len(self.extents), 0 if self.image is None else 1),
+                _HEAD.pack(self.time_us, len(self.extents), len(effects), 0),
                 *(
                     _EXTENT.pack(
                         extent.stream, extent.partition, extent.segment, extent.seal,
@@ -85,7 +86,7 @@ class Record:
                     )
                     for extent in self.extents
                 ),
-                b"" if self.image is None else _IMAGE.pack(self.image.number, self.image.seal, self.image.position),
+                effects,
                 self.note,
             )
         )  # fmt: skip
@@ -93,90 +94,142 @@ class Record:
     @classmethod
     def unpack(cls, version: int, payload: bytes) -> Record:
         """The inverse of `pack`."""
-        time_us, extent_count, image_count = _HEAD.unpack_from(payload)
-        extents_end = _HEAD.size + extent_count * _EXTENT.size
-        extents = tuple(Placed(*fields) for fields in _EXTENT.iter_unpack(payload[_HEAD.size : extents_end]))
-        note_start = extents_end + image_count * _IMAGE.size
-        image = PlacedImage(*_IMAGE.unpack_from(payload, extents_end)) if image_count else None
-        return cls(version, time_us, extents, image, payload[note_start:])
+        time_us, extent_count, effects_size, _ = _HEAD.unpack_from(payload)
+        effects_start = _HEAD.size + extent_count * _EXTENT.size
+        note_start = effects_start + effects_size
+        extents = tuple(Placed(*fields) for fields in _EXTENT.iter_unpack(payload[_HEAD.size : effects_start]))
+        return cls(version, time_us, extents, parse_json(payload[effects_start:note_start]), payload[note_start:])
 
 
-class CommitLog:
-    """The commit log of an open database. `read` it to the end once, then write."""
+class CommitGroup:
+    """A group of commits on its way into a commit file."""
 
-    def __init__(self, file: File, path: str, origin: int) -> None:
-        self._file = file
-        self._path = path
-        self._end = 0  # where the next record goes: everything before is durable
-        self._seal = origin  # of the last frame; the first one rests on the database's identity
-        self._staged: tuple[int, int] | None = None
+    def __init__(self, start: int, seal: int) -> None:
+        self.chain = FrameChain(start, seal)
+
+    def add_rows(self, stream: int, partition: int, offset: int, version: int, schema: int, rows: Rows) -> Placed:
+        """Add rows that are kept in the commit file; the record of their commit follows."""
+        start = self.chain.start
+        header = rows_header(stream, partition, offset, version, schema, rows, base=start)
+        position, seal = self.chain.add(header, *rows.payload)
+        return Placed(stream, partition, INLINE, seal, offset, rows.count, position, rows.size)
+
+    def add_commit(self, record: Record) -> int:
+        """Add a record; its position."""
+        payload = record.pack()
+        header = Header(Kind.COMMIT, len(payload), crc32c(payload), base=self.chain.start, version=record.version)
+        return self.chain.add(header, payload)[0]
+
+
+class CommitFile:
+    """One file of the commit log, which is read from its base to its end, and then may be written to."""
+
+    def __init__(self, file: File, path: str, first: int) -> None:
+        self.file = file
+        self.path = path
+        self.first = first  # the first version in it
+        self.base: Mapping[str, Any] = {}
+        self.previous = 0  # seal of the last frame of the file before
+        self.base_bytes = 0
+        self.end = 0  # where the next frame goes: everything before is durable
+        self.seal = 0  # of the last frame
+        self.version = first - 1  # of the last commit
+        self.is_rolled = False
         self._marked = True
+        self._staged: tuple[int, int] | None = None
 
-    @property
-    def end(self) -> int:
-        """Bytes of the file that are true."""
-        return self._end
+    @classmethod
+    def create(cls, file: File, path: str, first: int, seal: int, base: Mapping[str, Any]) -> CommitFile:
+        """Begin a file with its base, and make that durable. `seal` is that of the last frame of the file before."""
+        commits = cls(file, path, first)
+        payload = pack_json(base)
+        chain = FrameChain(0, seal)
+        chain.add(Header(Kind.BASE, len(payload), crc32c(payload), version=first - 1), payload)
+        if file.size():
+            file.truncate(0)
+        chain.write(file)
+        sync_file(file)
+        commits.base, commits.previous, commits.base_bytes = base, seal, chain.end
+        commits.end, commits.seal = chain.end, chain.seal
+        return commits
+
+    def open(self) -> None:
+        """Read the base. Raise `BadFrame` if it is not whole."""
+        header, seal = unpack_header(self.file.read(0, HEADER_BYTES))
+        if header.kind is not Kind.BASE or header.version != self.first - 1:
+            raise BadFrame("the file does not begin with its base")
+        self.base = parse_json(read_payload(self.file, 0, header).to_pybytes())
+        self.previous, self.base_bytes = header.previous, header.size
+        self.end, self.seal = header.size, seal
+
+    def ends_rolled(self) -> bool:
+        """Whether the last frame says that the next file is durable."""
+        try:
+            header, _ = unpack_header(self.file.read(max(0, self.file.size() - HEADER_BYTES), HEADER_BYTES))
+        except BadFrame:
+            return False
+        return header.kind is Kind.ROLLED
+
+    def has_commits(self) -> bool:
+        """Whether anything in the file looks like a commit, whatever else may be wrong with it."""
+        content = self.file.view(0, self.file.size())
+        return any(header.kind is Kind.COMMIT for _, header in later_frames(content, 0))
 
     def read(self) -> Iterator[tuple[int, Record]]:
-        """All commits with the positions of their frames. Then the torn end of a write that a crash cut short is cut.
+        """The commits behind `end`, with the positions of their frames. Raise `BadFrame` where no more are."""
+        content = self.file.view(0, self.file.size())
+        for frame in walk_frames(content, self.end, self.seal):
+            if self.is_rolled or frame.header.kind not in _BEHIND_BASE:
+                raise BadFrame("a frame is here that does not belong here")
+            record = self._read_record(frame)
+            self.end, self.seal = frame.position + frame.header.size, frame.seal
+            self._marked = frame.header.kind is Kind.END
+            self.is_rolled = frame.header.kind is Kind.ROLLED
+            if record is not None:
+                yield frame.position, record
 
-        Damage that cannot be such an end raises `CorruptLog`.
+    def refuse_unless_torn(self, reason: BadFrame) -> None:
+        """Raise `CorruptLog` unless what is behind `end` is what a crash left of the last group of commits.
+
+        A later frame says where its own group began. All before that was durable once: then this is no torn write.
         """
-        content = memoryview(self._file.view(0, self._file.size()))
-        version = 0
-        while self._end < len(content):
-            try:
-                header, seal = unpack_header(bytes(content[self._end : self._end + HEADER_BYTES]))
-                payload_start = self._end + HEADER_BYTES
-                payload = bytes(content[payload_start : payload_start + header.payload_size])
-                check_payload(header, payload)
-                if self._end == 0 and header.previous != self._seal:
-                    raise CorruptLog(f'"{self._path}" belongs to another database than the FORMAT file beside it')
-                if header.previous != self._seal or header.version != version + (header.kind is Kind.COMMIT):
-                    raise BadFrame("a commit does not follow the one before it")
-            except BadFrame as reason:
-                self._refuse_unless_torn(content, version, reason)
-                break
-            if header.kind is Kind.COMMIT:
-                version = header.version
-                yield self._end, Record.unpack(version, payload)
-            self._marked = header.kind is Kind.END
-            self._end += header.size
-            self._seal = seal
-        if self._file.size() > self._end:
-            self._file.truncate(self._end)
-        # Also when nothing was cut: a process that was killed may have written its last record, but not synced it.
-        self._file.sync()
+        content = self.file.view(0, self.file.size())
+        if any(header.base > self.end for _, header in later_frames(content, self.end)):
+            raise CorruptLog(
+                f'"{self.path}" is damaged at byte {self.end}, after commit {self.version}: {reason}; later commits '
+                "are intact, so this is not a write that a crash cut short, and nothing was changed",
+                hint="restore the file from a copy, or see what headwater repair can save",
+            ) from None
 
-    def write(self, records: Sequence[Record]) -> list[int]:
-        """Write a group of records behind the durable ones and return their positions; `sync` makes them true."""
-        position, seal = self._end, self._seal
-        positions = []
-        parts = []
-        for record in records:
-            payload = record.pack()
-            header = Header(Kind.COMMIT, len(payload), crc32c(payload), seal, self._end, record.version)
-            packed, seal = pack_header(header)
-            parts += [packed, payload, padding(len(payload))]
-            positions.append(position)
-            position += header.size
-        self._staged = position, seal
-        write_all(self._file, self._end, b"".join(parts))
-        return positions
+    def cut(self) -> None:
+        """Cut what is behind the end; and make the rest durable: a killed process may have written, and not synced."""
+        if self.file.size() > self.end:
+            self.file.truncate(self.end)
+        self.file.sync()
 
-    def sync(self) -> None:
-        """Make what was written durable, and by that true."""
+    def group(self) -> CommitGroup:
+        """A group of commits that goes behind the durable ones."""
+        return CommitGroup(self.end, self.seal)
+
+    def write(self, group: CommitGroup) -> None:
+        """Write a group; `sync` makes it true."""
+        self._staged = group.chain.end, group.chain.seal
+        group.chain.write(self.file)
+
+    def sync(self, version: int) -> None:
+        """Make what was written durable, and by that true: now the last commit is `version`."""
         assert self._staged is not None, "nothing was written"
-        sync_file(self._file)
-        self._end, self._seal = self._staged
+        sync_file(self.file)
+        self.end, self.seal = self._staged
+        self.version = version
         self._staged = None
         self._marked = False
 
     def undo(self) -> None:
         """Take back what was written and not synced, durably: segments may drop the rows only after this."""
         if self._staged is not None:
-            self._file.truncate(self._end)
-            sync_file(self._file)
+            self.file.truncate(self.end)
+            sync_file(self.file)
             self._staged = None
 
     def forget(self) -> None:
@@ -185,45 +238,66 @@ class CommitLog:
         The system may hold bytes for clean that the disk does not have. Nobody should find them by reopening the log.
         """
         if self._staged is not None:
-            self._file.truncate(self._end)
+            self.file.truncate(self.end)
 
-    def mark_end(self, version: int) -> None:
+    def mark_end(self) -> None:
         """Note that the log was closed in order. From then on a damaged last record cannot pass for a torn one."""
-        if self._marked:
-            return
-        packed, seal = pack_header(Header(Kind.END, 0, crc32c(b""), self._seal, self._end, version))
-        write_all(self._file, self._end, packed)
-        self._end, self._seal, self._marked = self._end + HEADER_BYTES, seal, True
+        if not self._marked:
+            self._add_mark(Kind.END)
+            self._marked = True
 
-    def note(self, position: int) -> dict[str, Any]:
-        """The note of the commit at `position`."""
+    def mark_rolled(self) -> None:
+        """Note that the next file is durable. From then on it cannot pass for one that was never finished."""
+        self._add_mark(Kind.ROLLED)
+        sync_file(self.file)
+        self.is_rolled = True
+
+    def record(self, position: int, version: int) -> Record:
+        """The commit `version`, whose frame is at `position`."""
         try:
-            header, _ = unpack_header(self._file.read(position, HEADER_BYTES))
-            payload = self._file.read(position + HEADER_BYTES, header.payload_size)
-            check_payload(header, payload)
+            header, _ = unpack_header(self.file.read(position, HEADER_BYTES))
+            payload = read_payload(self.file, position, header).to_pybytes()
+            if header.kind is not Kind.COMMIT or header.version != version:
+                raise BadFrame("another frame is here than the commit's")
         except BadFrame as reason:
-            raise CorruptLog(f'"{self._path}" is damaged at byte {position}: {reason}') from None
-        return parse_note(Record.unpack(header.version, payload).note)
+            raise CorruptLog(f'"{self.path}" is damaged at byte {position}: {reason}') from None
+        return Record.unpack(version, payload)
 
-    def _refuse_unless_torn(self, content: memoryview, version: int, reason: BadFrame) -> None:
-        """Raise unless the bad frame is in the last group written, whose sync need not have ended.
+    def _add_mark(self, kind: Kind) -> None:
+        chain = FrameChain(self.end, self.seal)
+        chain.add(Header(kind, 0, crc32c(b""), base=self.end, version=self.version))
+        chain.write(self.file)
+        self.end, self.seal = chain.end, chain.seal
 
-        A later frame says where its own group began. All before that was durable once: then this is no torn write.
-        """
-        for position in range(self._end + ALIGNMENT, len(content), ALIGNMENT):
-            try:
-                header, _ = unpack_header(bytes(content[position : position + HEADER_BYTES]))
-            except BadFrame:
-                continue
-            if header.base > self._end:
-                raise CorruptLog(
-                    f'"{self._path}" is damaged at byte {self._end}, after commit {version}: {reason}; later commits '
-                    "are intact, so this is not a write that a crash cut short, and nothing was changed; restore the "
-                    "file from a copy"
-                ) from None
+    def _read_record(self, frame: Frame) -> Record | None:
+        """The commit in a frame, if it is one. Raise `BadFrame` if it is not the next."""
+        is_next = frame.header.kind in (Kind.COMMIT, Kind.ROWS)
+        if frame.header.version != self.version + is_next:
+            raise BadFrame("a commit does not follow the one before it")
+        if frame.header.kind is not Kind.COMMIT:
+            return None
+        self.version = frame.header.version
+        return Record.unpack(self.version, frame.payload.to_pybytes())
 
 
-def parse_note(note: bytes) -> dict[str, Any]:
-    """A note as it was given to `commit`."""
-    parsed: dict[str, Any] = json.loads(note) if note else {}
+_BEHIND_BASE = {Kind.COMMIT, Kind.ROWS, Kind.END, Kind.ROLLED}
+
+
+def rows_header(
+    stream: int, partition: int, offset: int, version: int, schema: int, rows: Rows, base: int = 0
+) -> Header:
+    """The header of a frame of rows."""
+    return Header(
+        rows.kind, rows.size, rows.crc, 0, base, version, stream, partition, offset, rows.count, schema
+    )  # fmt: skip
+
+
+def pack_json(value: Mapping[str, Any]) -> bytes:
+    """A mapping as compact JSON; nothing for an empty one."""
+    return json.dumps(value, allow_nan=False, separators=(",", ":")).encode() if value else b""
+
+
+def parse_json(text: bytes) -> dict[str, Any]:
+    """The inverse of `pack_json`."""
+    parsed: dict[str, Any] = json.loads(text) if text else {}
     return parsed

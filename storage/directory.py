@@ -3,7 +3,7 @@
     shop.hw/
       FORMAT               what this is, and by which version of the format; written last
       LOCK                 held by the process that has the database open
-      commits.log          what is true
+      commits/0…1.log      what is true
       streams/3/0.seg      rows of stream 3
       images/1.img         checkpoints
 
@@ -13,28 +13,39 @@ In: a path; out: an `OpenDirectory`, or an error that says why not and has chang
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from headwater.errors import CorruptLog, NotADatabase, StorageError
+from headwater.storage.commits import CommitFile
 from headwater.storage.files import Lock, Storage, parent, sync_file, write_all
 from headwater.storage.frames import crc32c
 
-FORMAT_VERSION = 1
-_UNFINISHED = {"LOCK", "FORMAT.new", "commits.log", "streams", "images"}
+FORMAT_VERSION = 2
+_PARTS = ("commits", "streams", "images")
+_UNFINISHED = {"LOCK", "FORMAT.new", *_PARTS}
 
 
 @dataclass(frozen=True, slots=True)
 class OpenDirectory:
-    """A database directory that this process owns. `origin` is derived from its identity: what chains begin with."""
+    """A database directory that this process owns, or only reads: then `lock` is None.
+
+    `origin` is derived from its identity: what chains begin with.
+    """
 
     path: str
     origin: int
-    lock: Lock
+    lock: Lock | None
+
+    @property
+    def read_only(self) -> bool:
+        """Whether nothing may be changed."""
+        return self.lock is None
 
     @property
     def commits(self) -> str:
-        """Path of the commit log."""
-        return f"{self.path}/commits.log"
+        """Path of the directory of commit files."""
+        return f"{self.path}/commits"
 
     @property
     def streams(self) -> str:
@@ -46,17 +57,30 @@ class OpenDirectory:
         """Path of the directory of images."""
         return f"{self.path}/images"
 
+    def release(self) -> None:
+        """Let others own it."""
+        if self.lock is not None:
+            self.lock.release()
 
-def open_directory(storage: Storage, path: str, *, create: bool) -> OpenDirectory:
-    """Own the database at `path`; with `create`, make one if nothing, or an empty directory, is there."""
+
+def open_directory(
+    storage: Storage, path: str, begin: Callable[[str, int], None], *, create: bool, read_only: bool
+) -> OpenDirectory:
+    """Own the database at `path`; with `create`, make one if nothing, or an empty directory, is there.
+
+    `begin` makes what is in the directory of commit files of an empty database with the given origin. With `read_only`
+    another process may own it.
+    """
     if not _is_database(storage, path):
-        if not create:
+        if not create or read_only:
             raise NotADatabase(f'there is no database at "{path}"')
         _make_directory(storage, path)
+    if read_only:
+        return OpenDirectory(path, _read_format(storage, path), None)
     lock = storage.lock(f"{path}/LOCK")
     try:
         if not storage.exists(f"{path}/FORMAT"):
-            _fill_directory(storage, path)
+            _fill_directory(storage, path, begin)
         return OpenDirectory(path, _read_format(storage, path), lock)
     except BaseException:
         lock.release()
@@ -80,9 +104,10 @@ def _is_database(storage: Storage, path: str) -> bool:
 
 
 def _has_content(storage: Storage, path: str, names: list[str]) -> bool:
-    if "commits.log" in names and storage.open(f"{path}/commits.log").size():
+    if any(storage.listdir(f"{path}/{name}") for name in ("streams", "images") if name in names):
         return True
-    return any(storage.listdir(f"{path}/{name}") for name in ("streams", "images") if name in names)
+    files = [f"{path}/commits/{name}" for name in storage.listdir(f"{path}/commits")] if "commits" in names else []
+    return any(CommitFile(storage.open(file), file, 1).has_commits() for file in files)
 
 
 def _make_directory(storage: Storage, path: str) -> None:
@@ -93,21 +118,25 @@ def _make_directory(storage: Storage, path: str) -> None:
     storage.sync_dir(parent(path))
 
 
-def _fill_directory(storage: Storage, path: str) -> None:
+def _fill_directory(storage: Storage, path: str, begin: Callable[[str, int], None]) -> None:
     """Make an empty database. It is one from the moment that FORMAT has its name."""
-    for name in ("streams", "images"):
+    for name in _PARTS:
         if not storage.exists(f"{path}/{name}"):
             storage.mkdir(f"{path}/{name}")
-    storage.open(f"{path}/commits.log", create=True).close()
+    identity = storage.random_bytes(16).hex()
+    begin(f"{path}/commits", _origin(identity))
     storage.sync_dir(path)
     file = storage.open(f"{path}/FORMAT.new", create=True)
     file.truncate(0)
-    identity = storage.random_bytes(16).hex()
     write_all(file, 0, _format_line({"headwater": FORMAT_VERSION, "uuid": identity, "crc": "crc32c"}))
     sync_file(file)
     file.close()
     storage.rename(f"{path}/FORMAT.new", f"{path}/FORMAT")
     storage.sync_dir(path)
+
+
+def _origin(identity: str) -> int:
+    return crc32c(identity.encode())
 
 
 def _format_line(content: dict[str, object]) -> bytes:
@@ -129,4 +158,9 @@ def _read_format(storage: Storage, path: str) -> int:
             f'"{path}" has format {parsed["headwater"]}, and this version of Headwater knows formats up to '
             f"{FORMAT_VERSION}: use a newer Headwater"
         )
-    return crc32c(parsed["uuid"].encode())
+    if parsed["headwater"] < FORMAT_VERSION:
+        raise StorageError(
+            f'"{path}" has format {parsed["headwater"]}, which only development versions of Headwater wrote, and this '
+            f"version knows format {FORMAT_VERSION}: load the data anew"
+        )
+    return _origin(parsed["uuid"])

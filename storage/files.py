@@ -36,7 +36,7 @@ class File(Protocol):
         A view stays valid for as long as it is referenced, also when the file grows or is closed.
         """
 
-    def pwrite(self, offset: int, data: bytes) -> int:
+    def pwrite(self, offset: int, data: bytes | memoryview) -> int:
         """Write at `offset` and return how many bytes were taken, which can be fewer than given; see `write_all`."""
 
     def truncate(self, size: int) -> None:
@@ -99,11 +99,13 @@ class Storage(Protocol):
         """Bytes that nobody can guess, for identifiers."""
 
 
-def write_all(file: File, offset: int, data: bytes) -> None:
-    """Write all of `data`, going on after short writes."""
-    written = file.pwrite(offset, data)
-    while written < len(data):
-        written += file.pwrite(offset + written, data[written:])
+def write_all(file: File, offset: int, data: bytes | pa.Buffer) -> int:
+    """Write all of `data`, going on after short writes; the position behind it."""
+    rest = memoryview(data)
+    while rest:
+        written = file.pwrite(offset, rest)
+        offset, rest = offset + written, rest[written:]
+    return offset
 
 
 def wall_clock_us() -> int:
@@ -213,7 +215,7 @@ class _OsFile:
                 self._mapped = source.read_buffer(source.size())
         return self._mapped.slice(offset, min(size, self._mapped.size - offset))
 
-    def pwrite(self, offset: int, data: bytes) -> int:
+    def pwrite(self, offset: int, data: bytes | memoryview) -> int:
         return os.pwrite(self._descriptor, data, offset)
 
     def truncate(self, size: int) -> None:

@@ -3,8 +3,8 @@
 A frame is a header of 64 bytes and a payload, padded with zeros to a multiple of 64, so that payloads read through a
 memory map are aligned for Arrow. The header is covered by a CRC32C of its own, and holds the CRC32C of the payload. So
 a frame's *seal*, the CRC of its header, stands for every byte of it; whoever knows the seal can tell a frame from any
-other, however well formed. A frame names the seal of the frame it rests on: a commit that of the commit before it,
-rows that of their schema. `docs/log-format.md` has the layout.
+other, however well formed. A frame names the seal of the frame before it, so that a file is one chain.
+`docs/log-format.md` has the layout.
 
 In: bytes and numbers; out: bytes and numbers. What a payload means is the business of other modules.
 """
@@ -12,30 +12,36 @@ In: bytes and numbers; out: bytes and numbers. What a payload means is the busin
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import google_crc32c
 import pyarrow as pa
 
-from headwater.storage.files import File
+from headwater.storage.files import File, write_all
 
 ALIGNMENT = 64
 HEADER_BYTES = 64
 _MAGIC = b"HWF"
 _PREFIX = struct.Struct("<4sI")  # magic and kind, seal
-_FIELDS = struct.Struct("<IIQIIQQQQ")  # everything that the seal covers
+_FIELDS = struct.Struct("<IIQIIQIIQQ")  # everything that the seal covers
 _PAYLOAD_LIMIT = 1 << 40
+_LARGE = 1 << 16  # bytes that are not worth copying to save a call of the system
+_SHORT = "the file ends inside the payload of a frame"
 
 
 class Kind(Enum):
     """What a frame's payload is; the value is the fourth byte of the frame."""
 
-    DATA = b"D"
-    SCHEMA = b"S"
+    ROWS = b"D"  # a batch of rows
+    COLUMNS = b"W"  # a batch of rows, each column apart; the payload's CRC covers the directory of the columns
     COMMIT = b"C"
+    BASE = b"B"  # begins a commit file: all that the files before it add up to
+    ROLLED = b"R"  # ends a commit file: the next one is durable
+    END = b"E"  # the log was closed in order
     IMAGE = b"I"
-    END = b"E"
+    INDEX = b"X"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +51,14 @@ class Header:
     kind: Kind
     payload_size: int
     payload_crc: int
-    previous: int  # seal of the frame that this one rests on
-    base: int  # position in the same file of that frame (rows), or of the group's first commit (commits)
-    version: int  # the commit that this frame belongs to
+    previous: int = 0  # seal of the frame before this one
+    base: int = 0  # in a commit file: position where the group of commits begins that this frame belongs to
+    version: int = 0  # the commit that this frame belongs to
     stream: int = 0
     partition: int = 0
     offset: int = 0  # of the first row in its partition
     count: int = 0  # of rows
+    schema: int = 0  # number of the rows' schema
 
     @property
     def size(self) -> int:
@@ -77,15 +84,10 @@ def pack_header(header: Header) -> tuple[bytes, int]:
     """The 64 bytes of a header, and its seal."""
     fields = _FIELDS.pack(
         header.previous, header.payload_crc, header.payload_size, header.stream, header.partition,
-        header.offset, header.count, header.version, header.base,
+        header.offset, header.count, header.schema, header.version, header.base,
     )  # fmt: skip
     seal = crc32c(header.kind.value + fields)
     return _PREFIX.pack(_MAGIC + header.kind.value, seal) + fields, seal
-
-
-def padding(payload_size: int) -> bytes:
-    """The zeros that follow a payload of this size."""
-    return bytes(-payload_size % ALIGNMENT)
 
 
 def unpack_header(data: bytes) -> tuple[Header, int]:
@@ -97,7 +99,7 @@ def unpack_header(data: bytes) -> tuple[Header, int]:
         raise BadFrame("no frame begins here")
     if crc32c(magic[3:] + data[_PREFIX.size : HEADER_BYTES]) != seal:
         raise BadFrame("the checksum of a frame's header does not match")
-    previous, payload_crc, payload_size, stream, partition, offset, count, version, base = _FIELDS.unpack_from(
+    previous, payload_crc, payload_size, stream, partition, offset, count, schema, version, base = _FIELDS.unpack_from(
         data, _PREFIX.size
     )
     try:
@@ -106,22 +108,22 @@ def unpack_header(data: bytes) -> tuple[Header, int]:
         raise BadFrame(f"a frame has the unknown kind {magic[3:]!r}") from None
     if payload_size > _PAYLOAD_LIMIT:
         raise BadFrame(f"a frame claims a payload of {payload_size} bytes")
-    header = Header(kind, payload_size, payload_crc, previous, base, version, stream, partition, offset, count)
+    header = Header(kind, payload_size, payload_crc, previous, base, version, stream, partition, offset, count, schema)
     return header, seal
 
 
 def check_payload(header: Header, payload: bytes | pa.Buffer) -> None:
     """Raise `BadFrame` unless `payload` is, to the byte, what `header` was packed for."""
     if len(payload) != header.payload_size:
-        raise BadFrame("the file ends inside the payload of a frame")
+        raise BadFrame(_SHORT)
     if crc32c(payload) != header.payload_crc:
         raise BadFrame("the checksum of a frame's payload does not match")
 
 
-def read_header(file: File, position: int, kind: Kind, seal: int) -> Header:
-    """The header at `position`, checked to be the one of the given kind that has the given seal."""
+def read_header(file: File, position: int, seal: int, *kinds: Kind) -> Header:
+    """The header at `position`, checked to be the one, of one of these kinds, that has the given seal."""
     header, found = unpack_header(file.read(position, HEADER_BYTES))
-    if found != seal or header.kind is not kind:
+    if found != seal or header.kind not in kinds:
         raise BadFrame("a frame is here that was not committed here")
     return header
 
@@ -131,4 +133,73 @@ def read_payload(file: File, position: int, header: Header, *, check: bool = Tru
     payload = file.view(position + HEADER_BYTES, header.payload_size)
     if check:
         check_payload(header, payload)
+    elif len(payload) != header.payload_size:
+        raise BadFrame(_SHORT)
     return payload
+
+
+class FrameChain:
+    """Frames gathered in memory, each naming the one before it, to be written behind what a file holds."""
+
+    def __init__(self, start: int, seal: int) -> None:
+        self.start = start
+        self.end = start  # where the next frame goes
+        self.seal = seal  # of the last frame
+        self._parts: list[bytes | pa.Buffer] = []
+
+    def add(self, header: Header, *payload: bytes | pa.Buffer) -> tuple[int, int]:
+        """Add a frame, whose `previous` is filled in; its position and its seal."""
+        position = self.end
+        packed, self.seal = pack_header(replace(header, previous=self.seal))
+        self._parts += [packed, *payload, bytes(-header.payload_size % ALIGNMENT)]
+        self.end += header.size
+        return position, self.seal
+
+    def write(self, file: File) -> None:
+        """Write all frames, small ones at once, large ones from where they are."""
+        position, small = self.start, list[bytes | pa.Buffer]()
+        for part in self._parts:
+            if len(part) < _LARGE:
+                small.append(part)
+                continue
+            position = write_all(file, position, b"".join(small))
+            position = write_all(file, position, part)
+            small.clear()
+        write_all(file, position, b"".join(small))
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A verified frame of a file that was read as a whole."""
+
+    position: int
+    header: Header
+    seal: int
+    payload: pa.Buffer
+
+
+def walk_frames(content: pa.Buffer, start: int, seal: int) -> Iterator[Frame]:
+    """The frames from `start` on, of which the first rests on `seal`. Raise `BadFrame` at what is not the next one."""
+    position = start
+    while position < len(content):
+        header, found = unpack_header(_slice(content, position, HEADER_BYTES).to_pybytes())
+        payload = _slice(content, position + HEADER_BYTES, header.payload_size)
+        check_payload(header, payload)
+        if header.previous != seal:
+            raise BadFrame("a frame does not follow the one before it")
+        yield Frame(position, header, found, payload)
+        position, seal = position + header.size, found
+
+
+def later_frames(content: pa.Buffer, position: int) -> Iterator[tuple[int, Header]]:
+    """Positions and headers of whatever frames begin behind `position`, where one is bad; payloads are not checked."""
+    for start in range(position + ALIGNMENT, len(content), ALIGNMENT):
+        try:
+            header, _ = unpack_header(_slice(content, start, HEADER_BYTES).to_pybytes())
+        except BadFrame:
+            continue
+        yield start, header
+
+
+def _slice(content: pa.Buffer, start: int, size: int) -> pa.Buffer:
+    return content.slice(start, max(0, min(size, len(content) - start))) if start <= len(content) else pa.py_buffer(b"")

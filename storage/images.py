@@ -1,33 +1,69 @@
-"""Images: files that hold named batches, written once and then published by a commit.
+"""Images: files that hold named tables, written once and then published by a commit.
 
-An image is laid out like a segment: for each part the frame of its schema and the frame of its rows; and at the end a
-frame that lists the parts with their places and seals. The commit record holds the place and seal of that list, so that
-all of the file hangs on the commit log. A file that no record names is the remains of an image that was not finished;
-the next one takes its place.
+An image is a file of frames: one for each chunk of each table, and at the end one that lists them, with their places
+and seals. A chunk that is, to the byte, one of the image before is not written again: the list names the file where it
+is. The commit record holds the place and seal of the list, so that all of it hangs on the commit log. A file that no
+record names is the remains of an image that was not finished; the next one takes its place.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 import pyarrow as pa
 
 from headwater.errors import CorruptLog
-from headwater.storage.commits import PlacedImage
-from headwater.storage.files import File, Storage, sync_file, write_all
+from headwater.storage.files import File, Storage, sync_file
 from headwater.storage.frames import (
+    HEADER_BYTES,
     BadFrame,
+    FrameChain,
     Header,
     Kind,
     crc32c,
-    pack_header,
-    padding,
     read_header,
     read_payload,
 )
-from headwater.storage.rows import decode_rows, decode_schema, encode_rows, encode_schema
+from headwater.storage.rows import Rows, encode_rows, read_rows
+from headwater.storage.state import ImageState, pack_schema, unpack_schema
+
+Parts = Mapping[str, pa.Table | pa.RecordBatch]
+Place = tuple[int, int, int]  # image file, position of the frame, its seal
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedImage:
+    """An image that was written and not yet published."""
+
+    number: int
+    seal: int
+    position: int
+    nbytes: int  # of its own file
+    others: tuple[int, ...]  # older image files that it refers to
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """Where the chunks of an image are; the rows of chunk i of a part have the schema that is given with the part."""
+
+    parts: dict[str, tuple[pa.Schema, list[Place]]]
+
+    def pack(self) -> bytes:
+        return json.dumps(
+            [[name, pack_schema(schema), places] for name, (schema, places) in self.parts.items()]
+        ).encode()
+
+    @classmethod
+    def unpack(cls, payload: bytes) -> _Listing:
+        return cls(
+            {
+                name: (unpack_schema(schema), [(file, position, seal) for file, position, seal in places])
+                for name, schema, places in json.loads(payload)
+            }
+        )
 
 
 def image_path(directory: str, number: int) -> str:
@@ -35,23 +71,26 @@ def image_path(directory: str, number: int) -> str:
     return f"{directory}/{number}.img"
 
 
-def write_image(storage: Storage, directory: str, number: int, parts: Mapping[str, pa.RecordBatch]) -> PlacedImage:
-    """Write an image file and make it durable; the result is what a commit must name to publish it."""
-    file = storage.open(image_path(directory, number), create=True)
+def write_image(storage: Storage, directory: str, number: int, parts: Parts, before: ImageState | None) -> PlacedImage:
+    """Write an image file and make it durable; the result is what a commit must name to publish it.
+
+    Chunks that `before` has in the same place are not written again.
+    """
+    known = _known_chunks(storage, directory, before)
+    path = image_path(directory, number)
+    file = storage.open(path, create=True)
     try:
         if file.size():
             file.truncate(0)
-        writer = _Writer(file)
-        places = []
-        for name, batch in parts.items():
-            rows = encode_rows(batch)
-            schema_position, schema_seal = writer.add(Kind.SCHEMA, encode_schema(rows.schema))
-            position, seal = writer.add(Kind.DATA, rows.payload, schema_seal, schema_position, rows.count)
-            places.append([name, position, seal])
-        position, seal = writer.add(Kind.IMAGE, json.dumps(places).encode())
+        writer = _Writer(storage, directory, number)
+        listing = _Listing({name: writer.add(table, known.get(name, ())) for name, table in parts.items()})
+        payload = listing.pack()
+        position, seal = writer.chain.add(Header(Kind.IMAGE, len(payload), crc32c(payload)), payload)
+        writer.chain.write(file)
         sync_file(file)
         storage.sync_dir(directory)
-        return PlacedImage(number, seal, position)
+        others = {place[0] for _, places in listing.parts.values() for place in places} - {number}
+        return PlacedImage(number, seal, position, writer.chain.end, tuple(sorted(others)))
     except OSError:
         with suppress(OSError):
             file.truncate(0)  # gives the space back; the name is used again by the next image
@@ -60,45 +99,104 @@ def write_image(storage: Storage, directory: str, number: int, parts: Mapping[st
         file.close()
 
 
-def read_image(storage: Storage, directory: str, placed: PlacedImage) -> dict[str, pa.RecordBatch]:
-    """The parts of a published image, all verified. Raise `CorruptLog` if it is not what was published."""
-    path = image_path(directory, placed.number)
+def read_image(storage: Storage, directory: str, image: ImageState) -> dict[str, pa.RecordBatch]:
+    """The tables of a published image, all verified. Raise `CorruptLog` if it is not what was published."""
+    path = image_path(directory, image.number)
+    files = _Files(storage, directory)
     try:
-        file = storage.open(path)
+        listing = _read_listing(files, image)
+        return {name: _combined(files, *part) for name, part in listing.parts.items()}
     except FileNotFoundError:
-        raise CorruptLog(f'the image "{path}" is missing; older images and the log may stand in for it') from None
-    try:
-        listing = read_payload(file, placed.position, read_header(file, placed.position, Kind.IMAGE, placed.seal))
-        return {name: _read_part(file, position, seal) for name, position, seal in json.loads(listing.to_pybytes())}
-    except BadFrame as reason:
-        raise CorruptLog(
-            f'the image "{path}" is damaged: {reason}; older images and the log may stand in for it'
-        ) from None
+        reason = "a file of it is missing"
+    except BadFrame as bad:
+        reason = f"it is damaged: {bad}"
     finally:
-        file.close()
-
-
-def _read_part(file: File, position: int, seal: int) -> pa.RecordBatch:
-    header = read_header(file, position, Kind.DATA, seal)
-    schema_header = read_header(file, header.base, Kind.SCHEMA, header.previous)
-    schema = decode_schema(read_payload(file, header.base, schema_header))
-    return decode_rows(read_payload(file, position, header), schema)
+        files.close()
+    raise CorruptLog(f'the image "{path}" cannot be read: {reason}; older images and the log may stand in for it')
 
 
 class _Writer:
-    """Writes frames one behind the other."""
+    """Gathers the chunks of an image that have to be written."""
 
-    def __init__(self, file: File) -> None:
-        self._file = file
-        self._end = 0
+    def __init__(self, storage: Storage, directory: str, number: int) -> None:
+        self.chain = FrameChain(0, 0)
+        self._files = _Files(storage, directory)
+        self._number = number
 
-    def add(
-        self, kind: Kind, payload: bytes | pa.Buffer, previous: int = 0, base: int = 0, count: int = 0
-    ) -> tuple[int, int]:
-        """Write a frame; its position and seal."""
-        position = self._end
-        header = Header(kind, len(payload), crc32c(payload), previous, base, 0, count=count)
-        packed, seal = pack_header(header)
-        write_all(self._file, position, b"".join((packed, payload, padding(len(payload)))))
-        self._end = position + header.size
-        return position, seal
+    def add(self, table: pa.Table | pa.RecordBatch, known: Sequence[Place]) -> tuple[pa.Schema, list[Place]]:
+        """Add a table, of which `known` may have chunks already; its schema and the places of its chunks."""
+        batches = [table] if isinstance(table, pa.RecordBatch) else table.to_batches()
+        places = []
+        for number, batch in enumerate(batches):
+            rows = encode_rows(batch)
+            if number < len(known) and self._has(known[number], rows):
+                places.append(known[number])
+                continue
+            header = Header(rows.kind, rows.size, rows.crc, count=rows.count)
+            places.append((self._number, *self.chain.add(header, *rows.payload)))
+        return table.schema, places
+
+    def _has(self, place: Place, rows: Rows) -> bool:
+        """Whether these very rows are in a frame."""
+        number, position, seal = place
+        try:
+            file = self._files.open(number)
+            header = read_header(file, position, seal, rows.kind)
+        except (BadFrame, FileNotFoundError):
+            return False
+        if (header.payload_size, header.payload_crc, header.count) != (rows.size, rows.crc, rows.count):
+            return False
+        position += HEADER_BYTES
+        for part in rows.payload:
+            if not file.view(position, len(part)).equals(pa.py_buffer(part)):
+                return False
+            position += len(part)
+        return True
+
+
+class _Files:
+    """The image files that are read, each opened once."""
+
+    def __init__(self, storage: Storage, directory: str) -> None:
+        self._storage = storage
+        self._directory = directory
+        self._files: dict[int, File] = {}
+
+    def open(self, number: int) -> File:
+        if number not in self._files:
+            self._files[number] = self._storage.open(image_path(self._directory, number))
+        return self._files[number]
+
+    def close(self) -> None:
+        for file in self._files.values():
+            file.close()
+
+
+def _known_chunks(storage: Storage, directory: str, image: ImageState | None) -> dict[str, list[Place]]:
+    """The chunks of an image that may be referred to: those of one that is damaged may not."""
+    if image is None:
+        return {}
+    files = _Files(storage, directory)
+    try:
+        return {name: places for name, (_, places) in _read_listing(files, image).parts.items()}
+    except (BadFrame, FileNotFoundError):
+        return {}
+    finally:
+        files.close()
+
+
+def _read_listing(files: _Files, image: ImageState) -> _Listing:
+    file = files.open(image.number)
+    header = read_header(file, image.position, image.seal, Kind.IMAGE)
+    return _Listing.unpack(read_payload(file, image.position, header).to_pybytes())
+
+
+def _combined(files: _Files, schema: pa.Schema, places: Sequence[Place]) -> pa.RecordBatch:
+    batches = []
+    for number, position, seal in places:
+        file = files.open(number)
+        header = read_header(file, position, seal, Kind.ROWS, Kind.COLUMNS)
+        batches.append(read_rows(file, position, header, schema, None, 0)[0])
+    if len(batches) == 1:
+        return batches[0]
+    return pa.concat_batches(batches) if batches else pa.RecordBatch.from_pylist([], schema=schema)

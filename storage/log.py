@@ -4,223 +4,390 @@ In: batches of rows for numbered streams, in atomic commits that are durable onc
 committed rows again, as of any version, and an index of them. Storage knows no SQL: what streams mean, and what is in a
 commit's note, is up to the caller.
 
-How a commit becomes durable is in `writer.py`, what the files look like in `docs/log-format.md`.
+How a commit becomes durable is in `writer.py`, how it is read in `history.py`, what the files look like in
+`docs/log-format.md`.
 """
 
 from __future__ import annotations
 
-import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import replace
+from functools import partial
+from threading import Lock as ThreadLock
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from headwater.errors import CorruptLog, NoSpace, StorageError
-from headwater.storage.commits import CommitLog, parse_note
+from headwater.errors import CorruptLog, NoSpace, ReadOnly, StorageError
+from headwater.storage.chain import COMMITS_BYTES, CommitLog
+from headwater.storage.commits import pack_json
 from headwater.storage.directory import OpenDirectory, open_directory
 from headwater.storage.files import Storage
-from headwater.storage.images import image_path, read_image, write_image
-from headwater.storage.index import Index, StreamIndex
+from headwater.storage.groups import GroupOffsets
+from headwater.storage.history import History
+from headwater.storage.images import Parts, image_path, read_image, write_image
+from headwater.storage.producers import Stamp
+from headwater.storage.readers import Readers
 from headwater.storage.records import Append, Chunk, Commit, Extent, Image
-from headwater.storage.rows import Rows, encode_rows
-from headwater.storage.segments import Segments
-from headwater.storage.writer import NO_SPACE, Writer, make_request
+from headwater.storage.retention import Remover, live_images
+from headwater.storage.segments import SEGMENT_BYTES, Segments
+from headwater.storage.state import ImageState, Start, State, StreamState
+from headwater.storage.writer import INLINE_BYTES, NO_SPACE, Removal, Request, Writer, encode_appends
 
-SEGMENT_BYTES = 64 << 20
+_Item = TypeVar("_Item")
+_WATCH_SECONDS = 0.05  # how often one who only reads looks for commits of another process
 
 
 class Log:
     """An open database directory. All methods may be called from any thread."""
 
-    def __init__(self, storage: Storage, directory: OpenDirectory, segment_bytes: int) -> None:
+    def __init__(
+        self, storage: Storage, directory: OpenDirectory, segment_bytes: int, inline_bytes: int, commits_bytes: int
+    ) -> None:
         """Use `Log.open`."""
         self._storage = storage
         self._directory = directory
-        self._commits = CommitLog(storage.open(directory.commits), directory.commits, directory.origin)
+        self._chain = CommitLog(storage, directory, commits_bytes)
         self._segments = Segments(storage, directory.streams, segment_bytes)
-        self._index = Index()
-        self._writer = Writer(storage, directory.path, self._commits, self._segments, self._index)
-        self._image_lock = threading.Lock()
+        self._readers = Readers()
+        self._remover = Remover(storage, self._chain, self._segments, self._readers, directory.images)
+        self._history = History(self._chain, self._segments, self._readers, self._check_open)
+        self._image_lock = ThreadLock()
+        self._refresh_lock = ThreadLock()
+        self._is_open = True
+        self._writer: Writer | None = None
+        with _explained(f'cannot open the database "{directory.path}"'):
+            self._chain.open(repair=not directory.read_only)
+            if not directory.read_only:
+                self._restore()
+                self._writer = Writer(storage, directory.path, self._chain, self._segments, inline_bytes)
 
     @classmethod
-    def open(cls, storage: Storage, path: str, *, create: bool = True, segment_bytes: int = SEGMENT_BYTES) -> Log:
+    def open(
+        cls,
+        storage: Storage,
+        path: str,
+        *,
+        create: bool = True,
+        read_only: bool = False,
+        segment_bytes: int = SEGMENT_BYTES,
+        inline_bytes: int = INLINE_BYTES,
+        commits_bytes: int = COMMITS_BYTES,
+    ) -> Log:
         """Open the database at `path`, and repair what a crash left behind; with `create`, make it if there is none.
 
-        A new segment is begun when one would grow beyond `segment_bytes`. Raises `NotADatabase`, `AlreadyOpen`,
-        `CorruptLog`, or another `StorageError`.
+        With `read_only` nothing is changed, and another process may write the database meanwhile; `refresh` takes up
+        what it has committed. A new segment is begun when one has `segment_bytes`, and a new commit file when one has
+        `commits_bytes`; a commit of at most `inline_bytes` of rows is kept in the commit file. Raises `NotADatabase`,
+        `AlreadyOpen`, `CorruptLog`, or another `StorageError`.
         """
         path = path.rstrip("/") or path
         with _explained(f'cannot open the database "{path}"'):
-            directory = open_directory(storage, path, create=create)
-            try:
-                log = cls(storage, directory, segment_bytes)
-                log._restore()
-                return log
-            except FileNotFoundError:
-                directory.lock.release()
-                raise CorruptLog(f'"{directory.commits}" is missing; restore the file from a copy') from None
-            except BaseException:
-                directory.lock.release()
-                raise
+            directory = open_directory(
+                storage, path, partial(CommitLog.create, storage), create=create, read_only=read_only
+            )
+        try:
+            return cls(storage, directory, segment_bytes, inline_bytes, commits_bytes)
+        except BaseException:
+            directory.release()
+            raise
+
+    def _restore(self) -> None:
+        """Cut what is behind the truth, remove what is not part of it, verify the rows of the last commit."""
+        streams = self._chain.state.streams
+        for number, stream in streams.items():
+            if stream.segments:
+                self._segments.restore(number, stream.segments[-1])
+        self._remover.remove_unneeded(streams)
+        for number in self._chain.tail.streams:
+            for _ in self._history.scan(number, max(self.version - 1, self.start(number).version), None, None):
+                pass
+
+    # ---------------------------------------------------------------- committing
 
     @property
     def version(self) -> int:
         """Number of the last published commit; 0 when there is none."""
-        return self._index.version
+        return self._chain.published
 
-    def commit(self, appends: Sequence[Append], note: Mapping[str, Any] | None = None) -> Commit:
+    def commit(
+        self,
+        appends: Sequence[Append],
+        note: Mapping[str, Any] | None = None,
+        *,
+        keep: bool = False,
+        stamp: Stamp | None = None,
+        offsets: Sequence[GroupOffsets] = (),
+    ) -> Commit:
         """Commit rows of any number of streams, and a note, as one; return once that is durable.
 
-        Empty batches are skipped. The note is a small mapping that JSON can hold. Commits of several threads share
-        syncs. Commit times never decrease. Raises `DataError` for rows that cannot be stored, `NoSpace` when the disk
-        is full (nothing is committed, and the log stays usable), and `StorageError` when the disk fails: then the log
-        takes no more commits, and whether this one was made shows when the log is opened again.
-        """
-        rows = [encoded(append) for append in appends if append.rows.num_rows]
-        return self._writer.submit(make_request(rows, None, note))
+        Empty batches are skipped. The note is a small mapping that JSON can hold; with `keep` it is among `kept` for
+        ever. `offsets` of consumer groups are committed along. With a `stamp`, a commit that was made before is not
+        made again, and the answer is the same. Commits of several threads share syncs. Commit times never decrease.
 
-    def scan(self, stream: int, after: int = 0, upto: int | None = None) -> Iterator[Chunk]:
+        Raises `DataError` for rows that cannot be stored, a `Rejected` for a stamp or offsets that are not allowed,
+        `NoSpace` when the disk is full (nothing is committed, and the log stays usable), and `StorageError` when the
+        disk fails: then the log takes no more commits, and whether this one was made shows when the log is opened
+        again.
+        """
+        request = Request(encode_appends(appends), pack_json(note or {}), keep, stamp, tuple(offsets))
+        commit = self._submit(request)
+        if commit.duplicate and commit.version >= self._chain.first_version:
+            return replace(commit, time_us=self.time_of(commit.version))
+        return commit
+
+    def register(self, name: str) -> Stamp:
+        """Register a producer, durably, and fence those that were registered under this name before.
+
+        The stamp has the number of the producer's last commit, of whatever epoch; its next commit has the number after.
+        """
+        request = Request(register=name)
+        self._submit(request)
+        assert request.registered is not None
+        return request.registered
+
+    def group_offsets(self, group: str) -> dict[tuple[int, int], int]:
+        """Where a consumer group goes on: (stream, partition) -> next offset to read, where it committed one."""
+        self._check_open()
+        return self._chain.state.groups.offsets(group)
+
+    def generation(self, group: str) -> int:
+        """The current generation of a consumer group; 0 if it never committed anything."""
+        self._check_open()
+        return self._chain.state.groups.generation(group)
+
+    def groups(self) -> tuple[str, ...]:
+        """Names of the consumer groups that there are."""
+        self._check_open()
+        return self._chain.state.groups.names()
+
+    def _submit(self, request: Request) -> Commit:
+        if self._writer is None:
+            raise ReadOnly(f'the database "{self._directory.path}" is open for reading only')
+        return self._writer.submit(request)
+
+    # ---------------------------------------------------------------- reading
+
+    def scan(
+        self, stream: int, after: int = 0, upto: int | None = None, columns: Sequence[str] | None = None
+    ) -> Iterator[Chunk]:
         """The rows committed to a stream with after < version <= upto (default: now), in commit order.
 
-        Within a commit they come in the order of its appends. Rows are not copied where that can be avoided, and stay
-        valid for as long as they are referenced. Raises `CorruptLog` where the bytes are not what was committed.
+        Within a commit they come in the order of its appends. With `columns`, only these are read. Rows are not copied
+        where that can be avoided, and stay valid for as long as they are referenced. Of a stream that retention has
+        cut, `after=0` gives what is there, and positions before its start raise `PositionGone`. Raises `CorruptLog`
+        where the bytes are not what was committed.
         """
-        index, numbers = self._range(stream, after, upto)
-        return (self._chunk(stream, index, number) for number in numbers)
+        return self._explain_each(self._history.scan(stream, after, upto, columns))
 
     def extents(self, stream: int, after: int = 0, upto: int | None = None) -> Iterator[tuple[int, Extent]]:
         """Versions and extents of what `scan` gives, from the index alone: no rows are read."""
-        index, numbers = self._range(stream, after, upto)
-        return ((index.version(number), index.extent(number, stream)) for number in numbers)
+        return self._explain_each(self._history.extents(stream, after, upto))
 
     def ends(self, stream: int, version: int | None = None) -> dict[int, int]:
         """The next offset of each partition of a stream that has rows, as of a version (default: now)."""
-        self._writer.check_open()
-        return self._index.ends(stream, version)
+        with self._reading():
+            return self._history.ends(stream, version)
+
+    def row_count(self, stream: int, version: int | None = None) -> int:
+        """How many rows were committed to a stream up to a version (default: now), also those that are no more."""
+        with self._reading():
+            return self._history.rows(stream, version)
+
+    def start(self, stream: int) -> Start:
+        """Where a stream begins: the version up to which rows are no more, and the offsets that follow."""
+        self._check_open()
+        return self._history.start(stream)
+
+    def starts(self, stream: int) -> dict[int, int]:
+        """The earliest offset of each partition from which retention took rows."""
+        return dict(self.start(stream).ends)
 
     def first(self, stream: int, count: int, upto: int | None = None) -> tuple[int, dict[int, int]] | None:
         """The version that committed the `count`-th row of a stream, counted from 1 in log order, and where the first
         `count` rows end: partition -> next offset. None if there are fewer rows up to the version `upto`.
         """
-        self._writer.check_open()
-        index = self._index.streams.get(stream)
-        found = index.first(count) if index is not None else None
-        return found if found is not None and found[0] <= self._index.upto(upto) else None
+        with self._reading():
+            return self._history.first(stream, count, upto)
 
     def version_of(self, stream: int, partition: int, offset: int) -> int:
         """The version that committed the row at an offset, which must be there."""
-        self._writer.check_open()
-        return self._index.streams[stream].version_of(partition, offset)
+        with self._reading():
+            return self._history.version_of(stream, partition, offset)
+
+    @property
+    def first_version(self) -> int:
+        """The oldest version of which the log still knows when it was, and what was in it."""
+        return self._chain.first_version
 
     def time_of(self, version: int) -> int:
-        """When a version, from 1 to `self.version`, was committed: µs since 1970."""
-        self._writer.check_open()
-        assert 1 <= version <= self._index.version, f"there is no version {version}"
-        return self._index.commits.time_of(version)
+        """When a version, from `first_version` to `version`, was committed: µs since 1970."""
+        with self._reading():
+            return self._history.time_of(version)
 
     def version_at(self, time_us: int) -> int:
         """The last version committed at or before a time in µs since 1970; 0 if there is none."""
-        self._writer.check_open()
-        return self._index.commits.version_at(time_us, self._index.version)
+        with self._reading():
+            return self._history.version_at(time_us)
 
     def notes(self, key: str, after: int = 0) -> Iterator[tuple[int, Any]]:
         """Versions, younger than `after`, of commits whose note has `key`, in order, each with the value of the key."""
-        self._writer.check_open()
-        versions = self._index.commits.with_key(key, after, self._index.version)
-        return ((version, self._note(version)[key]) for version in versions)
+        return self._explain_each(self._history.notes(key, after))
+
+    def kept(self, key: str) -> Iterator[tuple[int, Any]]:
+        """As `notes`, of the commits that were made with `keep`: at no cost, however long the log is."""
+        return self._history.kept(key)
 
     def wait(self, after: int, timeout: float | None) -> int:
         """Sleep until there is a version above `after`, for at most `timeout` seconds; return the current version.
 
         `close` ends the wait, too.
         """
-        self._writer.check_open()
+        self._check_open()
+        if self._writer is None:
+            return self._watch(after, timeout)
         with self._writer.changed:
-            self._writer.changed.wait_for(lambda: self._index.version > after or self._writer.closed, timeout)
-            return self._index.version
+            self._writer.changed.wait_for(lambda: self.version > after or not self._is_open, timeout)
+            return self.version
 
-    def save_image(self, parts: Mapping[str, pa.RecordBatch], note: Mapping[str, Any] | None = None) -> Image:
-        """Store named batches beside the log, and publish them with a commit that has the given note.
+    def refresh(self) -> int:
+        """Take up what another process has committed, if this log is open for reading only; the current version."""
+        self._check_open()
+        if self._writer is None:
+            with self._refresh_lock, self._reading():
+                self._chain.refresh()
+        return self.version
 
-        An image is there as a whole or not at all. Commits of others go on meanwhile. Raises as `commit` does, but an
-        error before the publishing commit leaves the log usable.
+    def _watch(self, after: int, timeout: float | None) -> int:
+        """`wait` where another process commits, which cannot wake this one."""
+        deadline = None if timeout is None else self._storage.monotonic() + timeout
+        while self._is_open and self.refresh() <= after:
+            if deadline is not None and self._storage.monotonic() >= deadline:
+                break
+            time.sleep(_WATCH_SECONDS)
+        return self.version
+
+    # ---------------------------------------------------------------- images
+
+    def save_image(self, parts: Parts, note: Mapping[str, Any] | None = None) -> Image:
+        """Store named tables beside the log, and publish them with a commit that has the given note.
+
+        Chunks of tables that the image before has in the same place are not written again. An image is there as a whole
+        or not at all. Commits of others go on meanwhile. Raises as `commit` does, but an error before the publishing
+        commit leaves the log usable.
         """
+        if self._writer is None:
+            raise ReadOnly(f'the database "{self._directory.path}" is open for reading only')
         self._writer.check_open()
         with self._image_lock:
-            number = max((placed.number for _, placed in self._index.images.values()), default=0) + 1
+            state = self._chain.state
+            before = next(reversed(tuple(state.images.values())), None)
+            number = state.image_number + 1
             with _explained(f'cannot write the image "{image_path(self._directory.images, number)}"'):
-                placed = write_image(self._storage, self._directory.images, number, parts)
-            commit = self._writer.submit(make_request([], placed, note))
-            image, _ = self._index.images[commit.version]
-            return image
+                placed = write_image(self._storage, self._directory.images, number, parts, before)
+            commit = self._submit(Request(packed_note=pack_json(note or {}), image=placed))
+            return _image(self._chain.state.images[commit.version])
 
     def images(self) -> tuple[Image, ...]:
         """All published images, oldest first."""
-        self._writer.check_open()
-        published = tuple(self._index.images.values())
-        return tuple(image for image, _ in published if image.version <= self._index.version)
+        self._check_open()
+        published = tuple(self._chain.state.images.values())
+        return tuple(_image(image) for image in published if image.version <= self.version)
 
     def load_image(self, image: Image) -> dict[str, pa.RecordBatch]:
-        """The batches of an image, verified. Raises `CorruptLog` if they are not what was saved."""
-        self._writer.check_open()
-        _, placed = self._index.images[image.version]
-        with _explained(f'cannot read the image "{image.name}"'):
-            return read_image(self._storage, self._directory.images, placed)
+        """The tables of an image, verified. Raises `CorruptLog` if they are not what was saved."""
+        self._check_open()
+        state = self._chain.state.images.get(image.version)
+        if state is None:
+            raise CorruptLog(f'the image "{image.name}" is no more')
+        with _explained(f'cannot read the image "{image.name}"'), self._readers.reading():
+            return read_image(self._storage, self._directory.images, state)
+
+    # ---------------------------------------------------------------- removing
+
+    def retain(
+        self, starts: Mapping[int, int], *, history: int = 0, discard: Sequence[Image] = (),
+        note: Mapping[str, Any] | None = None,
+    ) -> Commit:  # fmt: skip
+        """Take the oldest out of the log, as one commit: of each stream in `starts` the rows up to a version, the
+        images in `discard`, and commit records before version `history` once no rows need them.
+
+        Files go when nothing in them is needed, and nobody reads them any more. A start never moves back.
+        """
+        moved = {s: (self._start_at(s, v), ()) for s, v in starts.items() if v > self.start(s).version}
+        return self._remove(Removal(moved, [image.version for image in discard], history), note)
+
+    def compact(
+        self, stream: int, version: int, replacement: Sequence[Append], note: Mapping[str, Any] | None = None
+    ) -> Commit:
+        """Put rows in the place of all that a stream has up to a version: the latest of each key, say.
+
+        From then on a scan from the beginning gives them as rows of that version, and the rows after it; positions
+        before it are gone. `replacement` is of that stream; offsets of its rows are counted from 0.
+        """
+        start = self._start_at(stream, version)
+        return self._remove(Removal({stream: (start, encode_appends(replacement))}), note)
+
+    def _start_at(self, stream: int, version: int) -> Start:
+        assert version <= self.version, "the future cannot be removed"
+        return Start(version, self.row_count(stream, version), self.ends(stream, version))
+
+    def _remove(self, removal: Removal, note: Mapping[str, Any] | None) -> Commit:
+        commit = self._submit(Request(packed_note=pack_json(note or {}), removal=removal))
+        with _explained(f'cannot remove files of "{self._directory.path}"'):
+            self._remover.remove_unneeded(removal.starts)
+        return commit
+
+    # ---------------------------------------------------------------- the whole
+
+    def stream_files(self, stream: int) -> tuple[int, int]:
+        """How many segments a stream has, and how many bytes these have; rows of small commits are not in segments."""
+        self._check_open()
+        known = self._chain.state.streams.get(stream, StreamState(0)).segments
+        return len(known), sum(segment.end for segment in known)
 
     def size_bytes(self) -> int:
         """Bytes in the files of the log: commits, rows and published images."""
-        self._writer.check_open()
+        self._check_open()
         with _explained(f'cannot read "{self._directory.path}"'):
-            images = sum(
-                self._storage.open(image_path(self._directory.images, placed.number)).size()
-                for _, placed in tuple(self._index.images.values())
+            images = [image_path(self._directory.images, number) for number in live_images(self._chain.state)]
+            return (
+                sum(self._storage.open(path).size() for path in (*self._chain.older_paths(), *images))
+                + self._chain.current.end
+                + sum(self.stream_files(stream)[1] for stream in tuple(self._chain.state.streams))
             )
-            return self._commits.end + self._segments.size_bytes() + images
+
+    @property
+    def state(self) -> State:
+        """All that the log adds up to; not to be changed, and only good until the next commit."""
+        return self._chain.state
 
     def close(self) -> None:
         """Finish the commit that is under way, wake who waits, and let others open the database. Idempotent."""
-        if self._writer.close():
-            self._segments.close()
-            self._directory.lock.release()
+        if self._writer is not None and not self._writer.close():
+            return
+        self._is_open = False
+        self._segments.files.clear()
+        self._directory.release()
 
-    def _restore(self) -> None:
-        """Read the commit log, cut what is behind the truth, and verify the rows of the last commit."""
-        ends: dict[tuple[int, int], int] = {}
-        for position, record in self._commits.read():
-            self._index.publish(record, position, parse_note(record.note))
-            for placed in record.extents:
-                ends[placed.stream, placed.segment] = placed.end
-        for (stream, segment), end in sorted(ends.items()):
-            self._segments.restore(stream, segment, end)
-        for stream in self._index.streams:
-            for _ in self.scan(stream, after=self.version - 1):
-                pass
+    def _check_open(self) -> None:
+        if not self._is_open or (self._writer is not None and self._writer.closed):
+            raise StorageError(f'the database "{self._directory.path}" is closed')
 
-    def _range(self, stream: int, after: int, upto: int | None) -> tuple[StreamIndex, range]:
-        self._writer.check_open()
-        index = self._index.streams.get(stream) or StreamIndex()
-        return index, index.rows(after, self._index.upto(upto))
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        with _explained(f'cannot read "{self._directory.path}"'):
+            yield
 
-    def _chunk(self, stream: int, index: StreamIndex, number: int) -> Chunk:
-        self._writer.check_open()
-        placed = index.placed(number, stream)
-        version = index.version(number)
-        with _explained(f'cannot read "{self._segments.path(stream, placed.segment)}"'):
-            rows = self._segments.read(placed, version, check=not index.is_verified(number))
-        index.set_verified(number)
-        return Chunk(version, self._index.commits.time_of(version), placed.partition, placed.offset, rows)
-
-    def _note(self, version: int) -> dict[str, Any]:
-        self._writer.check_open()
-        with _explained(f'cannot read "{self._directory.commits}"'):
-            return self._commits.note(self._index.commits.position(version))
+    def _explain_each(self, items: Iterator[_Item]) -> Iterator[_Item]:
+        with self._reading():
+            yield from items
 
 
-def encoded(append: Append) -> tuple[int, int, Rows]:
-    """An append as the writer takes it: the expensive part of a commit, done by the thread that asks for it."""
-    assert 0 <= append.stream < 1 << 32 and 0 <= append.partition < 1 << 32, "a number does not fit its field"
-    return append.stream, append.partition, encode_rows(append.rows)
+def _image(state: ImageState) -> Image:
+    return Image(state.version, state.note, f"{state.number}.img")
 
 
 @contextmanager

@@ -8,6 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from headwater.storage.rows import Codec
+
 
 @dataclass(frozen=True, slots=True)
 class Append:
@@ -16,6 +18,7 @@ class Append:
     stream: int
     partition: int
     rows: pa.RecordBatch
+    codec: Codec | None = None  # compression of the rows in the log
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +33,16 @@ class Extent:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A commit that is durable: its number, its time in µs since 1970, where its rows went, and the caller's note."""
+    """A commit that is durable: its number, its time in µs since 1970, where its rows went, and the caller's note.
+
+    `duplicate` says that it was made before, and that nothing was done now.
+    """
 
     version: int
     time_us: int
     extents: tuple[Extent, ...]
     note: Mapping[str, Any]
+    duplicate: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,34 @@
 """Arrow record batches as payloads of frames, and back.
 
-Rows are kept as the Arrow IPC message of their batch, without its schema; a schema is kept as a message of its own, and
-shared by the batches that have it. Arrow trusts what it is given: bytes must have been verified before they come here.
+A batch is kept without its schema, which is kept once for all batches that have it. There are two forms. A small batch
+is one Arrow IPC message. Of a large one, each column is a message of its own, with a checksum of its own, so that a
+reader of a few columns touches, and verifies, only these:
+
+    number of columns [u32], zeros [u32]; for each column: CRC [u32], zeros [u32], position in the payload, size [u64];
+    the messages, each at a multiple of 64
+
+Arrow trusts what it is given: every byte is verified before Arrow sees it.
 """
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import pyarrow as pa
 
 from headwater.errors import DataError
-from headwater.storage.frames import crc32c
+from headwater.storage.files import File
+from headwater.storage.frames import ALIGNMENT, HEADER_BYTES, BadFrame, Header, Kind, crc32c, read_payload
+
+Codec = Literal["lz4", "zstd"]
+COLUMNS_BYTES = 1 << 18  # a batch of fewer bytes is one message: its columns are not worth places of their own
+ALL = -1  # columns as the bits of a number: all of them
+
+_COUNT = struct.Struct("<II")
+_COLUMN = struct.Struct("<IIQQ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,34 +37,98 @@ class Rows:
 
     schema: pa.Schema
     count: int
-    payload: pa.Buffer
+    kind: Kind
+    payload: tuple[bytes | pa.Buffer, ...]  # one behind the other
+    size: int  # of the payload in bytes
     crc: int
 
 
-def encode_rows(batch: pa.RecordBatch) -> Rows:
+def encode_rows(batch: pa.RecordBatch, codec: Codec | None = None) -> Rows:
     """Serialize a batch. Of a slice, only the rows in it are written. Raise `DataError` for dictionary columns."""
     for field in batch.schema:
         if _has_dictionary(field.type):
             raise DataError(
                 f'column "{field.name}" is dictionary encoded ({field.type}): cast it to its value type first'
             )
-    payload = batch.serialize()
-    return Rows(batch.schema, batch.num_rows, payload, crc32c(payload))
+    if batch.num_columns < 2 or batch.nbytes < COLUMNS_BYTES:
+        message = _message(batch, codec)
+        return Rows(batch.schema, batch.num_rows, Kind.ROWS, (message,), message.size, crc32c(message))
+    messages = [
+        _message(pa.RecordBatch.from_arrays([column], schema=pa.schema([field])), codec)
+        for field, column in zip(batch.schema, batch.columns, strict=True)
+    ]
+    position = _aligned(_COUNT.size + len(messages) * _COLUMN.size)
+    directory = [_COUNT.pack(len(messages), 0)]
+    payload: list[bytes | pa.Buffer] = []
+    for message in messages:
+        directory.append(_COLUMN.pack(crc32c(message), 0, position, message.size))
+        payload += [message, bytes(-message.size % ALIGNMENT)]
+        position += _aligned(message.size)
+    head = b"".join(directory)
+    payload[:0] = [head, bytes(-len(head) % ALIGNMENT)]
+    return Rows(batch.schema, batch.num_rows, Kind.COLUMNS, tuple(payload), position, crc32c(head))
 
 
-def decode_rows(payload: pa.Buffer, schema: pa.Schema) -> pa.RecordBatch:
-    """The batch in a verified payload, whose columns are slices of it."""
-    return pa.ipc.read_record_batch(payload, schema)
+def read_rows(
+    file: File, position: int, header: Header, schema: pa.Schema, columns: Sequence[str] | None, verified: int
+) -> tuple[pa.RecordBatch, int]:
+    """The batch in the frame at `position`, whose columns are slices of the file, and what is verified after that.
+
+    `verified` has a bit for each column whose bytes need no check any more. Raise `BadFrame` for bytes that are not
+    those that `header` was made for.
+    """
+    wanted = range(len(schema)) if columns is None else [schema.get_field_index(name) for name in columns]
+    if header.kind is Kind.ROWS:
+        payload = read_payload(file, position, header, check=verified != ALL)
+        batch = pa.ipc.read_record_batch(payload, schema)
+        return batch if columns is None else batch.select(wanted), ALL
+    places = _directory(file, position, header)
+    arrays = []
+    for number in wanted or [0]:  # also of no columns there are so many rows
+        crc, _, start, size = places[number]
+        message = file.view(position + HEADER_BYTES + start, size)
+        if not verified >> number & 1:
+            if len(message) != size or crc32c(message) != crc:
+                raise BadFrame(f'the checksum of column "{schema.field(number).name}" does not match')
+            verified |= 1 << number
+        arrays.append(pa.ipc.read_record_batch(message, pa.schema([schema.field(number)])).column(0))
+    found = pa.schema([schema.field(number) for number in wanted or [0]], schema.metadata)
+    return pa.RecordBatch.from_arrays(arrays, schema=found).select(range(len(wanted))), verified
 
 
-def encode_schema(schema: pa.Schema) -> pa.Buffer:
-    """Serialize a schema, with its metadata."""
-    return schema.serialize()
+def _directory(file: File, position: int, header: Header) -> list[tuple[int, int, int, int]]:
+    """Checksum, zero, position and size of each column."""
+    start = position + HEADER_BYTES
+    count, _ = _COUNT.unpack(_exactly(file.read(start, _COUNT.size), _COUNT.size))
+    size = _COUNT.size + count * _COLUMN.size
+    if size > header.payload_size:
+        raise BadFrame("the directory of the columns of a frame is damaged")
+    directory = _exactly(file.read(start, size), size)
+    if crc32c(directory) != header.payload_crc:
+        raise BadFrame("the checksum of the directory of a frame's columns does not match")
+    return list(_COLUMN.iter_unpack(directory[_COUNT.size :]))
 
 
-def decode_schema(payload: pa.Buffer) -> pa.Schema:
-    """The schema in a verified payload."""
-    return pa.ipc.read_schema(payload)
+def _exactly(data: bytes, size: int) -> bytes:
+    if len(data) != size:
+        raise BadFrame("the file ends inside the payload of a frame")
+    return data
+
+
+def _message(batch: pa.RecordBatch, codec: Codec | None) -> pa.Buffer:
+    """The Arrow IPC message of a batch, without its schema."""
+    if codec is None:
+        return batch.serialize()
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema, options=pa.ipc.IpcWriteOptions(compression=codec)) as writer:
+        writer.write_batch(batch)
+    messages = pa.ipc.MessageReader.open_stream(sink.getvalue())
+    messages.read_next_message()  # the schema
+    return messages.read_next_message().serialize(alignment=ALIGNMENT)
+
+
+def _aligned(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT
 
 
 def _has_dictionary(kind: pa.DataType) -> bool:

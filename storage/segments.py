@@ -1,46 +1,25 @@
 """Segments: the files that hold the rows of streams, as frames.
 
-A stream is a chain of numbered files, `streams/<stream>/<number>.seg`; its partitions share them. A file begins with
-the frame of a schema; the frames of rows that follow rest on it, or on a younger schema frame. Files are only ever
+A stream is a chain of numbered files, `streams/<stream>/<number>.seg`; its partitions share them. Files are only ever
 appended to. In: rows with the offsets that they get; out: where they went, and the rows again. Which frames are true is
 decided by the commit log; so what is behind the last true frame may be overwritten at any time.
 """
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
 from headwater.errors import CorruptLog
-from headwater.storage.commits import Placed
-from headwater.storage.files import File, Storage, sync_directory, sync_file, write_all
-from headwater.storage.frames import (
-    BadFrame,
-    Header,
-    Kind,
-    crc32c,
-    pack_header,
-    padding,
-    read_header,
-    read_payload,
-)
-from headwater.storage.rows import Rows, decode_rows, decode_schema, encode_schema
+from headwater.storage.commits import Placed, rows_header
+from headwater.storage.file_cache import FileCache
+from headwater.storage.files import File, Storage, sync_directory, sync_file
+from headwater.storage.frames import BadFrame, FrameChain, Kind, read_header
+from headwater.storage.rows import Rows, read_rows
+from headwater.storage.state import Segment, StreamState
 
-OPEN_FILES = 128
-
-
-@dataclass(frozen=True, slots=True)
-class Tail:
-    """Where the next frame of a stream goes: the file, the position, and the schema frame to rest on, if known."""
-
-    segment: int
-    end: int
-    schema: pa.Schema | None = None
-    schema_position: int = 0
-    schema_seal: int = 0
+SEGMENT_BYTES = 64 << 20
 
 
 class Segments:
@@ -50,164 +29,132 @@ class Segments:
         self._storage = storage
         self._path = path
         self._segment_bytes = segment_bytes
-        self._tails: dict[int, Tail] = {}
-        self._files: OrderedDict[str, File] = OrderedDict()
-        self._files_lock = threading.Lock()
-        self._schemas: dict[tuple[int, int, int], pa.Schema] = {}
+        self.files = FileCache(storage)
 
-    def restore(self, stream: int, segment: int, end: int) -> None:
-        """Take up a segment found at opening, whose true bytes end at `end`, and cut what is behind them.
-
-        To be called for the segments of a stream in order.
-        """
-        path = self.path(stream, segment)
-        try:
-            file = self._storage.open(path)
-        except FileNotFoundError:
-            raise CorruptLog(f'"{path}" is missing: the commit log names {end} bytes of it') from None
-        size = file.size()
-        if size < end:
-            raise CorruptLog(f'"{path}" ends at byte {size}, before byte {end} up to which it was committed')
-        if size > end:
-            file.truncate(end)
+    def restore(self, stream: int, segment: Segment) -> None:
+        """Check that a segment has its true bytes, and cut what is behind them."""
+        file = self._existing(stream, segment)
+        if file.size() > segment.end:
+            file.truncate(segment.end)
             sync_file(file)
-        self._tails[stream] = Tail(segment, end)
 
-    def group(self) -> Group:
-        """Begin to gather the frames of a group of commits."""
-        return Group(self)
-
-    def read(self, placed: Placed, version: int, *, check: bool) -> pa.RecordBatch:
-        """The rows of an append. With `check` the checksum of the rows is verified; all else always is.
-
-        Raise `CorruptLog` if the frame is not, to the byte, the one that was committed.
-        """
-        path = self.path(placed.stream, placed.segment)
+    def _existing(self, stream: int, segment: Segment) -> File:
+        path = self.path(stream, segment.number)
         try:
-            file = self.file(path)
-            header = read_header(file, placed.position, Kind.DATA, placed.seal)
-            schema = self._schema(placed, header, file)
-            return decode_rows(read_payload(file, placed.position, header, check=check), schema)
+            file = self.files.open(path)
         except FileNotFoundError:
-            reason = "the file is missing"
-        except BadFrame as bad:
-            reason = str(bad)
-        last = placed.offset + placed.count - 1
-        raise CorruptLog(
-            f'"{path}" is damaged at byte {placed.position}: {reason}; offsets {placed.offset} to {last} of stream '
-            f"{placed.stream}, partition {placed.partition} (commit {version}) cannot be read; restore the file from "
-            "a copy"
-        )
+            raise CorruptLog(f'"{path}" is missing: the commit log names {segment.end} bytes of it') from None
+        size = file.size()
+        if size < segment.end:
+            raise CorruptLog(f'"{path}" ends at byte {size}, before byte {segment.end} up to which it was committed')
+        return file
 
-    def size_bytes(self) -> int:
-        """Bytes of all segments of all streams."""
-        return sum(
-            self.file(self.path(stream, segment)).size()
-            for stream, tail in tuple(self._tails.items())
-            for segment in range(tail.segment + 1)
-        )
+    def group(self, streams: Mapping[int, StreamState]) -> SegmentGroup:
+        """Begin to gather the frames of a group of commits, behind those that `streams` has."""
+        return SegmentGroup(self, streams)
 
     def path(self, stream: int, segment: int) -> str:
         """Path of a segment file."""
         return f"{self._path}/{stream}/{segment}.seg"
 
-    def file(self, path: str) -> File:
-        """An open file. The least recently used of too many is forgotten; it closes once nobody is using it."""
-        with self._files_lock:
-            file = self._files.get(path)
-            if file is None:
-                file = self._files[path] = self._storage.open(path)
-            self._files.move_to_end(path)
-            if len(self._files) > OPEN_FILES:
-                self._files.popitem(last=False)
-            return file
-
-    def close(self) -> None:
-        """Forget all files; those in use close when their readers are done."""
-        with self._files_lock:
-            self._files.clear()
-
-    def _schema(self, placed: Placed, header: Header, file: File) -> pa.Schema:
-        key = placed.stream, placed.segment, header.base
-        schema = self._schemas.get(key)
-        if schema is None:
-            frame = read_header(file, header.base, Kind.SCHEMA, header.previous)
-            schema = self._schemas[key] = decode_schema(read_payload(file, header.base, frame))
-        return schema
-
-    def _create(self, stream: int, segment: int) -> File:
-        """An empty file for a new segment, with a durable name. Remains of a commit that was not made are cut."""
-        path = self.path(stream, segment)
+    def listed(self, stream: int) -> list[int]:
+        """Numbers of the segment files that there are of a stream, also those that nothing names any more."""
         directory = f"{self._path}/{stream}"
+        if not self._storage.exists(directory):
+            return []
+        return sorted(int(name[:-4]) for name in self._storage.listdir(directory) if name.endswith(".seg"))
+
+    def starts_after(self, segment: Segment | None) -> int | None:
+        """The segment to begin for a new commit, or None to go on with this one."""
+        if segment is None:
+            return 0
+        return segment.number + 1 if segment.end >= self._segment_bytes else None
+
+    def create(self, stream: int, segment: int) -> File:
+        """An empty file for a new segment, with a durable name. Remains of a commit that was not made are cut."""
+        directory = f"{self._path}/{stream}"
+        if not self._storage.exists(directory):
+            self._storage.mkdir(directory)
         if segment == 0:
-            if not self._storage.exists(directory):
-                self._storage.mkdir(directory)
             sync_directory(self._storage, self._path)
+        path = self.path(stream, segment)
         file = self._storage.open(path, create=True)
         if file.size():
             file.truncate(0)
         sync_directory(self._storage, directory)
+        self.files.keep(path, file)
         return file
 
 
-class Group:
-    """The frames of a group of commits, gathered in memory and written with one call per file."""
+class SegmentGroup:
+    """The frames of a group of commits, gathered in memory and written with few calls per file."""
 
-    def __init__(self, segments: Segments) -> None:
+    def __init__(self, segments: Segments, streams: Mapping[int, StreamState]) -> None:
         self._segments = segments
-        self._tails: dict[int, Tail] = {}
-        self._parts: dict[tuple[int, int], tuple[int, list[bytes | pa.Buffer]]] = {}  # segment -> start, bytes
+        self._streams = streams
+        self._tails: dict[int, tuple[int, int]] = {}  # stream -> segment, and the last version in it
+        self._chains: dict[tuple[int, int], FrameChain] = {}
         self._written: list[tuple[File, int]] = []
 
-    def add(self, stream: int, partition: int, offset: int, version: int, rows: Rows) -> Placed:
-        """Add rows, and tell where they will be."""
-        tail = self._tails.get(stream) or self._segments._tails.get(stream)
-        if tail is None:
-            tail = Tail(0, 0)
-        elif tail.end + len(rows.payload) > self._segments._segment_bytes:
-            tail = Tail(tail.segment + 1, 0)
-        start, parts = self._parts.setdefault((stream, tail.segment), (tail.end, []))
-        position = tail.end
-        if tail.schema is None or not tail.schema.equals(rows.schema, check_metadata=True):
-            tail, position = self._add_schema(stream, tail, version, rows.schema, parts)
-        header = Header(
-            Kind.DATA, len(rows.payload), rows.crc, tail.schema_seal, tail.schema_position, version,
-            stream, partition, offset, rows.count,
-        )  # fmt: skip
-        packed, seal = pack_header(header)
-        parts += [packed, rows.payload, padding(len(rows.payload))]
-        end = position + header.size
-        self._tails[stream] = Tail(tail.segment, end, tail.schema, tail.schema_position, tail.schema_seal)
-        return Placed(stream, partition, tail.segment, seal, offset, rows.count, position, len(rows.payload))
+    def add(self, stream: int, partition: int, offset: int, version: int, schema: int, rows: Rows) -> Placed:
+        """Add rows, and tell where they will be. All rows that a commit has of a stream go into one segment."""
+        segment, chain = self._tail(stream, version)
+        header = rows_header(stream, partition, offset, version, schema, rows)
+        position, seal = chain.add(header, *rows.payload)
+        return Placed(stream, partition, segment, seal, offset, rows.count, position, rows.size)
 
     def write(self) -> None:
         """Write the frames."""
-        for (stream, segment), (start, parts) in self._parts.items():
-            segments = self._segments
-            file = segments.file(segments.path(stream, segment)) if start else segments._create(stream, segment)
-            self._written.append((file, start))
-            write_all(file, start, b"".join(parts))
+        segments = self._segments
+        for (stream, segment), chain in self._chains.items():
+            if chain.start:
+                file = segments.files.open(segments.path(stream, segment))
+            else:
+                file = segments.create(stream, segment)
+            self._written.append((file, chain.start))
+            chain.write(file)
 
     def sync(self) -> None:
         """Make the frames durable."""
         for file, _ in self._written:
             sync_file(file)
 
-    def keep(self) -> None:
-        """Have later groups follow this one."""
-        self._segments._tails.update(self._tails)
-
     def undo(self) -> None:
         """Cut off what was written. It need not be durable: nothing names these bytes."""
         for file, start in self._written:
             file.truncate(start)
 
-    def _add_schema(
-        self, stream: int, tail: Tail, version: int, schema: pa.Schema, parts: list[bytes | pa.Buffer]
-    ) -> tuple[Tail, int]:
-        """Add the frame of a schema; the tail that rests on it, and the position after it."""
-        payload = encode_schema(schema)
-        header = Header(Kind.SCHEMA, len(payload), crc32c(payload), 0, 0, version, stream)
-        packed, seal = pack_header(header)
-        parts += [packed, payload, padding(len(payload))]
-        return Tail(tail.segment, tail.end, schema, tail.end, seal), tail.end + header.size
+    def _tail(self, stream: int, version: int) -> tuple[int, FrameChain]:
+        known = self._streams.get(stream)
+        durable = known.segments[-1] if known is not None and known.segments else None
+        if stream in self._tails:
+            number, last = self._tails[stream]
+            chain = self._chains[stream, number]
+            tail: Segment | None = Segment(number, chain.end, chain.seal, last)
+        else:
+            tail = durable
+        following = self._segments.starts_after(tail)
+        if tail is not None and (following is None or (stream in self._tails and tail.version == version)):
+            number, start, seal = tail.number, tail.end, tail.seal
+        else:
+            assert following is not None
+            number, start, seal = following, 0, 0
+        self._tails[stream] = number, version
+        return number, self._chains.setdefault((stream, number), FrameChain(start, seal))
+
+
+def read_placed(
+    file: File,
+    placed: Placed,
+    schemas: Sequence[pa.Schema],
+    columns: Sequence[str] | None,
+    verified: int,
+) -> tuple[pa.RecordBatch, int]:
+    """The rows of an append, and which of its columns are verified then, as bits.
+
+    Raise `BadFrame` if the frame is not, to the byte, the one that was committed.
+    """
+    header = read_header(file, placed.position, placed.seal, Kind.ROWS, Kind.COLUMNS)
+    if header.schema >= len(schemas):
+        raise BadFrame(f"the schema {header.schema} of a frame is not known")
+    return read_rows(file, placed.position, header, schemas[header.schema], columns, verified)

@@ -2,9 +2,10 @@
 
 A commit goes through five stages. One of the threads that wait runs them for all requests that have gathered:
 
- 1. Every request gets the next version, and its rows their offsets and places.
- 2. The rows are written to their segments, and those are synced.
- 3. The records of the commits are written to the commit log, and that is synced: now they are true.
+ 1. Every request is checked, and gets the next version; its rows get their offsets and places. Those of a small commit
+    go into the commit file, those of a large one into segments.
+ 2. Segments that got rows are written and synced.
+ 3. What goes into the commit file is written with one call and synced: now the commits are true.
  4. They are published: readers see them.
  5. The requests return.
 
@@ -15,48 +16,83 @@ have dropped what it did not write; so it is a fault that keeps all further comm
 from __future__ import annotations
 
 import errno
-import json
+import struct
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from headwater.errors import NoSpace, StorageError
-from headwater.storage.commits import CommitLog, PlacedImage, Record, parse_note
-from headwater.storage.files import Storage, SyncFailed
-from headwater.storage.index import Index
-from headwater.storage.records import Commit, Extent
-from headwater.storage.rows import Rows
-from headwater.storage.segments import Group, Segments
+import pyarrow as pa
 
+from headwater.errors import HeadwaterError, NoSpace, Rejected, StorageError
+from headwater.storage.chain import CommitLog
+from headwater.storage.commits import CommitGroup, Placed, Record, parse_json
+from headwater.storage.files import Storage, SyncFailed
+from headwater.storage.frames import Kind, crc32c
+from headwater.storage.groups import GroupOffsets
+from headwater.storage.images import PlacedImage
+from headwater.storage.producers import Accepted, Stamp
+from headwater.storage.records import Append, Commit, Extent
+from headwater.storage.rows import Rows, encode_rows
+from headwater.storage.segments import SegmentGroup, Segments
+from headwater.storage.state import Start, pack_offsets, pack_placed, pack_schema
+
+INLINE_BYTES = 1 << 15  # rows of a commit up to this size are kept in the commit file
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _PASSING = NO_SPACE | {errno.EMFILE, errno.ENFILE}  # what the same call may not meet again later
+_APPEND = struct.Struct("<IIQQ")
+
+EncodedAppend = tuple[int, int, Rows]  # stream, partition, rows
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What a commit takes out of the log: the beginnings of streams, images, and records that nobody needs any more.
+
+    A stream gets the new start; rows given with it stand for those that it loses.
+    """
+
+    starts: Mapping[int, tuple[Start, Sequence[EncodedAppend]]] = field(default_factory=dict)
+    discard: Sequence[int] = ()  # versions of images
+    history: int = 0  # the first version whose record is still needed
+    lost: Sequence[tuple[int, ...]] = ()
 
 
 @dataclass(slots=True, eq=False)
 class Request:
-    """A commit somebody waits for: rows by stream and partition, perhaps an image. Done with a result or an error."""
+    """A commit somebody waits for. Done with a result or an error."""
 
-    appends: Sequence[tuple[int, int, Rows]]
-    image: PlacedImage | None
-    packed_note: bytes
-    note: Mapping[str, Any]
+    appends: Sequence[EncodedAppend] = ()
+    packed_note: bytes = b""
+    keep: bool = False
+    stamp: Stamp | None = None
+    offsets: Sequence[GroupOffsets] = ()
+    register: str | None = None  # name of a producer
+    image: PlacedImage | None = None
+    removal: Removal | None = None
     result: Commit | None = None
-    error: StorageError | None = None
+    registered: Stamp | None = None  # with the number of the producer's last commit
+    error: HeadwaterError | None = None
 
     @property
     def done(self) -> bool:
         """Whether there is nothing left to wait for."""
         return self.result is not None or self.error is not None
 
+    @property
+    def digest(self) -> int:
+        """What tells a stamped commit from others: a checksum of its rows, its note and its offsets."""
+        rows = b"".join(
+            _APPEND.pack(stream, partition, rows.count, rows.crc) for stream, partition, rows in self.appends
+        )
+        return crc32c(rows + self.packed_note + repr([pack_offsets(offsets) for offsets in self.offsets]).encode())
 
-def make_request(
-    appends: Sequence[tuple[int, int, Rows]], image: PlacedImage | None, note: Mapping[str, Any] | None
-) -> Request:
-    """A request with a note that is what will be read back: a copy, made by way of JSON."""
-    packed = json.dumps(note, allow_nan=False, separators=(",", ":")).encode() if note else b""
-    return Request(appends, image, packed, parse_note(packed))
+
+def encode_appends(appends: Sequence[Append]) -> list[EncodedAppend]:
+    """Appends as requests have them: the expensive part of a commit, done by the thread that asks for it."""
+    assert all(0 <= a.stream < 1 << 32 and 0 <= a.partition < 1 << 32 for a in appends), "a number is too large"
+    return [(a.stream, a.partition, encode_rows(a.rows, a.codec)) for a in appends if a.rows.num_rows]
 
 
 class Writer:
@@ -65,17 +101,18 @@ class Writer:
     `changed` is notified whenever there is a new version, and when the writer closes.
     """
 
-    def __init__(self, storage: Storage, path: str, commits: CommitLog, segments: Segments, index: Index) -> None:
+    def __init__(self, storage: Storage, path: str, chain: CommitLog, segments: Segments, inline_bytes: int) -> None:
         self._storage = storage
         self._path = path
-        self._commits = commits
+        self._chain = chain
         self._segments = segments
-        self._index = index
+        self._inline_bytes = inline_bytes
         self.changed = threading.Condition()  # guards the rest
         self.closed = False
         self._queue: list[Request] = []
         self._writing = False
         self._fault: str | None = None
+        self._schemas = {_identity(schema): number for number, schema in enumerate(chain.state.schemas)}
 
     def submit(self, request: Request) -> Commit:
         """Return when the request is committed, by this thread if no other is at it. Raises as `Log.commit` does."""
@@ -107,8 +144,7 @@ class Writer:
             self.changed.notify_all()
             self.changed.wait_for(lambda: not self._writing)
         if self._fault is None:
-            with suppress(OSError):
-                self._commits.mark_end(self._index.version)
+            self._chain.close()
         return True
 
     def check_open(self) -> None:
@@ -127,7 +163,8 @@ class Writer:
             self._write(group)
         except OSError as error:
             for request in group:
-                request.error = self._refusal(error)
+                if not request.done:
+                    request.error = self._refusal(error)
 
     def _leave(self, own: Request, group: Sequence[Request]) -> None:
         """Let others go on, also if this thread was interrupted: then their requests are as good as new."""
@@ -147,56 +184,54 @@ class Writer:
 
     def _write(self, requests: Sequence[Request]) -> None:
         """Stages 1 to 4. When this raises, nothing of the group is true, or else there is a fault."""
-        group = self._segments.group()
-        records = self._place(requests, group)
+        self._roll_if_due()
+        commits = self._chain.current
+        placement = _Placement(self._chain, self._segments, self._schemas, self._inline_bytes, self._storage.now_us())
+        for request in requests:
+            placement.add(request)
+        if placement.records:
+            try:
+                placement.segments.write()
+                placement.segments.sync()
+                commits.write(placement.commits)
+                commits.sync(placement.version)
+            except BaseException as error:
+                self._take_back(placement.segments, error)
+                raise
         try:
-            group.write()
-            group.sync()
-            positions = self._commits.write(records)
-            self._commits.sync()
-        except BaseException as error:
-            self._take_back(group, error)
-            raise
-        try:
-            group.keep()
             with self.changed:
-                for request, record, position in zip(requests, records, positions, strict=True):
-                    self._index.publish(record, position, request.note)
-                    request.result = _commit(record, request.note)
+                for record, position in placement.records:
+                    self._chain.add(record, position)
+                self._chain.published = placement.version
+                self._schemas |= placement.new_schemas
+                for request, result in placement.results:
+                    request.result = result
         except BaseException:
             self._set_fault("a commit was interrupted while it was published")
             raise
 
-    def _place(self, requests: Sequence[Request], group: Group) -> list[Record]:
-        """Stage 1: a record for each request."""
-        version = self._index.version
-        time_us = self._storage.now_us()
-        if version:
-            time_us = max(time_us, self._index.commits.time_of(version))
-        ends: dict[int, dict[int, int]] = {}
-        records = []
-        for request in requests:
-            version += 1
-            extents = []
-            for stream, partition, rows in request.appends:
-                if stream not in ends:
-                    ends[stream] = self._index.ends(stream)
-                offset = ends[stream].get(partition, 0)
-                ends[stream][partition] = offset + rows.count
-                extents.append(group.add(stream, partition, offset, version, rows))
-            records.append(Record(version, time_us, tuple(extents), request.image, request.packed_note))
-        return records
+    def _roll_if_due(self) -> None:
+        """Begin a new commit file if the current one is full, and if that can be done now."""
+        if not self._chain.is_full:
+            return
+        try:
+            self._chain.roll()
+        except OSError as error:
+            if isinstance(error, SyncFailed) or error.errno not in _PASSING:
+                self._set_fault(f"the disk failed ({error.strerror or error})")
+                raise
 
-    def _take_back(self, group: Group, error: BaseException) -> None:
+    def _take_back(self, segments: SegmentGroup, error: BaseException) -> None:
         """Leave the files as they were before the group, or, where that cannot be trusted, set a fault."""
+        commits = self._chain.current
         if isinstance(error, SyncFailed) or (isinstance(error, OSError) and error.errno not in _PASSING):
             self._set_fault(f"the disk failed ({error.strerror or error})")
             with suppress(OSError):
-                self._commits.forget()
+                commits.forget()
             return
         try:
-            self._commits.undo()  # first: a record must not outlive its rows
-            group.undo()
+            commits.undo()  # first: a record must not outlive its rows
+            segments.undo()
         except BaseException as another:
             self._set_fault(f"a commit could not be taken back ({another!r})")
 
@@ -213,6 +248,134 @@ class Writer:
         return StorageError(f"{what}; try again")
 
 
-def _commit(record: Record, note: Mapping[str, Any]) -> Commit:
-    extents = tuple(Extent(placed.stream, placed.partition, placed.offset, placed.count) for placed in record.extents)
-    return Commit(record.version, record.time_us, extents, note)
+class _Placement:
+    """Stage 1: the records of a group of requests, and where their rows go. Nothing is changed by it."""
+
+    def __init__(
+        self, chain: CommitLog, segments: Segments, schemas: Mapping[bytes, int], inline_bytes: int, now_us: int
+    ) -> None:
+        state = chain.state
+        self.version = state.version
+        self.time_us = max(now_us, state.time_us)
+        self.commits: CommitGroup = chain.current.group()
+        self.segments = segments.group(state.streams)
+        self.records: list[tuple[Record, int]] = []
+        self.results: list[tuple[Request, Commit]] = []
+        self.new_schemas: dict[bytes, int] = {}
+        self._state = state
+        self._schemas = schemas
+        self._inline_bytes = inline_bytes
+        self._producers = state.producers.copy()
+        self._groups = state.groups.copy()
+        self._ends: dict[int, dict[int, int]] = {}
+
+    def add(self, request: Request) -> None:
+        """Place a request; one that is not allowed gets its error."""
+        try:
+            accepted = self._check(request)
+        except Rejected as error:
+            request.error = error
+            return
+        if accepted is not None:
+            note = parse_json(request.packed_note)
+            self.results.append(
+                (request, Commit(accepted.version, self.time_us, accepted.extents, note, duplicate=True))
+            )
+            return
+        self.version += 1
+        effects = self._effects(request)
+        is_inline = (
+            all(rows.kind is Kind.ROWS for _, _, rows in request.appends)
+            and sum(rows.size for _, _, rows in request.appends) <= self._inline_bytes
+        )
+        extents = tuple(self._place(*append, effects, is_inline=is_inline) for append in request.appends)
+        record = Record(self.version, self.time_us, extents, effects, request.packed_note)
+        self.records.append((record, self.commits.add_commit(record)))
+        if request.stamp is not None:
+            self._producers.accept(request.stamp, request.digest, self.version, _extents(record))
+        self.results.append((request, _commit(record)))
+
+    def _check(self, request: Request) -> Accepted | None:
+        """The answer that a request was given before; None if it is new. Raises `Rejected`."""
+        if request.stamp is not None:
+            accepted = self._producers.find(request.stamp, request.digest)
+            if accepted is not None:
+                return accepted
+        for offsets in request.offsets:
+            self._groups.check(offsets)
+        for offsets in request.offsets:
+            self._groups.apply(offsets)
+        return None
+
+    def _effects(self, request: Request) -> dict[str, Any]:
+        """What the request changes besides adding rows, see `state.py`."""
+        effects: dict[str, Any] = {}
+        if request.keep:
+            effects["keep"] = True
+        if request.stamp is not None:
+            stamp = request.stamp
+            effects["stamp"] = [stamp.producer, stamp.epoch, stamp.sequence, request.digest]
+        if request.offsets:
+            effects["offsets"] = [pack_offsets(offsets) for offsets in request.offsets]
+        if request.register is not None:
+            producer, epoch = self._producers.next_registration(request.register)
+            self._producers.register(request.register, producer, epoch)
+            request.registered = Stamp(producer, epoch, self._producers.last_sequence(producer))
+            effects["register"] = [producer, epoch, request.register]
+        if request.image is not None:
+            image = request.image
+            effects["image"] = [image.number, image.seal, image.position, image.nbytes, image.others]
+        if request.removal is not None:
+            self._add_removal(request.removal, effects)
+        return effects
+
+    def _add_removal(self, removal: Removal, effects: dict[str, Any]) -> None:
+        starts = []
+        for stream, (start, replacement) in removal.starts.items():
+            offset = 0
+            placed = []
+            for _, partition, rows in replacement:
+                schema = self._schema(rows, effects)
+                placed.append(self.segments.add(stream, partition, offset, self.version, schema, rows))
+                offset += rows.count
+            packed = [pack_placed(place) for place in placed]
+            starts.append([stream, start.version, start.rows, list(start.ends.items()), packed])
+        if starts:
+            effects["starts"] = starts
+        if removal.discard:
+            effects["discard"] = list(removal.discard)
+        if removal.history:
+            effects["history"] = removal.history
+        if removal.lost:
+            effects["lost"] = [list(lost) for lost in removal.lost]
+
+    def _place(self, stream: int, partition: int, rows: Rows, effects: dict[str, Any], *, is_inline: bool) -> Placed:
+        if stream not in self._ends:
+            known = self._state.streams.get(stream)
+            self._ends[stream] = dict(known.ends) if known is not None else {}
+        offset = self._ends[stream].get(partition, 0)
+        self._ends[stream][partition] = offset + rows.count
+        target = self.commits.add_rows if is_inline else self.segments.add
+        return target(stream, partition, offset, self.version, self._schema(rows, effects), rows)
+
+    def _schema(self, rows: Rows, effects: dict[str, Any]) -> int:
+        """Number of the schema of rows. The first commit that has one brings it along."""
+        identity = _identity(rows.schema)
+        number = self._schemas.get(identity, self.new_schemas.get(identity))
+        if number is None:
+            number = self.new_schemas[identity] = len(self._schemas) + len(self.new_schemas)
+            effects.setdefault("schemas", []).append([number, pack_schema(rows.schema)])
+        return number
+
+
+def _identity(schema: pa.Schema) -> bytes:
+    """What two schemas have in common if they are the same, metadata included."""
+    return bytes(schema.serialize())
+
+
+def _extents(record: Record) -> tuple[Extent, ...]:
+    return tuple(Extent(placed.stream, placed.partition, placed.offset, placed.count) for placed in record.extents)
+
+
+def _commit(record: Record) -> Commit:
+    return Commit(record.version, record.time_us, _extents(record), parse_json(record.note))

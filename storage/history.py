@@ -1,0 +1,249 @@
+"""Reading: rows and what is known about them, as of any version that is still there.
+
+In: positions, which are versions, offsets, times or numbers of rows; out: rows, without a copy where possible, and
+other positions. Questions are answered from the indexes of the commit files that they touch. Readers hold logical
+positions only, take no lock while they read, and see no more than what is published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from headwater.errors import CorruptLog, PositionGone
+from headwater.storage.chain import CommitLog
+from headwater.storage.commits import INLINE, CommitFile, Placed, parse_json
+from headwater.storage.frames import BadFrame
+from headwater.storage.index import FileIndex, StreamIndex
+from headwater.storage.readers import Readers
+from headwater.storage.records import Chunk, Extent
+from headwater.storage.segments import Segments, read_placed
+from headwater.storage.state import Start
+
+_NO_START = Start()
+
+
+class History:
+    """What has been committed. Positions in streams that retention passed raise `PositionGone`."""
+
+    def __init__(self, chain: CommitLog, segments: Segments, readers: Readers, check_open: Callable[[], None]) -> None:
+        self._chain = chain
+        self._segments = segments
+        self._readers = readers
+        self._check_open = check_open
+
+    # ---------------------------------------------------------------- rows
+
+    def scan(self, stream: int, after: int, upto: int | None, columns: Sequence[str] | None) -> Iterator[Chunk]:
+        """As `Log.scan`."""
+        self._check_open()
+        upto = self.upto(upto)
+        start = self.start(stream)
+        self._check_position(stream, start, after, upto)
+        return self._scan(stream, start, after, upto, columns)
+
+    def _scan(self, stream: int, start: Start, after: int, upto: int, columns: Sequence[str] | None) -> Iterator[Chunk]:
+        with self._readers.reading():
+            if after < start.version:
+                for placed in start.replacement:
+                    rows, _ = self._read(self._chain.current, placed, start.version, columns, 0)
+                    yield Chunk(start.version, self.time_of(start.version), placed.partition, placed.offset, rows)
+            for commits, index, streams, append in self._appends(stream, max(after, start.version), upto):
+                placed, version = streams.placed(append, stream), streams.versions[append]
+                if self._is_lost(placed, version):
+                    continue
+                verified = streams.verified(append)
+                rows, now_verified = self._read(commits, placed, version, columns, verified)
+                if now_verified != verified:
+                    streams.set_verified(append, now_verified)
+                yield Chunk(version, index.time_of(version), placed.partition, placed.offset, rows)
+
+    def _read(
+        self, commits: CommitFile, placed: Placed, version: int, columns: Sequence[str] | None, verified: int
+    ) -> tuple[pa.RecordBatch, int]:
+        self._check_open()
+        is_inline = placed.segment == INLINE
+        path = commits.path if is_inline else self._segments.path(placed.stream, placed.segment)
+        try:
+            file = commits.file if is_inline else self._segments.files.open(path)
+            return read_placed(file, placed, self._chain.state.schemas, columns, verified)
+        except FileNotFoundError:
+            if version <= self.start(placed.stream).version:
+                raise self.gone(placed.stream) from None
+            reason = "the file is missing"
+        except BadFrame as bad:
+            reason = str(bad)
+        last = placed.offset + placed.count - 1
+        raise CorruptLog(
+            f'"{path}" is damaged at byte {placed.position}: {reason}; offsets {placed.offset} to {last} of stream '
+            f"{placed.stream}, partition {placed.partition} (commit {version}) cannot be read",
+            hint="restore the file from a copy, or see what headwater repair can save",
+        )
+
+    def _is_lost(self, placed: Placed, version: int) -> bool:
+        """Whether somebody accepted the loss of these rows."""
+        lost = self._chain.state.lost
+        return bool(lost) and (placed.stream, version, placed.partition, placed.offset, placed.count) in lost
+
+    def extents(self, stream: int, after: int, upto: int | None) -> Iterator[tuple[int, Extent]]:
+        """As `Log.extents`."""
+        self._check_open()
+        upto = self.upto(upto)
+        start = self.start(stream)
+        self._check_position(stream, start, after, upto)
+        if after < start.version:
+            for placed in start.replacement:
+                yield start.version, Extent(stream, placed.partition, placed.offset, placed.count)
+        for _, _, streams, append in self._appends(stream, max(after, start.version), upto):
+            yield streams.versions[append], streams.extent(append, stream)
+
+    def _appends(self, stream: int, after: int, upto: int) -> Iterator[tuple[CommitFile, FileIndex, StreamIndex, int]]:
+        """All appends to a stream with after < version <= upto, in order."""
+        for first in self._files_with(stream, after, upto):
+            commits, index = self._chain.index_at(first)
+            streams = index.streams.get(stream)
+            if streams is not None:
+                for append in streams.appends(after, upto):
+                    yield commits, index, streams, append
+
+    def _files_with(self, stream: int, after: int, upto: int) -> list[int]:
+        """The commit files that have rows of a stream with after < version <= upto, by first version."""
+        if upto <= after:
+            return []
+        _, index = self._chain.index_of(upto)
+        found = [index.first] if stream in index.streams else []
+        while index.first > after + 1 and (before := index.file_before(stream)) > 0:
+            found.append(before)
+            _, index = self._chain.index_at(before)
+        return found[::-1]
+
+    # ---------------------------------------------------------------- positions
+
+    def upto(self, version: int | None) -> int:
+        """A version that readers may see: never more than what is published."""
+        return self._chain.published if version is None else min(version, self._chain.published)
+
+    def start(self, stream: int) -> Start:
+        """Where a stream begins."""
+        known = self._chain.state.streams.get(stream)
+        return known.start if known is not None else _NO_START
+
+    def gone(self, stream: int) -> PositionGone:
+        """The error for a position before the start of a stream."""
+        start = self.start(stream)
+        return PositionGone(
+            f"rows of stream {stream} are kept from version {start.version} on, and older ones are no more",
+            earliest=start.version,
+            hint=f"the earliest position is version {start.version}",
+        )
+
+    def _check_position(self, stream: int, start: Start, after: int, upto: int) -> None:
+        if 0 < after < start.version or after < upto < start.version:
+            raise self.gone(stream)
+
+    def ends(self, stream: int, version: int | None) -> dict[int, int]:
+        """As `Log.ends`."""
+        self._check_open()
+        upto = self.upto(version)
+        start = self.start(stream)
+        if upto < start.version:
+            raise self.gone(stream)
+        if upto == start.version:
+            return dict(start.ends)
+        self._check_known(upto)
+        return self._chain.index_of(upto)[1].ends(stream, upto)
+
+    def rows(self, stream: int, version: int | None) -> int:
+        """As `Log.row_count`."""
+        self._check_open()
+        upto = self.upto(version)
+        start = self.start(stream)
+        if upto < start.version:
+            raise self.gone(stream)
+        if upto == start.version:
+            return start.rows
+        self._check_known(upto)
+        return self._chain.index_of(upto)[1].rows(stream, upto)
+
+    def first(self, stream: int, count: int, upto: int | None) -> tuple[int, dict[int, int]] | None:
+        """As `Log.first`."""
+        version = self.upto(upto)
+        if count > self.rows(stream, version):
+            return None
+        start = self.start(stream)
+        if count < start.rows:
+            raise self.gone(stream)
+        if count == start.rows:
+            return start.version, dict(start.ends)
+        index = self._file_where(lambda file: file.rows_before(stream) < count, version)
+        return index.streams[stream].first(count)
+
+    def version_of(self, stream: int, partition: int, offset: int) -> int:
+        """As `Log.version_of`."""
+        self._check_open()
+        if offset < self.start(stream).ends.get(partition, 0):
+            raise self.gone(stream)
+        index = self._file_where(lambda file: file.end_before(stream, partition) <= offset, self._chain.published)
+        return index.streams[stream].version_of(partition, offset)
+
+    def _file_where(self, begins_before: Callable[[FileIndex], bool], upto: int) -> FileIndex:
+        """The index of the last file, up to that of a version, whose base fulfils a condition that stays fulfilled
+        from a file to the ones before it.
+        """
+        files = [first for first in self._chain.files() if first <= upto]
+        low, high = 0, len(files) - 1
+        while low < high:
+            middle = (low + high + 1) // 2
+            if begins_before(self._chain.index_at(files[middle])[1]):
+                low = middle
+            else:
+                high = middle - 1
+        return self._chain.index_at(files[low])[1]
+
+    def time_of(self, version: int) -> int:
+        """As `Log.time_of`."""
+        self._check_open()
+        assert 1 <= version <= self._chain.published, f"there is no version {version}"
+        self._check_known(version)
+        return self._chain.index_of(version)[1].time_of(version)
+
+    def version_at(self, time_us: int) -> int:
+        """As `Log.version_at`."""
+        self._check_open()
+        index = self._file_where(lambda file: file.base.time_us <= time_us, self._chain.published)
+        return index.version_at(time_us, self._chain.published)
+
+    # ---------------------------------------------------------------- notes
+
+    def notes(self, key: str, after: int) -> Iterator[tuple[int, Any]]:
+        """As `Log.notes`."""
+        self._check_open()
+        upto = self._chain.published
+        for first in self._chain.files():
+            if first > upto or self._is_before(first, after):
+                continue
+            commits, index = self._chain.index_at(first)
+            for version in index.with_key(key, after, upto):
+                self._check_open()
+                record = commits.record(index.position(version), version)
+                yield version, parse_json(record.note)[key]
+
+    def _is_before(self, first: int, after: int) -> bool:
+        """Whether all versions of a commit file are at most `after`."""
+        return self._chain.index_of(after + 1)[1].first > first if after < self._chain.published else True
+
+    def kept(self, key: str) -> Iterator[tuple[int, Any]]:
+        """As `Log.kept`."""
+        self._check_open()
+        for version, note in tuple(self._chain.state.kept.items()):
+            if version <= self._chain.published and key in note:
+                yield version, note[key]
+
+    def _check_known(self, version: int) -> None:
+        earliest = self._chain.first_version - 1  # the base of the oldest file knows the version before it
+        if version < earliest:
+            raise PositionGone(
+                f"version {version} is no more", earliest=earliest, hint=f"the earliest version is {earliest}"
+            )
