@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from headwater.errors import CorruptLog
-from headwater.executor.chunks import combined
 from headwater.executor.circuit import Circuit
 from headwater.executor.feed import Cut
 from headwater.planner.logical import Plan
@@ -33,7 +32,7 @@ def image_is_due(rows_since: int, state_rows: int) -> bool:
 def save_image(log: Log, circuit: Circuit, note: Mapping[str, Any]) -> Image:
     """Saves the state of `circuit`, at the version where it stands, with a note of the caller's."""
     own = {"format": STATE_FORMAT, "frontier": circuit.version, "holders": circuit.holder_names}
-    return log.save_image(combined(circuit.save()), {**note, **own})
+    return log.save_image(circuit.save(), {**note, **own})
 
 
 def circuit_at(log: Log, roots: Sequence[Plan], cut: Cut, steps: Sequence[int] = ()) -> Circuit:

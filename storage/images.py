@@ -74,7 +74,7 @@ def image_path(directory: str, number: int) -> str:
 def write_image(storage: Storage, directory: str, number: int, parts: Parts, before: ImageState | None) -> PlacedImage:
     """Write an image file and make it durable; the result is what a commit must name to publish it.
 
-    Chunks that `before` has in the same place are not written again.
+    Chunks that `before` has in the same table are not written again.
     """
     known = _known_chunks(storage, directory, before)
     path = image_path(directory, number)
@@ -126,26 +126,30 @@ class _Writer:
     def add(self, table: pa.Table | pa.RecordBatch, known: Sequence[Place]) -> tuple[pa.Schema, list[Place]]:
         """Add a table, of which `known` may have chunks already; its schema and the places of its chunks."""
         batches = [table] if isinstance(table, pa.RecordBatch) else table.to_batches()
+        candidates = self._candidates(known)
         places = []
-        for number, batch in enumerate(batches):
+        for batch in batches:
             rows = encode_rows(batch)
-            if number < len(known) and self._has(known[number], rows):
-                places.append(known[number])
-                continue
-            header = Header(rows.kind, rows.size, rows.crc, count=rows.count)
-            places.append((self._number, *self.chain.add(header, *rows.payload)))
+            place = candidates.get((rows.kind, rows.size, rows.crc, rows.count))
+            if place is None or not self._has(place, rows):
+                header = Header(rows.kind, rows.size, rows.crc, count=rows.count)
+                place = (self._number, *self.chain.add(header, *rows.payload))
+            places.append(place)
         return table.schema, places
 
+    def _candidates(self, known: Sequence[Place]) -> dict[tuple[Kind, int, int, int], Place]:
+        """The chunks that may be referred to, by what their headers say about their rows."""
+        found = {}
+        for number, position, seal in known:
+            with suppress(BadFrame, FileNotFoundError):
+                h = read_header(self._files.open(number), position, seal, Kind.ROWS, Kind.COLUMNS)
+                found[h.kind, h.payload_size, h.payload_crc, h.count] = number, position, seal
+        return found
+
     def _has(self, place: Place, rows: Rows) -> bool:
-        """Whether these very rows are in a frame."""
-        number, position, seal = place
-        try:
-            file = self._files.open(number)
-            header = read_header(file, position, seal, rows.kind)
-        except (BadFrame, FileNotFoundError):
-            return False
-        if (header.payload_size, header.payload_crc, header.count) != (rows.size, rows.crc, rows.count):
-            return False
+        """Whether these very bytes are in a frame: checksums alone may agree by chance."""
+        number, position, _ = place
+        file = self._files.open(number)
         position += HEADER_BYTES
         for part in rows.payload:
             if not file.view(position, len(part)).equals(pa.py_buffer(part)):

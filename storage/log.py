@@ -274,7 +274,7 @@ class Log:
     def save_image(self, parts: Parts, note: Mapping[str, Any] | None = None) -> Image:
         """Store named tables beside the log, and publish them with a commit that has the given note.
 
-        Chunks of tables that the image before has in the same place are not written again. An image is there as a whole
+        Chunks of tables that the image before has, too, are not written again. An image is there as a whole
         or not at all. Commits of others go on meanwhile. Raises as `commit` does, but an error before the publishing
         commit leaves the log usable.
         """

@@ -301,10 +301,10 @@ class _Placement:
             accepted = self._producers.find(request.stamp, request.digest)
             if accepted is not None:
                 return accepted
+        groups = self._groups.copy()
         for offsets in request.offsets:
-            self._groups.check(offsets)
-        for offsets in request.offsets:
-            self._groups.apply(offsets)
+            groups.apply(offsets)
+        self._groups = groups
         return None
 
     def _effects(self, request: Request) -> dict[str, Any]:
