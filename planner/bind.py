@@ -14,6 +14,7 @@ from headwater.planner.aggregates import bind_grouping, is_grouped
 from headwater.planner.calls import with_duckdb_calls
 from headwater.planner.catalog import Catalog, Relation
 from headwater.planner.expressions import bind_expression, bind_predicate, column_expression, conjuncts
+from headwater.planner.join_keys import same_type, with_keys
 from headwater.planner.logical import (
     EVENT_TIME,
     PARTITION,
@@ -27,11 +28,11 @@ from headwater.planner.logical import (
     Project,
     StreamTime,
     WindowAssign,
+    walk_plan,
 )
-from headwater.planner.prune import prune
+from headwater.planner.optimize import optimize
 from headwater.planner.scope import Scope, ScopeColumn
 from headwater.planner.select_list import expand_items, unique_names
-from headwater.planner.sql_types import common_type
 from headwater.values import PSEUDO_COLUMNS, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART, Column
 
 CARRIED = {EVENT_TIME: ROWTIME, PARTITION: ROWPARTITION}  # hidden columns of a stream's plan, and what they are called
@@ -68,11 +69,19 @@ class BoundQuery:
     limit: int | None = None
 
 
-def bind_query(query: syntax.Query, catalog: Catalog, *, stored: bool = False, keep_window: bool = False) -> BoundQuery:
+def bind_query(
+    query: syntax.Query,
+    catalog: Catalog,
+    *,
+    stored: bool = False,
+    keep_window: bool = False,
+    without: frozenset[str] = frozenset(),
+) -> BoundQuery:
     """The plan of a continuous query. Raises SqlError with the span of what cannot be bound.
 
     `stored` reads derived tables from their changelogs instead of computing them (for a query that only watches).
     `keep_window` puts WINDOWSTART and WINDOWEND in front of a windowed query's columns if it does not name them.
+    `without` names rewrites of the plan that are left out.
     """
     binder = _Binder(catalog, stored, keep_window)
     limit = _limit(query)
@@ -83,7 +92,7 @@ def bind_query(query: syntax.Query, catalog: Catalog, *, stored: bool = False, k
             hint="keep the table unordered, and order it when you ask: SELECT … FROM it ORDER BY …",
         )
     source = binder.query(with_duckdb_calls(query))
-    plan = prune(source.plan)
+    plan = optimize(source.plan, frozenset(binder.shared), without)
     columns = tuple(c for c in plan.columns if c.name not in CARRIED)
     return BoundQuery(plan, columns, tuple(sorted(binder.reads)), source.is_stream, limit)
 
@@ -99,13 +108,17 @@ def _limit(query: syntax.Query) -> int | None:
 
 
 class _Binder:
-    """Binds one query; collects the ids of the relations that it names in `reads`."""
+    """Binds one query; collects the ids of the relations that it names in `reads`, and in `shared` their plans.
+
+    A plan of a derived relation that keeps a state is shared: its operators run already. One without is only text.
+    """
 
     def __init__(self, catalog: Catalog, stored: bool, keep_window: bool) -> None:
         self.catalog = catalog
         self.stored = stored
         self.keep_window = keep_window
         self.reads: set[int] = set()
+        self.shared: set[Plan] = set()
 
     def query(self, query: syntax.Query) -> BoundItem:
         if query.ctes:
@@ -192,10 +205,13 @@ class _Binder:
             if relation.is_stream:
                 return relation.source()
             return Changelog(relation.id, relation.name, relation.columns, relation.key)
-        return relation.content()
+        plan = relation.content()
+        if relation.is_derived and any(node.state() != "no state" for node in walk_plan(plan)):
+            self.shared.add(plan)
+        return plan
 
     def join(self, item: syntax.Join) -> BoundItem:
-        if item.kind != "INNER":
+        if item.kind not in ("INNER", "CROSS"):
             raise Unsupported(
                 f"{item.kind} JOIN is not supported in a continuous query yet", item.span, hint="use JOIN"
             )
@@ -212,12 +228,8 @@ class _Binder:
         if right.is_stream:
             left, right = right, left
         keys, rest = self.join_condition(item, left.scope, right.scope)
-        if not keys:
-            raise Unsupported(
-                "a continuous join needs an equality between the two sides", item.span, hint="JOIN … ON a.id = b.id"
-            )
-        left_plan, left_keys = _with_keys(left.plan, tuple(k[0] for k in keys), "l")
-        right_plan, right_keys = _with_keys(right.plan, tuple(k[1] for k in keys), "r")
+        left_plan, left_keys = with_keys(left.plan, tuple(k[0] for k in keys), "l")
+        right_plan, right_keys = with_keys(right.plan, tuple(k[1] for k in keys), "r")
         plan: Plan = Join(left_plan, right_plan, left_keys, right_keys, by_version=left.is_stream)
         scope = Scope(left.scope.columns + right.scope.columns)
         for condition in rest:
@@ -282,16 +294,6 @@ def _prefixed(source: BoundItem) -> BoundItem:
     return BoundItem(Project(source.plan, items), Scope(columns), time, partition)
 
 
-def _with_keys(plan: Plan, keys: tuple[Expression, ...], side: str) -> tuple[Plan, tuple[str, ...]]:
-    """`plan` with a column for each join key that is not one already, and the names of the key columns."""
-    names = tuple(k.reads[0] if k.is_column else f"${side}{i}.{k.sql}" for i, k in enumerate(keys))
-    added = tuple((n, k) for n, k in zip(names, keys, strict=True) if not k.is_column)
-    if not added:
-        return plan, names
-    own = tuple((c.name, column_expression(c.name, c.type)) for c in plan.columns)
-    return Project(plan, (*own, *added)), names
-
-
 def _equality(condition: syntax.Expression, left: Scope, right: Scope) -> tuple[Expression, Expression] | None:
     if not (isinstance(condition, syntax.Binary) and condition.operator == "="):
         return None
@@ -307,13 +309,10 @@ def _belongs(expression: syntax.Expression, scope: Scope) -> bool:
 
 
 def _same_type(a: Expression, b: Expression, at: syntax.Node) -> tuple[Expression, Expression]:
-    if a.type == b.type:
-        return a, b
-    if "VARCHAR" in (a.type, b.type):
+    pair = same_type(a, b, at)
+    if pair is None:
         raise TypeProblem(f"cannot join {a.type} with {b.type}", at.span, hint="cast one side")
-    common = common_type(a.type, b.type, at.span)
-    cast = [e if e.type == common else Expression(f"CAST({e.sql} AS {common})", common, e.reads) for e in (a, b)]
-    return cast[0], cast[1]
+    return pair
 
 
 def _with_stream_time(source: BoundItem, window: syntax.Window) -> BoundItem:

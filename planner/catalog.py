@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from headwater.errors import NameTaken, Span, UnknownName, suggestion
 from headwater.parser.syntax import Identifier
@@ -11,6 +12,20 @@ from headwater.planner.logical import Plan, StreamSource, TableSource
 from headwater.values import ROWOFFSET, ROWPARTITION, ROWTIME, Column
 
 PSEUDO_TYPES = (Column(ROWTIME, "TIMESTAMP"), Column(ROWPARTITION, "INTEGER"), Column(ROWOFFSET, "BIGINT"))
+
+
+@dataclass(frozen=True, slots=True)
+class LogOptions:
+    """What the log of a relation keeps, and how: history of at least so many µs and bytes, or all of it (None)."""
+
+    retention_us: int | None = None
+    retention_bytes: int | None = None
+    compression: Literal["lz4", "zstd"] | None = None
+
+    @property
+    def is_kept_for_ever(self) -> bool:
+        """Whether nothing is ever taken out of the log."""
+        return self.retention_us is None and self.retention_bytes is None
 
 
 @dataclass(frozen=True)
@@ -35,6 +50,7 @@ class Relation:
     partitions: int = 1
     plan: Plan | None = None
     reads: tuple[int, ...] = ()
+    log: LogOptions = LogOptions()
 
     @property
     def is_stream(self) -> bool:

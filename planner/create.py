@@ -7,17 +7,18 @@ from headwater.parser import syntax, unparse
 from headwater.planner.bind import CARRIED, BoundQuery, bind_query
 from headwater.planner.catalog import Catalog, Relation
 from headwater.planner.logical import Plan, Project, StreamOutput
+from headwater.planner.properties import (
+    OF_ANY_LOG,
+    PROPERTIES,
+    Properties,
+    log_options,
+    partitions,
+    read_properties,
+    timestamp_format,
+)
 from headwater.planner.sql_types import normal_type
 from headwater.values import PSEUDO_COLUMNS, WINDOWEND, WINDOWSTART, Column
 
-PROPERTIES = frozenset({"partitions", "timestamp", "timestamp_format"})
-
-# Words of other systems that need no setting here: the log is one, rows are columnar, nothing is replicated.
-WITHOUT_EFFECT = frozenset({"kafka_topic", "value_format", "key_format", "format", "replicas"})
-NOT_YET = frozenset({"retention", "start", "ledger"})
-DEFAULTS = {("retention", "forever"), ("start", "earliest"), ("ledger", "false")}
-
-PARTITIONS_MAX = 1024
 TIME_TYPES = ("TIMESTAMP", "TIMESTAMP WITH TIME ZONE", "DATE", "BIGINT", "VARCHAR")
 
 
@@ -25,13 +26,13 @@ def define(statement: syntax.CreateRelation, catalog: Catalog) -> Relation:
     """The relation that `statement` makes. Raises SqlError; the catalog is not changed."""
     if statement.or_replace:
         raise Unsupported("CREATE OR REPLACE is not supported yet", statement.name.span, hint="DROP it first")
-    properties = _properties(statement)
+    properties = read_properties(statement)
     if statement.query is None:
         return _source(statement, catalog, properties)
     return _derived(statement, statement.query, catalog, properties)
 
 
-def _source(statement: syntax.CreateRelation, catalog: Catalog, properties: dict[str, syntax.Property]) -> Relation:
+def _source(statement: syntax.CreateRelation, catalog: Catalog, properties: Properties) -> Relation:
     columns = tuple(_column(c) for c in statement.columns)
     _refuse_repeated(statement)
     primary_key = tuple(c.name.text for c in statement.columns if c.primary_key)
@@ -52,15 +53,16 @@ def _source(statement: syntax.CreateRelation, catalog: Catalog, properties: dict
         primary_key=primary_key,
         not_null=tuple(c.name.text for c in statement.columns if c.not_null or c.primary_key),
         timestamp=_timestamp(statement, columns, properties),
-        timestamp_format=_timestamp_format(properties.get("timestamp_format")),
-        partitions=_partitions(properties.get("partitions")),
+        timestamp_format=timestamp_format(properties),
+        partitions=partitions(properties),
+        log=log_options(properties),
     )
 
 
 def _derived(
-    statement: syntax.CreateRelation, query: syntax.Query, catalog: Catalog, properties: dict[str, syntax.Property]
+    statement: syntax.CreateRelation, query: syntax.Query, catalog: Catalog, properties: Properties
 ) -> Relation:
-    for name in PROPERTIES & properties.keys():
+    for name in (PROPERTIES - OF_ANY_LOG) & properties.keys():
         raise Unsupported(f"{name} is taken over from the source of a continuous query", properties[name].span)
     is_stream = statement.kind == "STREAM"
     bound = bind_query(query, catalog, keep_window=not is_stream)
@@ -85,6 +87,7 @@ def _derived(
         partitions=_source_partitions(bound, catalog),
         plan=_output(bound, catalog.next_id, statement),
         reads=bound.reads,
+        log=log_options(properties),
     )
 
 
@@ -123,29 +126,8 @@ def _refuse_repeated(statement: syntax.CreateRelation) -> None:
         seen.add(definition.name.text.lower())
 
 
-def _properties(statement: syntax.CreateRelation) -> dict[str, syntax.Property]:
-    known: dict[str, syntax.Property] = {}
-    for item in statement.properties:
-        name = item.name.lower()
-        if name in NOT_YET and (name, item.value.lower()) not in DEFAULTS:
-            raise Unsupported(f"the property {name} = {item.value} is not supported yet", item.span)
-        if name not in PROPERTIES | WITHOUT_EFFECT | NOT_YET:
-            hint = suggestion(item.name, PROPERTIES | NOT_YET, "properties")
-            raise UnknownName(f'there is no property "{item.name}"', item.span, hint=hint)
-        known[name] = item
-    return known
-
-
-def _partitions(item: syntax.Property | None) -> int:
-    if item is None:
-        return 1
-    if not item.value.isdigit() or not 1 <= int(item.value) <= PARTITIONS_MAX:
-        raise SqlError(f"partitions is a whole number from 1 to {PARTITIONS_MAX}", item.span)
-    return int(item.value)
-
-
 def _timestamp(
-    statement: syntax.CreateRelation, columns: tuple[Column, ...], properties: dict[str, syntax.Property]
+    statement: syntax.CreateRelation, columns: tuple[Column, ...], properties: Properties
 ) -> str | None:
     item = properties.get("timestamp")
     if item is None:
@@ -162,12 +144,3 @@ def _timestamp(
             hint="use TIMESTAMP, TIMESTAMPTZ, DATE, VARCHAR, or BIGINT for milliseconds since 1970",
         )  # fmt: skip
     return column.name
-
-
-def _timestamp_format(item: syntax.Property | None) -> str | None:
-    if item is not None and "%" not in item.value:
-        raise SqlError(
-            f"cannot read times by the format '{item.value}'", item.span,
-            hint="write it with %: timestamp_format = '%Y-%m-%d %H:%M:%S'",
-        )  # fmt: skip
-    return None if item is None else item.value

@@ -329,8 +329,9 @@ class Join(PlanNode):
         return (*self.left.key, *self.right.key)
 
     def label(self) -> str:
+        kind = "stream–table" if self.by_version else "inner"
         pairs = " AND ".join(f"{a} = {b}" for a, b in zip(self.left_keys, self.right_keys, strict=True))
-        return f"{'stream–table' if self.by_version else 'inner'} ON {pairs}"
+        return f"{kind} ON {pairs}" if pairs else f"{kind}, every row with every row"
 
     def state(self) -> str:
         kept = "the rows of the right side" if self.by_version else "the rows of both sides"

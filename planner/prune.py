@@ -1,4 +1,4 @@
-"""Pruning: a plan that reads and carries only the columns that its output needs."""
+"""Projection pushdown: a plan that reads and carries only the columns that its output needs."""
 
 from __future__ import annotations
 
@@ -19,16 +19,19 @@ from headwater.planner.logical import (
     TableSource,
     WindowAssign,
 )
+from headwater.planner.rewrite import Shared
 from headwater.values import WINDOWEND, WINDOWSTART
 
 
-def prune(plan: Plan) -> Plan:
+def prune(plan: Plan, shared: Shared = frozenset()) -> Plan:
     """The same plan, with the same output columns, without columns that nothing reads."""
-    return _prune(plan, set(plan.names))
+    return _prune(plan, set(plan.names), shared)
 
 
-def _prune(node: Plan, needed: Iterable[str]) -> Plan:
+def _prune(node: Plan, needed: Iterable[str], shared: Shared) -> Plan:
     """`node` with at least the columns `needed`, in their old order."""
+    if node in shared:
+        return node
     needed = set(needed)
     match node:
         case StreamSource():
@@ -37,22 +40,24 @@ def _prune(node: Plan, needed: Iterable[str]) -> Plan:
         case TableSource() | Changelog():
             return node  # its rows are identified by all their columns
         case Filter():
-            return replace(node, source=_prune(node.source, needed | set(node.predicate.reads)))
+            return replace(node, source=_prune(node.source, needed | set(node.predicate.reads), shared))
         case Project():
             items = tuple(item for item in node.items if item[0] in needed) or node.items[:1]
             reads = {name for _, expression in items for name in expression.reads}
-            return replace(node, source=_prune(node.source, reads), items=items)
+            return replace(node, source=_prune(node.source, reads, shared), items=items)
         case StreamTime():
-            return replace(node, source=_prune(node.source, needed - {STREAM_TIME} | {node.time, node.partition}))
+            return replace(
+                node, source=_prune(node.source, needed - {STREAM_TIME} | {node.time, node.partition}, shared)
+            )
         case WindowAssign():
             own = {WINDOWSTART, WINDOWEND}
-            return replace(node, source=_prune(node.source, needed - own | {node.time, node.stream_time}))
+            return replace(node, source=_prune(node.source, needed - own | {node.time, node.stream_time}, shared))
         case Aggregate():
             reads = {*node.keys, *(call.argument for call in node.calls if call.argument is not None)}
-            return replace(node, source=_prune(node.source, reads))
+            return replace(node, source=_prune(node.source, reads, shared))
         case Join():
-            left = _prune(node.left, needed & set(node.left.names) | set(node.left_keys))
-            right = _prune(node.right, needed & set(node.right.names) | set(node.right_keys))
+            left = _prune(node.left, needed & set(node.left.names) | set(node.left_keys), shared)
+            right = _prune(node.right, needed & set(node.right.names) | set(node.right_keys), shared)
             return replace(node, left=left, right=right)
         case StreamOutput():
-            return replace(node, source=_prune(node.source, set(node.source.names)))
+            return replace(node, source=_prune(node.source, set(node.source.names), shared))

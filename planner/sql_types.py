@@ -81,6 +81,19 @@ def row_type_of(expression: str, columns: tuple[Column, ...], span: Span) -> str
     return found
 
 
+@lru_cache(maxsize=4096)
+def constant_value(expression: str) -> tuple[str | None, str] | None:
+    """The value of an expression of constants as text, and its type; None for one that fails."""
+    try:
+        with _lock:
+            rows = (
+                _oracle().execute(f"SELECT CAST(v AS VARCHAR), typeof(v) FROM (SELECT ({expression}) AS v)").fetchall()
+            )
+    except duckdb.Error:
+        return None
+    return rows[0]
+
+
 # How DuckDB refuses in WHERE what is not computed from one row.
 _MANY_ROWS = (
     ("contain aggregates", "this aggregate"),

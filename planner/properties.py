@@ -1,0 +1,111 @@
+"""The properties of CREATE … WITH (name = value): which there are, and what their values mean."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from headwater.errors import SqlError, UnknownName, Unsupported, suggestion
+from headwater.parser import syntax
+from headwater.planner.catalog import LogOptions
+
+PROPERTIES = frozenset({"partitions", "timestamp", "timestamp_format", "retention", "retention_size", "compression"})
+
+# Words of other systems that need no setting here: the log is one, rows are columnar, nothing is replicated.
+WITHOUT_EFFECT = frozenset({"kafka_topic", "value_format", "key_format", "format", "replicas"})
+NOT_YET = frozenset({"start", "ledger"})
+DEFAULTS = {("start", "earliest"), ("ledger", "false")}
+OF_ANY_LOG = frozenset({"retention", "retention_size", "compression"})  # also of what a continuous query writes
+
+PARTITIONS_MAX = 1024
+FOREVER = "forever"
+
+Properties = dict[str, syntax.Property]
+
+_DURATION = re.compile(r"\s*(\d+)\s*([a-z]+?)s?\s*", re.IGNORECASE)
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)i?b\s*", re.IGNORECASE)
+_UNITS_US = {
+    "millisecond": 1_000, "second": 1_000_000, "minute": 60_000_000, "hour": 3_600_000_000, "day": 86_400_000_000,
+    "week": 604_800_000_000, "month": 30 * 86_400_000_000, "year": 365 * 86_400_000_000,
+}  # fmt: skip
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+
+
+def read_properties(statement: syntax.CreateRelation) -> Properties:
+    """The properties of a statement by name in lower case. Raises SqlError for one that there is not."""
+    known: Properties = {}
+    for item in statement.properties:
+        name = item.name.lower()
+        if name in NOT_YET and (name, item.value.lower()) not in DEFAULTS:
+            raise Unsupported(f"the property {name} = {item.value} is not supported yet", item.span)
+        if name not in PROPERTIES | WITHOUT_EFFECT | NOT_YET:
+            hint = suggestion(item.name, PROPERTIES | NOT_YET, "properties")
+            raise UnknownName(f'there is no property "{item.name}"', item.span, hint=hint)
+        known[name] = item
+    return known
+
+
+def partitions(properties: Properties) -> int:
+    """How many partitions a relation has."""
+    item = properties.get("partitions")
+    if item is None:
+        return 1
+    if not item.value.isdigit() or not 1 <= int(item.value) <= PARTITIONS_MAX:
+        raise SqlError(f"partitions is a whole number from 1 to {PARTITIONS_MAX}", item.span)
+    return int(item.value)
+
+
+def timestamp_format(properties: Properties) -> str | None:
+    """How times are written, as strptime has it; None for the standard way."""
+    item = properties.get("timestamp_format")
+    if item is not None and "%" not in item.value:
+        raise SqlError(
+            f"cannot read times by the format '{item.value}'", item.span,
+            hint="write it with %: timestamp_format = '%Y-%m-%d %H:%M:%S'",
+        )  # fmt: skip
+    return None if item is None else item.value
+
+
+def log_options(properties: Properties) -> LogOptions:
+    """What a relation's log keeps, and how."""
+    return LogOptions(_retention_us(properties), _retention_bytes(properties), _compression(properties))
+
+
+def _retention_us(properties: Properties) -> int | None:
+    item = properties.get("retention")
+    if item is None or item.value.lower() == FOREVER:
+        return None
+    match = _DURATION.fullmatch(item.value)
+    unit = _UNITS_US.get(match[2].lower()) if match else None
+    if match is None or unit is None or not int(match[1]):
+        raise SqlError(
+            f"cannot read '{item.value}' as a time to keep rows for", item.span,
+            hint="write retention = '7 days', or 'forever'",
+        )  # fmt: skip
+    return int(match[1]) * unit
+
+
+def _retention_bytes(properties: Properties) -> int | None:
+    item = properties.get("retention_size")
+    if item is None or item.value.lower() == FOREVER:
+        return None
+    match = _SIZE.fullmatch(item.value)
+    if match is None:
+        raise SqlError(
+            f"cannot read '{item.value}' as a size to keep", item.span, hint="write retention_size = '10 GB'"
+        )
+    return int(float(match[1]) * 1000 ** _POWERS[match[2].lower()])
+
+
+def _compression(properties: Properties) -> Literal["lz4", "zstd"] | None:
+    item = properties.get("compression")
+    match item.value.lower() if item is not None else "none":
+        case "none":
+            return None
+        case "lz4":
+            return "lz4"
+        case "zstd":
+            return "zstd"
+        case _:
+            assert item is not None
+            raise SqlError(f"there is no compression '{item.value}'", item.span, hint="one of none, lz4, zstd")

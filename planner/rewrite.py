@@ -1,0 +1,77 @@
+"""What the rewrites of plans are made of: walking a plan, and looking into a bound expression.
+
+A rewrite takes a plan and gives one with the same output columns and rows. It never enters a plan in `shared`: that of
+another relation, whose operators run already and are to be used as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import lru_cache
+
+from headwater.parser import parse_statement, syntax, unparse
+from headwater.parser.syntax import Identifier
+from headwater.planner.expressions import conjuncts
+from headwater.planner.logical import Expression, Filter, Join, Plan, Unary
+
+Shared = frozenset[Plan]
+
+
+def with_inputs(node: Plan, inputs: tuple[Plan, ...]) -> Plan:
+    """`node` over other inputs."""
+    if inputs == node.inputs:
+        return node
+    if isinstance(node, Join):
+        return replace(node, left=inputs[0], right=inputs[1])
+    assert isinstance(node, Unary)
+    return replace(node, source=inputs[0])
+
+
+def bottom_up(plan: Plan, change: Callable[[Plan], Plan], shared: Shared) -> Plan:
+    """`plan` with `change` applied to every node, inputs first, but to none in `shared` or below."""
+    if plan in shared:
+        return plan
+    return change(with_inputs(plan, tuple(bottom_up(source, change, shared) for source in plan.inputs)))
+
+
+@lru_cache(maxsize=4096)
+def tree_of(sql: str) -> syntax.Expression:
+    """The syntax of a bound expression, whose names are single and quoted."""
+    statement = parse_statement(f"SELECT {sql}")
+    assert isinstance(statement, syntax.Query) and isinstance(statement.body, syntax.Select)
+    return statement.body.items[0].expression
+
+
+def reads_of(tree: syntax.Node) -> tuple[str, ...]:
+    """The columns that the syntax of a bound expression names, each once."""
+    names = (node.parts[0].text for node in syntax.walk(tree) if isinstance(node, syntax.Name))
+    return tuple(dict.fromkeys(names))
+
+
+def predicate(tree: syntax.Expression) -> Expression:
+    """A condition of this syntax."""
+    return Expression(unparse(tree), "BOOLEAN", reads_of(tree), is_column=isinstance(tree, syntax.Name))
+
+
+def conditions_of(condition: Expression) -> list[Expression]:
+    """The conditions that AND joins in `condition`."""
+    return [predicate(tree) for tree in conjuncts(tree_of(condition.sql))]
+
+
+def renamed(expression: Expression, names: Mapping[str, str]) -> Expression:
+    """`expression` over columns that are called otherwise: by `names`, from old to new."""
+
+    def change(node: syntax.Node) -> syntax.Node | None:
+        if isinstance(node, syntax.Name):
+            return syntax.Name((Identifier(names[node.parts[0].text], quoted=True),), span=node.span)
+        return None
+
+    return predicate(syntax.rewrite(tree_of(expression.sql), change))
+
+
+def filtered(plan: Plan, conditions: Iterable[Expression]) -> Plan:
+    """`plan` with a filter for the conditions that are not there already, if any."""
+    for condition in conditions:
+        plan = Filter(plan, condition)
+    return plan
