@@ -33,6 +33,7 @@ from headwater.planner.logical import (
 from headwater.planner.optimize import optimize
 from headwater.planner.scope import Scope, ScopeColumn
 from headwater.planner.select_list import expand_items, unique_names
+from headwater.planner.sql_types import common_type
 from headwater.values import PSEUDO_COLUMNS, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART, Column
 
 CARRIED = {EVENT_TIME: ROWTIME, PARTITION: ROWPARTITION}  # hidden columns of a stream's plan, and what they are called
@@ -311,6 +312,8 @@ def _belongs(expression: syntax.Expression, scope: Scope) -> bool:
 def _same_type(a: Expression, b: Expression, at: syntax.Node) -> tuple[Expression, Expression]:
     pair = same_type(a, b, at)
     if pair is None:
+        if "VARCHAR" not in (a.type, b.type):
+            common_type(a.type, b.type, at.span)  # what is wrong with them
         raise TypeProblem(f"cannot join {a.type} with {b.type}", at.span, hint="cast one side")
     return pair
 
