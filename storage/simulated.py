@@ -22,7 +22,6 @@ later write shares.
 from __future__ import annotations
 
 import random
-from bisect import bisect_right
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -30,6 +29,7 @@ from typing import Literal, get_args
 import pyarrow as pa
 
 from headwater.errors import AlreadyOpen
+from headwater.storage.contents import Content
 from headwater.storage.files import Lock, monotonic_seconds, parent, wall_clock_us
 
 CrashModel = Literal["kill9", "drop", "all_names", "ops", "random", "names_any"]
@@ -280,9 +280,9 @@ class _SimulatedLock:
 class _Inode:
     """A file's bytes: as shown, as durable, and the unsynced operations that lie between."""
 
-    def __init__(self, content: _Content | None = None, durable: _Content | None = None) -> None:
-        self.content = content or _Content()
-        self.durable = durable or _Content()
+    def __init__(self, content: Content | None = None, durable: Content | None = None) -> None:
+        self.content = content or Content()
+        self.durable = durable or Content()
         self.pending: list[tuple[int, bytes | None]] = []  # offset and bytes of a write, or size of a truncation
 
     def copy(self) -> _Inode:
@@ -322,77 +322,6 @@ class _Inode:
         return _Inode(found, found.copy())
 
 
-class _Content:
-    """The bytes of a file as a row of immutable pieces: views stay valid, and appending copies nothing."""
-
-    def __init__(self) -> None:
-        self._starts: list[int] = []
-        self._pieces: list[bytes] = []
-        self.size = 0
-
-    def copy(self) -> _Content:
-        copied = _Content()
-        copied._starts, copied._pieces, copied.size = self._starts.copy(), self._pieces.copy(), self.size
-        return copied
-
-    def view(self, offset: int, size: int) -> pa.Buffer:
-        number = bisect_right(self._starts, offset) - 1
-        if number >= 0:
-            start, piece = self._starts[number], self._pieces[number]
-            if offset + size <= start + len(piece):
-                return pa.py_buffer(piece).slice(offset - start, size)
-        return pa.py_buffer(self.read(offset, size))
-
-    def read(self, offset: int, size: int) -> bytes:
-        end = min(offset + size, self.size)
-        if offset >= end:
-            return b""
-        number = bisect_right(self._starts, offset) - 1
-        start, piece = self._starts[number], self._pieces[number]
-        if end <= start + len(piece):
-            return piece[offset - start : end - start]
-        parts = []
-        while offset < end:
-            start, piece = self._starts[number], self._pieces[number]
-            parts.append(piece[offset - start : end - start])
-            offset = start + len(piece)
-            number += 1
-        return b"".join(parts)
-
-    def all(self) -> bytes:
-        return b"".join(self._pieces)
-
-    def apply(self, operation: tuple[int, bytes | None]) -> None:
-        offset, data = operation
-        if data is None:
-            self.truncate(offset)
-        else:
-            self.write(offset, data)
-
-    def write(self, offset: int, data: bytes) -> None:
-        behind = self.read(offset + len(data), self.size)
-        self.truncate(offset)
-        self._append(data)
-        self._append(behind)
-
-    def truncate(self, size: int) -> None:
-        while self._starts and self._starts[-1] >= size:
-            self._starts.pop()
-            self._pieces.pop()
-        if self._starts:
-            self._pieces[-1] = self._pieces[-1][: size - self._starts[-1]]
-        missing = size - self.size
-        self.size = min(self.size, size)
-        if missing > 0:
-            self._append(bytes(missing))
-
-    def _append(self, data: bytes) -> None:
-        if data:
-            self._pieces.append(data)
-            self._starts.append(self.size)  # after the piece, for a reader that looks now
-            self.size += len(data)
-
-
 @dataclass(frozen=True, slots=True)
 class _Write:
     inode: _Inode
@@ -421,7 +350,7 @@ class _NameChange:
 _REMOVED = _Inode()
 
 
-def _tear(content: _Content, offset: int, data: bytes, chance: random.Random) -> None:
+def _tear(content: Content, offset: int, data: bytes, chance: random.Random) -> None:
     """Apply a write as a power cut leaves it: wholly, not at all, or sector by sector."""
     fate = chance.random()
     if fate < 0.5:
