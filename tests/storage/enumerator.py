@@ -12,11 +12,10 @@ look at, and how to do it again.
 
 from __future__ import annotations
 
-import copy
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 from headwater.storage import CRASH_MODELS, CrashModel, SimulatedDisk, Storage
 
@@ -29,6 +28,12 @@ class Subject(Protocol):
 
 class Journal(Protocol):
     """What a workload notes: what was acknowledged, and what was tried without an answer."""
+
+    def copy(self) -> Self:
+        """The same notes, to go on with apart from these."""
+
+    def key(self) -> Hashable:
+        """A value that is equal for journals that say the same."""
 
     def refused(self) -> None:
         """Note that what was tried last was refused, so that it must never show."""
@@ -109,7 +114,7 @@ class Explorer(Generic[S, J]):
     def _explore(
         self, found: SimulatedDisk, journal: J, crash: Crash, chance: random.Random, place: str, depth: int
     ) -> None:
-        key = hash((found.state(), repr(journal)))
+        key = hash((found.state(), journal.key()))
         if key in self._seen:
             return
         self._seen.add(key)
@@ -162,7 +167,7 @@ def run_and_record(workload: Workload[S, J], wrap: Wrap) -> list[Moment[J]]:
     moments = []
 
     def record() -> None:
-        moments.append(Moment(disk.fork(), copy.deepcopy(journal)))
+        moments.append(Moment(disk.fork(), journal.copy()))
 
     disk.on_operation = record
     run(workload, wrap(disk), journal)
@@ -182,9 +187,9 @@ def check_life(
     found.on_operation = lambda: recovery.append(Moment(found.fork(), journal))
     subject = workload.open(wrap(found))
     found.on_operation = None
-    settled = copy.deepcopy(journal)
+    settled = journal.copy()
     workload.settle(subject, settled)
-    recovery.append(Moment(found.fork(), copy.deepcopy(settled)))
+    recovery.append(Moment(found.fork(), settled.copy()))
     workload.go_on(subject, settled)
     workload.settle(subject, settled)
     again = workload.open(wrap(found.crash("drop")))

@@ -11,7 +11,6 @@ In: a workload; out: the number of faults that were tried, or a `FaultFailure`.
 
 from __future__ import annotations
 
-import copy
 import errno
 import sys
 from collections.abc import Iterable, Iterator
@@ -99,7 +98,7 @@ def _run_stubbornly(workload: Workload[S, J], storage: Storage, journal: J) -> S
                 journal.refused()
                 continue
             with suppress(StorageError):
-                workload.settle(subject, copy.deepcopy(journal))
+                workload.settle(subject, journal.copy())
             subject.close()
             subject = None
     return subject

@@ -69,3 +69,37 @@ class PassingFile:
 
     def close(self) -> None:
         self.inner.close()
+
+
+class UnchangeableStorage(PassingStorage):
+    """A storage of which nothing may be changed, or even locked."""
+
+    def lock(self, path: str) -> Lock:
+        raise AssertionError(f"{path} was locked")
+
+    def open(self, path: str, *, create: bool = False) -> File:
+        assert not create, f"{path} was created"
+        return UnchangeableFile(super().open(path))
+
+    def rename(self, source: str, target: str) -> None:
+        raise AssertionError(f"{source} was renamed")
+
+    def remove(self, path: str) -> None:
+        raise AssertionError(f"{path} was removed")
+
+    def mkdir(self, path: str) -> None:
+        raise AssertionError(f"{path} was made")
+
+    def sync_dir(self, path: str) -> None:
+        raise AssertionError(f"{path} was synced")
+
+
+class UnchangeableFile(PassingFile):
+    def pwrite(self, offset: int, data: bytes | memoryview) -> int:
+        raise AssertionError("a file was written to")
+
+    def truncate(self, size: int) -> None:
+        raise AssertionError("a file was cut")
+
+    def sync(self) -> None:
+        raise AssertionError("a file was synced")

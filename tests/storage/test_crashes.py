@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from headwater.storage import SimulatedDisk, Storage
+from headwater.storage import SimulatedDisk, Storage, commits, directory, frames, images, index_files, rows, writer
 from headwater.storage.files import File
+from tests.storage.chains import run_chain
 from tests.storage.enumerator import CrashFailure, enumerate_crashes
-from tests.storage.ledger import LEDGER
 from tests.storage.passing import PassingFile, PassingStorage
+from tests.storage.workloads import EVERYTHING, PATH, WORKLOADS
 
 
 class Unsynced(PassingStorage):
@@ -30,13 +31,6 @@ class UnsyncedFile(PassingFile):
         pass
 
 
-class UnsyncedDirectories(PassingStorage):
-    """A mistake: new names are not synced."""
-
-    def sync_dir(self, path: str) -> None:
-        pass
-
-
 class RowsAfterCommits(PassingStorage):
     """A mistake: rows are synced only after the commit that names them."""
 
@@ -46,8 +40,8 @@ class RowsAfterCommits(PassingStorage):
 
     def open(self, path: str, *, create: bool = False) -> File:
         file = super().open(path, create=create)
-        if path.endswith(("commits.log", ".seg")):
-            return LateFile(file, self._late, is_commit_log=path.endswith("commits.log"))
+        if path.endswith((".log", ".seg")):
+            return LateFile(file, self._late, is_commit_log=path.endswith(".log"))
         return file
 
 
@@ -66,12 +60,46 @@ class LateFile(PassingFile):
             self._late.append(self.inner)
 
 
+class UnsyncedDirectory(PassingStorage):
+    """A mistake: new names in directories whose path ends in a certain way are not synced."""
+
+    def __init__(self, inner: Storage, ending: str) -> None:
+        super().__init__(inner)
+        self._ending = ending
+
+    def sync_dir(self, path: str) -> None:
+        if not path.endswith(self._ending):
+            super().sync_dir(path)
+
+
+class UncutFiles(PassingStorage):
+    """A mistake: files are not cut, so that what a crash left behind their ends stays there."""
+
+    def __init__(self, inner: Storage, ending: str) -> None:
+        super().__init__(inner)
+        self._ending = ending
+
+    def open(self, path: str, *, create: bool = False) -> File:
+        file = super().open(path, create=create)
+        return UncutFile(file) if path.endswith(self._ending) else file
+
+
+class UncutFile(PassingFile):
+    def truncate(self, size: int) -> None:
+        pass
+
+
 MISTAKES: dict[str, Callable[[SimulatedDisk], Storage]] = {
     "rows are not synced": lambda disk: Unsynced(disk, ".seg"),
-    "commits are not synced": lambda disk: Unsynced(disk, "commits.log"),
+    "commits are not synced": lambda disk: Unsynced(disk, ".log"),
     "images are not synced": lambda disk: Unsynced(disk, ".img"),
     "the format is not synced": lambda disk: Unsynced(disk, "FORMAT.new"),
-    "names are not synced": UnsyncedDirectories,
+    "the name of the database is not synced": lambda disk: UnsyncedDirectory(disk, PATH),
+    "names of commit files are not synced": lambda disk: UnsyncedDirectory(disk, "commits"),
+    "names of images are not synced": lambda disk: UnsyncedDirectory(disk, "images"),
+    "names of segments are not synced": lambda disk: UnsyncedDirectory(disk, "1"),
+    "names of streams are not synced": lambda disk: UnsyncedDirectory(disk, "streams"),
+    "the remains of commits are not cut": lambda disk: UncutFiles(disk, ".log"),
     "rows are synced after their commit": RowsAfterCommits,
 }
 
@@ -79,11 +107,24 @@ MISTAKES: dict[str, Callable[[SimulatedDisk], Storage]] = {
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_the_enumerator_finds_that(mistake: str) -> None:
     with pytest.raises(CrashFailure):
-        enumerate_crashes(LEDGER, wrap=MISTAKES[mistake], seeds=range(3))
+        enumerate_crashes(EVERYTHING, wrap=MISTAKES[mistake], seeds=range(3))
 
 
-@pytest.mark.parametrize("unchecked", ["headwater.storage.commits.check_payload", "headwater.storage.frames.crc32c"])
-def test_the_enumerator_finds_that_checksums_are_not_checked(unchecked: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unchecked, lambda *_: 0)
+def test_the_enumerator_finds_that_payloads_are_not_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frames, "check_payload", lambda *_: None)
     with pytest.raises(CrashFailure):
-        enumerate_crashes(LEDGER, seeds=range(3))
+        enumerate_crashes(EVERYTHING, seeds=range(3))
+
+
+def test_the_enumerator_finds_that_all_checksums_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (frames, commits, directory, images, index_files, rows, writer):
+        monkeypatch.setattr(module, "crc32c", lambda _: 0)
+    with pytest.raises(CrashFailure):
+        enumerate_crashes(WORKLOADS["group commit"])
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_chains_of_lives_find_that(mistake: str) -> None:
+    with pytest.raises(CrashFailure):
+        for seed in range(200):
+            run_chain(EVERYTHING, seed, wrap=MISTAKES[mistake])
