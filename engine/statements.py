@@ -7,15 +7,16 @@ from collections.abc import Sequence
 import duckdb
 import pyarrow as pa
 
+from headwater.engine.explain import explain
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.result import Result
 from headwater.errors import NameTaken, Span, SqlError, TypeProblem, Unsupported
 from headwater.executor.evaluate import Evaluate, connection
 from headwater.executor.operators import Stateful
-from headwater.parser import quote, syntax, unparse
-from headwater.planner import Catalog, Relation, bind_query, define, explain_plan, plan_snapshot
+from headwater.parser import syntax, unparse
+from headwater.planner import Catalog, Relation, explain_plan
 from headwater.planner.calls import with_duckdb_calls
-from headwater.planner.create import PROPERTIES
+from headwater.planner.properties import PROPERTIES
 from headwater.planner.scope import Scope, ScopeColumn
 from headwater.planner.sql_types import arrow_schema
 from headwater.values import ROWTIME, Column
@@ -38,7 +39,7 @@ def show(statement: syntax.Statement, pipeline: Pipeline) -> Result:
         case syntax.Describe():
             return _describe(pipeline.catalog.find(statement.name), statement.extended, pipeline)
         case syntax.Explain():
-            return _explain(statement.statement, pipeline.catalog)
+            return _result(("plan",), [(line,) for line in explain(statement, pipeline)])
     raise AssertionError(statement)
 
 
@@ -106,25 +107,6 @@ def _describe(relation: Relation, extended: bool, pipeline: Pipeline) -> Result:
         facts += [("last failure", o.last_failure) for o in operators if o.last_failure]
         facts += [("plan", line) for line in explain_plan(relation.plan).splitlines()]
     return _result(("column", "type", "role"), rows + [(f"· {name}", value, None) for name, value in facts])
-
-
-def _explain(statement: syntax.Query | syntax.CreateRelation, catalog: Catalog) -> Result:
-    if isinstance(statement, syntax.CreateRelation):
-        if statement.query is None:
-            raise SqlError("there is nothing to explain without AS SELECT", statement.span)
-        plan = define(statement, catalog).plan
-        assert plan is not None
-        lines = explain_plan(plan)
-    elif statement.emit is not None:
-        lines = explain_plan(bind_query(statement, catalog).plan)
-    else:
-        snapshot = plan_snapshot(statement, catalog)
-        inputs = []
-        for source in snapshot.inputs:
-            inputs.append(f"{quote(source.name)} ← {source.relation.name if source.relation else 'a windowed query'}")
-            inputs += ["  " + line for line in explain_plan(source.plan).splitlines()]
-        lines = "\n".join(["DuckDB runs:", f"  {snapshot.sql}", *inputs])
-    return _result(("plan",), [(line,) for line in lines.splitlines()])
 
 
 def refuse_derived(relation: Relation, span: Span | None) -> None:

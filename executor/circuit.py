@@ -7,6 +7,7 @@ function of the log up to there, however it got there: from the beginning, from 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from time import perf_counter
 
 import pyarrow as pa
 
@@ -15,7 +16,7 @@ from headwater.executor.evaluate import Evaluate, chain_below
 from headwater.executor.feed import Cut, Leaf, read_rows, step_end, step_versions, with_weights
 from headwater.executor.join import StreamTableJoin, TableJoin
 from headwater.executor.logs import LogReader, OffsetCounter, Upsert
-from headwater.executor.operators import ChunkedParts, Operator, Parts, Stateful
+from headwater.executor.operators import ChunkedParts, Operator, Parts, Stateful, Work
 from headwater.executor.state import TableState, empty_delta
 from headwater.executor.windows import StreamTimes, Windows
 from headwater.planner.logical import (
@@ -49,6 +50,7 @@ class Circuit:
         assert all(part.version == self.version for part in parts)
         self._operators: dict[Plan, Operator] = {}
         self._inputs: dict[Plan, tuple[Plan, ...]] = {}
+        self._work: dict[Plan, Work] = {plan: work for part in parts for plan, work in part._work.items()}
         known = {plan: operator for part in parts for plan, operator in part._operators.items()}
         tables = {plan: table for part in parts for plan, table in part._tables.items()}
         for root in self.roots:
@@ -76,6 +78,7 @@ class Circuit:
         for source in inputs:
             self._build(source, known)
         self._operators[node] = known[node] if node in known else _operator(node)
+        self._work.setdefault(node, Work())
         self._inputs[node] = inputs
 
     def _all_holders(self) -> dict[str, Stateful]:
@@ -119,10 +122,11 @@ class Circuit:
         """Runs one delta per leaf through all operators; gives that of each root and adds it to the kept tables."""
         deltas: dict[Plan, Delta] = {}
         for node, operator in self._operators.items():
-            if isinstance(node, Source):
-                deltas[node] = operator.step(inputs[node])
-            else:
-                deltas[node] = operator.step(*(deltas[source] for source in self._inputs[node]))
+            sources = self._inputs[node]
+            given = [inputs[node]] if isinstance(node, Source) else [deltas[source] for source in sources]
+            began = perf_counter()
+            deltas[node] = operator.step(*given)
+            self._work[node].count(given, deltas[node], perf_counter() - began)
         for root, table in self._tables.items():
             if not isinstance(self._operators[root], Upsert):
                 table.apply(deltas[root])
@@ -153,6 +157,10 @@ class Circuit:
     def operators_of(self, root: Plan) -> list[tuple[Plan, Operator]]:
         """The operators that `root` is computed by, the output first."""
         return [(node, self._operators[node]) for node in dict.fromkeys(walk_plan(root)) if node in self._operators]
+
+    def work_of(self, node: Plan) -> Work | None:
+        """What the operator of a node has done so far; None for one that is part of the operator above it."""
+        return self._work[node] if node in self._operators else None
 
     @property
     def state_rows(self) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import pyarrow as pa
@@ -21,6 +22,21 @@ class Operator(Protocol):
     @property
     def step(self) -> Callable[..., Delta]:
         """Runs one delta per input through the operator."""
+
+
+@dataclass(slots=True)
+class Work:
+    """What an operator has done since it was made: rows taken and given, and the seconds that took."""
+
+    rows_in: int = 0
+    rows_out: int = 0
+    seconds: float = 0.0
+
+    def count(self, given: Sequence[Delta], result: Delta, seconds: float) -> None:
+        """Adds one step."""
+        self.rows_in += sum(len(delta) for delta in given)
+        self.rows_out += len(result)
+        self.seconds += seconds
 
 
 @runtime_checkable

@@ -95,7 +95,7 @@ class Builder(ExpressionBuilder):
     def or_replace(self, span: Span) -> bool:
         return True
 
-    if_not_exists = if_exists = cascade = extended = recursive = or_replace
+    if_not_exists = if_exists = cascade = extended = recursive = analyze = or_replace
     relation_kind = subject = emit_mode = union_operator = intersect_operator = time_unit = words
 
     def definitions(self, span: Span, *parts: Any) -> tuple[ColumnDefinition, ...]:
@@ -158,8 +158,15 @@ class Builder(ExpressionBuilder):
     def describe(self, span: Span, name: Identifier, extended: bool | None) -> Describe:
         return Describe(name, bool(extended), span=span)
 
-    def explain(self, span: Span, statement: Query | CreateRelation) -> Explain:
-        return Explain(statement, span=span)
+    def explain(
+        self, span: Span, analyze: bool | None, form: str | None, statement: Query | CreateRelation | Identifier
+    ) -> Explain:
+        return Explain(statement, bool(analyze), form or "text", span=span)
+
+    def explain_format(self, span: Span, name: Identifier) -> str:
+        if name.text.lower() not in ("text", "json"):
+            raise SyntaxProblem(f'there is no format "{name.text}"', name.span, hint="(FORMAT text) or (FORMAT json)")
+        return name.text.lower()
 
     def checkpoint(self, span: Span) -> Checkpoint:
         return Checkpoint(span=span)

@@ -386,9 +386,14 @@ class Describe(Node):
 
 @dataclass(frozen=True)
 class Explain(Node):
-    """EXPLAIN statement: a query, or CREATE … AS query."""
+    """EXPLAIN [ANALYZE] [(FORMAT json)]: of a query, CREATE … AS query, or a running one by its relation's name.
 
-    statement: Query | CreateRelation
+    `format` is 'text' or 'json'.
+    """
+
+    statement: Query | CreateRelation | Identifier
+    analyze: bool = False
+    format: str = "text"
 
 
 @dataclass(frozen=True)

@@ -357,6 +357,11 @@ def _insert(node: syntax.Insert) -> str:
     return _words("INSERT INTO", quote(node.relation), columns, unparse(node.query))
 
 
+def _explain(node: syntax.Explain) -> str:
+    form = None if node.format == "text" else f"(FORMAT {node.format})"
+    return _words("EXPLAIN", "ANALYZE" if node.analyze else None, form, unparse(node.statement))
+
+
 def _drop(node: syntax.Drop) -> str:
     if_exists = "IF EXISTS" if node.if_exists else None
     return _words("DROP", node.kind, if_exists, quote(node.name), "CASCADE" if node.cascade else None)
@@ -378,7 +383,7 @@ _WRITERS: dict[type, Callable[[Any], str]] = {
     syntax.Describe: lambda node: _words("DESCRIBE", quote(node.name), "EXTENDED" if node.extended else None),
     syntax.Drop: _drop,
     syntax.Exists: lambda node: f"EXISTS ({unparse(node.query)})",
-    syntax.Explain: lambda node: f"EXPLAIN {unparse(node.statement)}",
+    syntax.Explain: _explain,
     syntax.Identifier: quote,
     syntax.In: _in,
     syntax.Insert: _insert,

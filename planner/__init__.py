@@ -3,7 +3,7 @@
 from headwater.planner.bind import BoundQuery, bind_query
 from headwater.planner.catalog import Catalog, Relation
 from headwater.planner.create import define
-from headwater.planner.explain import explain_plan
+from headwater.planner.explain import explain_plan, explain_warnings, plan_document
 from headwater.planner.logical import Plan, walk_plan
 from headwater.planner.snapshot import Input, SnapshotQuery, plan_snapshot
 
@@ -17,6 +17,8 @@ __all__ = [
     "bind_query",
     "define",
     "explain_plan",
+    "explain_warnings",
+    "plan_document",
     "plan_snapshot",
     "walk_plan",
 ]

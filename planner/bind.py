@@ -28,12 +28,12 @@ from headwater.planner.logical import (
     Project,
     StreamTime,
     WindowAssign,
-    walk_plan,
 )
 from headwater.planner.optimize import optimize
 from headwater.planner.scope import Scope, ScopeColumn
 from headwater.planner.select_list import expand_items, unique_names
 from headwater.planner.sql_types import common_type
+from headwater.planner.state_bounds import keeps_state
 from headwater.values import PSEUDO_COLUMNS, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART, Column
 
 CARRIED = {EVENT_TIME: ROWTIME, PARTITION: ROWPARTITION}  # hidden columns of a stream's plan, and what they are called
@@ -207,7 +207,7 @@ class _Binder:
                 return relation.source()
             return Changelog(relation.id, relation.name, relation.columns, relation.key)
         plan = relation.content()
-        if relation.is_derived and any(node.state() != "no state" for node in walk_plan(plan)):
+        if relation.is_derived and keeps_state(plan):
             self.shared.add(plan)
         return plan
 

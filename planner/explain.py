@@ -1,25 +1,55 @@
-"""A plan as text, for people: one line per operator, what it keeps, what feeds it.
+"""A plan for people and for programs: what each operator does, what it keeps, and what feeds it.
 
-Aggregate by carrier: count(*) = count(*)   [one row per group; O(1) per row]
+Aggregate by carrier: count(*)   [one row per group; O(1) per row]
 └─ Project carrier
-   └─ StreamSource flights #1
+   └─ StreamSource flights #1 [carrier]
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
 from headwater.planner.logical import Plan
+from headwater.planner.state_bounds import state_of, warnings
 
 
-def explain_plan(plan: Plan) -> str:
-    """The tree of `plan`, the output first."""
-    return "\n".join(_lines(plan, "", ""))
+def explain_plan(plan: Plan, note: Callable[[Plan], str | None] | None = None) -> str:
+    """The tree of `plan`, the output first; `note` gives what stands in brackets, by default what is kept."""
+    return "\n".join(_lines(plan, "", "", note or _kept))
 
 
-def _lines(node: Plan, first: str, rest: str) -> list[str]:
-    kept = node.state()
-    note = "" if kept == "no state" else f"   [{kept}]"
-    lines = [f"{first}{type(node).__name__} {node.label()}{note}"]
+def explain_warnings(plan: Plan) -> list[str]:
+    """Lines that warn of state without a bound."""
+    return [f"warning: {sentence}" for sentence in warnings(plan)]
+
+
+def plan_document(plan: Plan, more: Callable[[Plan], dict[str, Any]] = lambda _: {}) -> dict[str, Any]:
+    """The tree of `plan` as JSON has it: per operator what it does, its columns, its key, its state, and `more`."""
+    state = state_of(plan)
+    return {
+        "operator": type(plan).__name__,
+        "detail": plan.label(),
+        "columns": [{"name": c.name, "type": c.type} for c in plan.columns],
+        "key": None if plan.key is None else list(plan.key),
+        "append_only": plan.append_only,
+        "incremental": True,
+        "state": None if state is None else asdict(state),
+        **more(plan),
+        "inputs": [plan_document(source, more) for source in plan.inputs],
+    }
+
+
+def _kept(node: Plan) -> str | None:
+    state = state_of(node)
+    return None if state is None else f"{state.what}; {state.cost}"
+
+
+def _lines(node: Plan, first: str, rest: str, note: Callable[[Plan], str | None]) -> list[str]:
+    noted = note(node)
+    lines = [f"{first}{type(node).__name__} {node.label()}" + (f"   [{noted}]" if noted else "")]
     for i, source in enumerate(node.inputs):
         last = i == len(node.inputs) - 1
-        lines += _lines(source, rest + ("└─ " if last else "├─ "), rest + ("   " if last else "│  "))
+        lines += _lines(source, rest + ("└─ " if last else "├─ "), rest + ("   " if last else "│  "), note)
     return lines

@@ -77,10 +77,6 @@ class PlanNode:
         """Everything that distinguishes this node from others with the same inputs, on one line."""
         raise NotImplementedError
 
-    def state(self) -> str:
-        """What the operator keeps between steps, and what one input row costs."""
-        return "no state"
-
 
 @dataclass(frozen=True)
 class Source(PlanNode):
@@ -129,9 +125,6 @@ class TableSource(Source):
 
     def label(self) -> str:
         return f"{super().label()} key {', '.join(self.primary_key) or 'none'}"
-
-    def state(self) -> str:
-        return "one row per key; O(1) per row" if self.primary_key else "no state"
 
 
 @dataclass(frozen=True)
@@ -224,9 +217,6 @@ class StreamTime(Unary):
     def label(self) -> str:
         return f"of {self.time}"
 
-    def state(self) -> str:
-        return "one time per partition"
-
 
 @dataclass(frozen=True)
 class WindowAssign(Unary):
@@ -289,10 +279,6 @@ class Aggregate(Unary):
         calls = ", ".join(c.name for c in self.calls)
         return f"by {', '.join(self.keys) or 'nothing'}: {calls or 'distinct rows'}"
 
-    def state(self) -> str:
-        values = any(c.function in ("min", "max") for c in self.calls) and not self.source.append_only
-        return ("one row per group, and every value of min/max" if values else "one row per group") + "; O(1) per row"
-
 
 @dataclass(frozen=True)
 class Join(PlanNode):
@@ -333,10 +319,6 @@ class Join(PlanNode):
         pairs = " AND ".join(f"{a} = {b}" for a, b in zip(self.left_keys, self.right_keys, strict=True))
         return f"{kind} ON {pairs}" if pairs else f"{kind}, every row with every row"
 
-    def state(self) -> str:
-        kept = "the rows of the right side" if self.by_version else "the rows of both sides"
-        return f"{kept}, by key; O(matches) per row"
-
 
 @dataclass(frozen=True)
 class StreamOutput(Unary):
@@ -353,9 +335,6 @@ class StreamOutput(Unary):
 
     def label(self) -> str:
         return f"{self.name} #{self.id}"
-
-    def state(self) -> str:
-        return "one offset per partition"
 
 
 Plan: TypeAlias = (

@@ -55,7 +55,9 @@ def test_show_queries_tells_what_each_keeps_and_its_text(shop: Database) -> None
 
 
 def test_show_properties_tells_what_with_can_say(db: Database) -> None:
-    assert [name for name, _ in db.sql("SHOW PROPERTIES").fetchall()] == ["partitions", "timestamp", "timestamp_format"]
+    assert [name for name, _ in db.sql("SHOW PROPERTIES").fetchall()] == [
+        "compression", "partitions", "retention", "retention_size", "timestamp", "timestamp_format",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,126 @@
+"""EXPLAIN: how a query is computed, as a tree for people or as JSON, and with ANALYZE what each operator has done.
+
+A continuous query shows its plan, with a warning for each state that nothing bounds. Of one that runs (`EXPLAIN ANALYZE
+its_name`) the counters of its operators are shown; of one that does not, it is run once over the log so far. A snapshot
+query shows the SQL that DuckDB runs, and the plans of its inputs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from headwater.engine.pipeline import Pipeline
+from headwater.errors import SqlError, Unsupported
+from headwater.executor.circuit import Circuit
+from headwater.executor.feed import Cut
+from headwater.executor.operators import Stateful
+from headwater.executor.past import circuit_at
+from headwater.parser import quote, syntax
+from headwater.planner import (
+    Catalog,
+    Input,
+    Plan,
+    bind_query,
+    define,
+    explain_plan,
+    explain_warnings,
+    plan_document,
+    plan_snapshot,
+)
+
+
+def explain(statement: syntax.Explain, pipeline: Pipeline) -> list[str]:
+    """The lines of the answer to EXPLAIN. Raises SqlError for what there is nothing to say of."""
+    target = statement.statement
+    if isinstance(target, syntax.Query) and target.emit is None:
+        return _snapshot(statement, target, pipeline.catalog)
+    plan = _plan(target, pipeline.catalog)
+    if statement.analyze:
+        return _analyzed(statement, plan, pipeline)
+    if statement.format == "json":
+        return _json({**plan_document(plan), "warnings": explain_warnings(plan)})
+    return [*explain_plan(plan).splitlines(), *explain_warnings(plan)]
+
+
+def _plan(target: syntax.Query | syntax.CreateRelation | syntax.Identifier, catalog: Catalog) -> Plan:
+    """The plan of a continuous query: a running one by its name, or one that is given."""
+    if isinstance(target, syntax.Query):
+        return bind_query(target, catalog).plan
+    if isinstance(target, syntax.CreateRelation):
+        if target.query is None:
+            raise SqlError("there is nothing to explain without AS SELECT", target.span)
+        plan = define(target, catalog).plan
+    else:
+        plan = catalog.find(target).plan
+        if plan is None:
+            raise SqlError(f'"{target.text}" is not computed by a query', target.span, hint="SHOW QUERIES lists those")
+    assert plan is not None
+    return plan
+
+
+def _json(document: dict[str, Any]) -> list[str]:
+    return json.dumps(document, ensure_ascii=False, indent=2).splitlines()
+
+
+# ---------------------------------------------------------------- ANALYZE
+
+
+def _analyzed(statement: syntax.Explain, plan: Plan, pipeline: Pipeline) -> list[str]:
+    pipeline.catch_up()
+    with pipeline.lock:
+        circuit = pipeline.circuit
+        if plan not in circuit.roots:
+            circuit = circuit_at(pipeline.log, [plan], Cut(circuit.version))
+        if statement.format == "json":
+            return _json(plan_document(plan, lambda node: _measures(node, circuit)))
+        return explain_plan(plan, lambda node: _measured(node, circuit)).splitlines()
+
+
+def _measures(node: Plan, circuit: Circuit) -> dict[str, Any]:
+    """What the operator of a node has done and holds; nothing for one that is part of the operator above it."""
+    work = circuit.work_of(node)
+    if work is None:
+        return {}
+    operator = dict(circuit.operators_of(node))[node]
+    held = {"state_rows": operator.state_rows, "state_bytes": operator.nbytes} if isinstance(operator, Stateful) else {}
+    return {"rows_in": work.rows_in, "rows_out": work.rows_out, "milliseconds": round(work.seconds * 1000, 3), **held}
+
+
+def _measured(node: Plan, circuit: Circuit) -> str | None:
+    found = _measures(node, circuit)
+    if not found:
+        return None
+    note = f"{found['rows_in']:,} rows → {found['rows_out']:,}; {found['milliseconds']:,.1f} ms"
+    if "state_bytes" not in found:
+        return note
+    return f"{note}; holds {found['state_rows']:,} rows in {found['state_bytes']:,} bytes"
+
+
+# ---------------------------------------------------------------- snapshot queries
+
+
+def _snapshot(statement: syntax.Explain, query: syntax.Query, catalog: Catalog) -> list[str]:
+    if statement.analyze:
+        raise Unsupported(
+            "EXPLAIN ANALYZE of a snapshot query is not supported yet", statement.span,
+            hint="name a continuous query, or write EMIT CHANGES",
+        )  # fmt: skip
+    snapshot = plan_snapshot(query, catalog)
+    if statement.format == "json":
+        return _json({
+            "operator": "DuckDB",
+            "detail": snapshot.sql,
+            "incremental": False,
+            "inputs": [{"name": i.name, "plan": plan_document(i.plan)} for i in snapshot.inputs],
+        })  # fmt: skip
+    return ["DuckDB runs:", f"  {snapshot.sql}", *_inputs(snapshot.inputs)]
+
+
+def _inputs(inputs: Sequence[Input]) -> list[str]:
+    lines = []
+    for source in inputs:
+        lines.append(f"{quote(source.name)} ← {source.relation.name if source.relation else 'a windowed query'}")
+        lines += ["  " + line for line in explain_plan(source.plan).splitlines()]
+    return lines

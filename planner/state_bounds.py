@@ -1,0 +1,115 @@
+"""What each operator of a plan keeps between steps, with what that grows, and what bounds it.
+
+For EXPLAIN: from a plan's nodes alone, before any row was seen. State is bounded when it follows the rows of a table,
+which its owner can remove, or is as large as the query makes it; it is not when it grows with a stream.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from headwater.planner.logical import (
+    Aggregate,
+    Changelog,
+    Join,
+    Plan,
+    StreamOutput,
+    StreamSource,
+    StreamTime,
+    TableSource,
+    walk_plan,
+)
+from headwater.values import WINDOWEND, WINDOWSTART
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorState:
+    """What an operator keeps. `cost` is that of one input row; `remedy` is what would bound a state without a bound."""
+
+    what: str
+    grows_with: str
+    cost: str
+    bounded_by: str | None
+    remedy: str | None = None
+
+
+def state_of(node: Plan) -> OperatorState | None:
+    """What the operator of `node` keeps; None for one that keeps nothing."""
+    match node:
+        case TableSource(primary_key=key) if key:
+            return OperatorState("one row per key", "each new key", "O(1) per row", f"the rows of {node.name}")
+        case StreamTime():
+            return OperatorState("one time per partition", "each new partition", "O(1) per row", "the partitions")
+        case StreamOutput():
+            return OperatorState("one offset per partition", "each new partition", "O(1) per row", "the partitions")
+        case Aggregate():
+            return _of_aggregate(node)
+        case Join():
+            return _of_join(node)
+    return None
+
+
+def keeps_state(plan: Plan) -> bool:
+    """Whether any operator of `plan` keeps something."""
+    return any(state_of(node) is not None for node in walk_plan(plan))
+
+
+def _of_aggregate(node: Aggregate) -> OperatorState:
+    row = "one row per group" if node.keys else "one row"
+    keeps_values = any(c.function in ("min", "max") for c in node.calls) and not node.source.append_only
+    what = f"{row}, and every value of min/max" if keeps_values else row
+    bound = rows_bounded_by(node.source)
+    if not node.keys and not keeps_values:
+        return OperatorState(what, "nothing", "O(1) per row", "the one group")
+    if not node.keys:
+        return OperatorState(what, "each value", "O(1) per row", bound, None if bound else "a bound on what it reads")
+    values = [key for key in node.keys if key not in (WINDOWSTART, WINDOWEND)]
+    named = f"value of {', '.join(values)}" if values else ""
+    if len(values) == len(node.keys):
+        remedy = "a WINDOW whose RETENTION ends, which is not supported yet"
+        return OperatorState(what, f"each new {named}", "O(1) per row", bound, None if bound else remedy)
+    remedy = "the RETENTION of the WINDOW, which is not supported yet: windows stay after their GRACE PERIOD"
+    grows = f"each new window and {named}" if values else "each new window"
+    return OperatorState(what, grows, "O(1) per row", bound, None if bound else remedy)
+
+
+def _of_join(node: Join) -> OperatorState:
+    kept = (node.right,) if node.by_version else (node.left, node.right)
+    bounds = [rows_bounded_by(side) for side in kept]
+    what = "the rows of the right side" if node.by_version else "the rows of both sides"
+    cost = "O(matches) per row" if node.left_keys else "O(rows of the other side) per row"
+    if all(bound is not None for bound in bounds):
+        bounded_by = " and ".join(dict.fromkeys(bound for bound in bounds if bound is not None))
+        return OperatorState(f"{what}, by key", "each row of them", cost, bounded_by)
+    remedy = "a bound on what it reads; between two streams WITHIN, which is not supported yet"
+    return OperatorState(f"{what}, by key", "each row of them", cost, None, remedy)
+
+
+def rows_bounded_by(plan: Plan) -> str | None:
+    """What bounds how many rows `plan` has at any time: the rows of tables; None where a stream lets them grow."""
+    match plan:
+        case StreamSource() | StreamOutput():
+            return None
+        case TableSource() | Changelog():
+            return f"the rows of {plan.name}"
+        case Aggregate(keys=()):
+            return "one row"
+        case Join(by_version=True):
+            return rows_bounded_by(plan.left)
+    bounds = [rows_bounded_by(source) for source in plan.inputs]
+    if any(bound is None for bound in bounds):
+        return None
+    return " and ".join(dict.fromkeys(bound for bound in bounds if bound is not None))
+
+
+def warnings(plan: Plan) -> list[str]:
+    """A sentence for each state of `plan` that nothing bounds, with what would."""
+    found = []
+    for node in dict.fromkeys(walk_plan(plan)):
+        state = state_of(node)
+        if state is not None and state.bounded_by is None:
+            name = f"{type(node).__name__} {node.label()}"
+            found.append(
+                f"nothing bounds the state of {name}: it grows with {state.grows_with}; what would: {state.remedy}"
+            )
+    return found
