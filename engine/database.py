@@ -8,6 +8,7 @@ This is the only place where all the parts meet.
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import weakref
 from collections.abc import Iterator
@@ -16,7 +17,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from headwater.engine import ingest, statements
+from headwater.engine import ingest, retention, statements
+from headwater.engine.follower import Follower
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.reading import Reader
 from headwater.engine.result import Acknowledgement, Result
@@ -26,6 +28,8 @@ from headwater.parser import parse, parse_statement, syntax
 from headwater.planner import Catalog, Relation, define
 from headwater.storage import Commit, Log, OsStorage, SimulatedDisk, Storage
 from headwater.values import Column
+
+logger = logging.getLogger("headwater")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +42,24 @@ class RelationInfo:
     query: str | None
 
 
-def connect(path: str | os.PathLike[str] | None = None, *, background: bool = True) -> Database:
+def connect(
+    path: str | os.PathLike[str] | None = None, *, background: bool = True, read_only: bool = False
+) -> Database:
     """Opens the database in the directory `path`, making it if it is not there; without a path, one in memory.
 
     With `background` a thread keeps the continuous queries up to date as rows arrive; without it they move when
-    something is asked, which makes programs and tests single-threaded. Raises StorageError if the directory is
-    something else, is damaged, or is open elsewhere.
+    something is asked, which makes programs and tests single-threaded. With `read_only` nothing can be changed, and
+    another process may be writing the database: each query sees what that has committed by then. Raises StorageError if
+    the directory is something else, is damaged, or is open elsewhere.
     """
     if path is None:
+        if read_only:
+            raise StorageError(
+                "a database in memory is there for its own process: it cannot be opened for reading only"
+            )
         return Database(SimulatedDisk(), "memory", None, background=background)
     text = os.fspath(path)
-    return Database(OsStorage(), text, text, background=background)
+    return Database(OsStorage(read_only=read_only), text, text, background=background, read_only=read_only)
 
 
 class Database:
@@ -57,13 +68,21 @@ class Database:
     One that is still open when the program ends is closed then.
     """
 
-    def __init__(self, storage: Storage, directory: str, path: str | None, *, background: bool) -> None:
+    def __init__(
+        self, storage: Storage, directory: str, path: str | None, *, background: bool, read_only: bool = False
+    ) -> None:
         self.path = path
         self._storage = storage
-        self.log = Log.open(storage, directory)
+        self.log = Log.open(storage, directory, read_only=read_only)
         self._closed = False
         try:
-            self.pipeline = Pipeline(self.log, _catalog_of(self.log), background=background)
+            self._opened = storage.now_us(), storage.monotonic()
+            self._retained_at = storage.monotonic()
+            self.pipeline = (
+                Follower(self.log, _catalog_of)
+                if read_only
+                else Pipeline(self.log, _catalog_of(self.log), background=background, idle=self._idle)
+            )
             self.pipeline.start()
         except BaseException:
             self.log.close()
@@ -123,7 +142,9 @@ class Database:
                 return self._drop(statement)
             case syntax.Checkpoint():
                 self.pipeline.catch_up()
-                return Result.of_message(f"checkpoint at version {self.pipeline.checkpoint()}")
+                version = self.pipeline.checkpoint()
+                retention.retain(self.pipeline, self._trusted_now_us())
+                return Result.of_message(f"checkpoint at version {version}")
             case _:
                 return statements.show(statement, self.pipeline)
 
@@ -176,6 +197,29 @@ class Database:
             return Acknowledgement(self.version, {}, 0)
         commit = self.log.commit(ingest.appends(relation, rows, self.log, self._storage.now_us()))
         return _acknowledgement(commit)
+
+    # ---------------------------------------------------------------- retention
+
+    def _idle(self) -> float | None:
+        """Does what is due between steps; gives the seconds until there may be more to do."""
+        if not retention.is_wanted(self.pipeline):
+            return None
+        now = self._storage.monotonic()
+        if now - self._retained_at >= retention.INTERVAL_SECONDS:
+            self._retained_at = now
+            try:
+                retention.retain(self.pipeline, self._trusted_now_us())
+            except StorageError as error:
+                logger.warning("retention has to wait: %s", error)
+        return retention.INTERVAL_SECONDS
+
+    def _trusted_now_us(self) -> int:
+        """The time, in µs since 1970, but never further from the opening than has passed since: a clock that jumps
+        forward must not make everything old.
+        """
+        opened_us, opened = self._opened
+        elapsed_us = int((self._storage.monotonic() - opened) * 1e6)
+        return min(self._storage.now_us(), opened_us + elapsed_us)
 
     # ---------------------------------------------------------------- the rest
 

@@ -177,7 +177,7 @@ def appends(relation: Relation, rows: pa.RecordBatch, log: Log, now_us: int) -> 
     else:
         stored = rows.append_column(WEIGHT, pa.array(np.ones(rows.num_rows, dtype=np.int64)))
     return [
-        Append(relation.id, partition, part.slice(start, FRAME_ROWS))
+        Append(relation.id, partition, part.slice(start, FRAME_ROWS), relation.log.compression)
         for partition, part in _partitioned(relation, stored, log)
         for start in range(0, part.num_rows, FRAME_ROWS)
     ]

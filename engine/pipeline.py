@@ -8,13 +8,13 @@ a digest of every table, committed with each step, must then agree.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from headwater.errors import CorruptLog, QueryFailed, StorageError
+from headwater.errors import CorruptLog, PositionGone, QueryFailed, StorageError
 from headwater.executor.circuit import Circuit, stored_changes
 from headwater.executor.feed import Cut
 from headwater.executor.keys import Words, mix, row_words
@@ -33,7 +33,10 @@ class Pipeline:
     every commit that was acknowledged before it began.
     """
 
-    def __init__(self, log: Log, catalog: Catalog, *, background: bool) -> None:
+    def __init__(
+        self, log: Log, catalog: Catalog, *, background: bool, idle: Callable[[], float | None] = lambda: None
+    ) -> None:
+        """`idle` is called by the thread between steps, and gives the seconds after which to call it at the latest."""
         self.lock = threading.RLock()
         self.log = log
         self.catalog = catalog
@@ -44,6 +47,7 @@ class Pipeline:
         self._failure: BaseException | None = None  # of the last try to move, to `_failed_at` at least
         self._failed_at = 0
         self._moved = threading.Condition(self.lock)
+        self._idle = idle
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="headwater-steps", daemon=True) if background else None
 
@@ -126,7 +130,8 @@ class Pipeline:
     def _input_rows(self, after: int, upto: int) -> int:
         """How many rows the circuit's sources gained in the versions (after, upto]."""
         ids = {leaf.id for leaf in self.circuit.leaves}
-        return sum(sum(self.log.ends(id, upto).values()) - sum(self.log.ends(id, after).values()) for id in ids)
+        begins = {id: max(after, self.log.start(id).version) for id in ids}
+        return sum(self.log.row_count(id, upto) - self.log.row_count(id, begins[id]) for id in ids)
 
     def _commit(self, changes: dict[Plan, list[Delta]], to: int) -> None:
         appends: list[Append] = []
@@ -143,11 +148,11 @@ class Pipeline:
         if not len(delta):
             return []
         if relation.is_stream:
-            return _by_partition(relation.id, delta.rows)
+            return _by_partition(relation, delta.rows)
         delta, words = consolidated(delta)
         digest = self._digests.get(relation.id, 0) + content_digest(words, delta.weight_array)
         self._digests[relation.id] = digest % 2**64
-        return [Append(relation.id, 0, stored_changes(delta))] if len(delta) else []
+        return [Append(relation.id, 0, stored_changes(delta), relation.log.compression)] if len(delta) else []
 
     def _recorded_digests(self) -> dict[str, int]:
         return {str(id): digest for id, digest in self._digests.items()}
@@ -173,7 +178,7 @@ class Pipeline:
                     self._failure, self._failed_at = error, seen  # who waits is told; the next commit is the next try
                     self._moved.notify_all()
             try:
-                self.log.wait(seen, None)
+                self.log.wait(seen, self._idle())
             except StorageError:
                 return
 
@@ -183,7 +188,8 @@ class Pipeline:
         """The relations that a continuous query writes, in the order of their making."""
         return [r for r in self.catalog.ordered() if r.is_derived]
 
-    def _roots(self) -> list[Plan]:
+    def roots(self) -> list[Plan]:
+        """The plans of all that the circuit keeps."""
         return [r.content() for r in self.catalog.ordered() if r.is_derived or not r.is_stream]
 
     def create(self, relation: Relation, note: dict[str, Any]) -> int:
@@ -217,7 +223,7 @@ class Pipeline:
             for relation in relations:
                 self.catalog = self.catalog.remove(relation.name)
                 self._digests.pop(relation.id, None)
-            self._circuit = Circuit(self._roots(), parts=[self.circuit])
+            self._circuit = Circuit(self.roots(), parts=[self.circuit])
 
     # ---------------------------------------------------------------- recovery
 
@@ -234,7 +240,13 @@ class Pipeline:
         created = {n["id"]: n["frontier"] for _, n in self.log.kept("ddl") if "frontier" in n}
         frontier = max([self.last_step[1], *(created.get(r.id, 0) for r in self.derived())])
         stops = sorted({*steps, *created.values()})
-        self._circuit = circuit_at(self.log, self._roots(), Cut(frontier), stops)
+        try:
+            self._circuit = circuit_at(self.log, self.roots(), Cut(frontier), stops)
+        except PositionGone as gone:
+            raise CorruptLog(
+                "no image of the running queries can be read, and retention has taken what they were computed from",
+                hint="restore the images from a copy",
+            ) from gone
         self._rows_since_image = self._input_rows(images[-1].note["frontier"] if images else 0, frontier)
         self._check(digests)
 
@@ -261,11 +273,16 @@ def content_digest(words: Words, weights: Weights) -> int:
     return int((hashed * weights.astype(np.uint64)).sum(dtype=np.uint64))
 
 
-def _by_partition(stream: int, rows: pa.RecordBatch) -> list[Append]:
+def _by_partition(relation: Relation, rows: pa.RecordBatch) -> list[Append]:
     """The rows of a derived stream as appends to its partitions."""
     partitions = rows.column(ROWPARTITION).to_numpy(zero_copy_only=False)
     stored = rows.drop_columns([ROWPARTITION, ROWOFFSET])
     return [
-        Append(stream, partition, stored.take(pa.array(np.flatnonzero(partitions == partition))))
+        Append(
+            relation.id,
+            partition,
+            stored.take(pa.array(np.flatnonzero(partitions == partition))),
+            relation.log.compression,
+        )
         for partition in np.unique(partitions).tolist()
     ]

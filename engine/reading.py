@@ -9,6 +9,7 @@ import pyarrow as pa
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.positions import resolve
 from headwater.engine.result import Result
+from headwater.errors import OutOfRange, PositionGone
 from headwater.executor.feed import Cut, read_chunks, rows_of
 from headwater.executor.past import circuit_at
 from headwater.executor.snapshot import SnapshotReader
@@ -31,7 +32,21 @@ class Reader:
         self._duckdb.close()
 
     def query(self, query: syntax.Query) -> Result:
-        """The answer to a query, all its relations at one version but for those with an AS OF of their own."""
+        """The answer to a query, all its relations at one version but for those with an AS OF of their own.
+
+        Raises OutOfRange for a point that is not there yet, or no more.
+        """
+        try:
+            return self._answer(query)
+        except PositionGone as gone:
+            span = next((node.span for node in syntax.walk(query) if isinstance(node, syntax.AsOf)), query.span)
+            raise OutOfRange(
+                "this point is no more: retention has taken what it was made of",
+                span,
+                hint=f"the earliest is AS OF VERSION {gone.earliest}",
+            ) from gone
+
+    def _answer(self, query: syntax.Query) -> Result:
         self._pipeline.catch_up()
         with self._pipeline.lock:
             # Where each input stands is decided under the lock, at one version; the rest does not hold up the steps.

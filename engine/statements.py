@@ -62,7 +62,7 @@ def _relations(relations: list[Relation], pipeline: Pipeline) -> Result:
 
 def _row_count(relation: Relation, pipeline: Pipeline) -> int:
     if relation.is_stream:
-        return sum(pipeline.log.ends(relation.id).values())
+        return pipeline.log.row_count(relation.id) - pipeline.log.start(relation.id).rows
     with pipeline.lock:
         return pipeline.circuit.row_count(relation.content())
 

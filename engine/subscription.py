@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.result import Change, ChangeBatch
-from headwater.errors import QueryFailed, StorageError
+from headwater.errors import PositionGone, QueryFailed, StorageError
 from headwater.executor.circuit import Circuit
 from headwater.executor.feed import Cut, Leaf, read_rows, with_weights
 from headwater.executor.state import consolidate
@@ -61,6 +61,12 @@ class Subscription:
                     raise
                 self.finished = True
                 return None
+            except PositionGone as gone:
+                self.finished = True
+                raise QueryFailed(
+                    "this query fell so far behind that retention took what it had not read yet",
+                    hint="watch it again: it begins with what is there now",
+                ) from gone
 
     def _next(self, deadline: float | None) -> ChangeBatch | None:
         while not self.finished:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
+from headwater.errors import PositionGone
 from headwater.planner.logical import Changelog, StreamSource, TableSource
 from headwater.planner.sql_types import arrow_schema
 from headwater.storage import Chunk, Log
@@ -37,15 +38,22 @@ def read_rows(log: Log, leaf: Leaf, after: int, cut: Cut) -> pa.RecordBatch:
 
 
 def read_chunks(log: Log, relation: int, after: int, cut: Cut) -> list[Chunk]:
-    """The committed chunks of a relation's log in (after, cut.version], those across a limit cut off there."""
+    """The committed chunks of a relation's log in (after, cut.version], those across a limit cut off there.
+
+    Raises `PositionGone` where retention has taken what the cut has.
+    """
     limits = cut.limits.get(relation)
-    return list(_within(log.scan(relation, after, cut.version), limits))
+    start = log.start(relation)
+    if limits is not None and any(limits.get(partition, 0) < end for partition, end in start.ends.items()):
+        raise PositionGone("records that this asks for are no more", earliest=start.version)
+    return list(_within(log.scan(relation, after, cut.version), limits, start.version))
 
 
-def _within(chunks: Iterable[Chunk], limits: Mapping[int, int] | None) -> Iterator[Chunk]:
+def _within(chunks: Iterable[Chunk], limits: Mapping[int, int] | None, start: int) -> Iterator[Chunk]:
+    """The rows below `limits`; what stands for rows up to version `start` is below them, and has other offsets."""
     for chunk in chunks:
         kept = chunk.rows.num_rows
-        if limits is not None:
+        if limits is not None and chunk.version > start:
             kept = min(kept, limits.get(chunk.partition, 0) - chunk.offset)
         if kept == chunk.rows.num_rows:
             yield chunk
@@ -82,9 +90,10 @@ def with_weights(rows: pa.RecordBatch) -> Delta:
 
 def step_end(log: Log, relations: Iterable[int], after: int, upto: int) -> int:
     """The last version of a step that begins after `after`: at most `upto`, and about STEP_ROWS rows away."""
+    first = first_version(log, relations)
     rows = 0
     for version, count in sorted(_row_counts(log, relations, after, upto).items()):
-        if rows and rows + count > STEP_ROWS:
+        if rows and version > first and rows + count > STEP_ROWS:
             return version - 1
         rows += count
     return upto
@@ -97,14 +106,20 @@ def step_versions(log: Log, relations: Iterable[int], clocked: Iterable[int], af
     each begin a piece, so that within a piece the table changes first and the stream's rows come after.
     """
     begins = {version for relation in clocked for version, _ in log.extents(relation, after, upto)}
+    first = first_version(log, relations)
     ends: list[int] = []
     rows = 0
     for version, count in sorted(_row_counts(log, relations, after, upto).items()):
-        if rows and (version in begins or rows + count > STEP_ROWS):
+        if rows and version > first and (version in begins or rows + count > STEP_ROWS):
             ends.append(version - 1)
             rows = 0
         rows += count
     return [*ends, upto]
+
+
+def first_version(log: Log, relations: Iterable[int]) -> int:
+    """The version from which on all of `relations` can be read."""
+    return max((log.start(relation).version for relation in relations), default=0)
 
 
 def _row_counts(log: Log, relations: Iterable[int], after: int, upto: int) -> dict[int, int]:

@@ -11,10 +11,10 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from headwater.errors import CorruptLog
+from headwater.errors import CorruptLog, PositionGone
 from headwater.executor.circuit import Circuit
-from headwater.executor.feed import Cut
-from headwater.planner.logical import Plan
+from headwater.executor.feed import Cut, first_version
+from headwater.planner.logical import Plan, Source, StreamSource, walk_plan
 from headwater.storage import Image, Log
 
 logger = logging.getLogger("headwater")
@@ -35,21 +35,30 @@ def save_image(log: Log, circuit: Circuit, note: Mapping[str, Any]) -> Image:
     return log.save_image(circuit.save(), {**note, **own})
 
 
-def circuit_at(log: Log, roots: Sequence[Plan], cut: Cut, steps: Sequence[int] = ()) -> Circuit:
+def circuit_at(
+    log: Log, roots: Sequence[Plan], cut: Cut, steps: Sequence[int] = (), images: Sequence[Image] | None = None
+) -> Circuit:
     """A circuit of `roots` at `cut`, from the nearest images. `steps` are versions at which to end a step on the way.
 
-    Roots that no image has are computed from the beginning of the log.
+    Roots that no image has are computed from the beginning of the log. `images` are those to use (default: all).
+    Raises `PositionGone` where retention has taken what that needs.
     """
-    groups: dict[str, tuple[Image | None, list[Plan]]] = {}  # by the image to start from
+    known = log.images() if images is None else images
+    groups: dict[int, tuple[Image | None, list[Plan]]] = {}  # by the image to start from
     for root in dict.fromkeys(roots):
-        image = _nearest_image(log, root, cut)
-        groups.setdefault(image.name if image is not None else "", (image, []))[1].append(root)
+        image = _nearest_image(log, root, cut, known)
+        if image is None:
+            _check_beginning(log, root, cut)
+        groups.setdefault(image.version if image is not None else 0, (image, []))[1].append(root)
     circuits = []
     for image, members in groups.values():
         circuit = Circuit(members)
-        if image is not None:
-            _restore(circuit, log, image)
-        for version in (*(v for v in steps if circuit.version < v < cut.version), cut.version):
+        if image is not None and not _restored(circuit, log, image):
+            older = [other for other in known if other.version < image.version]
+            circuits.append(circuit_at(log, members, cut, steps, older))
+            continue
+        first = max(circuit.version, first_version(log, [leaf.id for leaf in circuit.leaves]))
+        for version in (*(v for v in steps if first < v < cut.version), cut.version):
             circuit.advance(log, cut if version == cut.version else Cut(version))
         circuits.append(circuit)
     if len(circuits) == 1:
@@ -59,25 +68,65 @@ def circuit_at(log: Log, roots: Sequence[Plan], cut: Cut, steps: Sequence[int] =
     return circuit
 
 
-def _restore(circuit: Circuit, log: Log, image: Image) -> None:
-    """Restores `circuit` from an image; from one that cannot be read it stays at the beginning of the log."""
+def covering_images(log: Log, roots: Sequence[Plan]) -> list[Image]:
+    """The images that have the state of all operators of `roots`, oldest first."""
+    probe = Circuit(roots)
+    return [image for image in log.images() if _covers(image, probe)]
+
+
+def _covers(image: Image, probe: Circuit) -> bool:
+    return image.note.get("format") == STATE_FORMAT and probe.can_restore(frozenset(image.note["holders"]))
+
+
+def _restored(circuit: Circuit, log: Log, image: Image) -> bool:
+    """Restores `circuit` from an image; False if it cannot be read."""
     try:
         parts = log.load_image(image)
     except CorruptLog as error:
-        logger.warning("%s; computing from the beginning of the log instead", error)
-        return
+        logger.warning("%s; computing from further back instead", error)
+        return False
     circuit.restore(parts, image.note["frontier"])
+    return True
 
 
-def _nearest_image(log: Log, root: Plan, cut: Cut) -> Image | None:
-    """The latest image at or before `cut` that has the state of all operators of `root`."""
+def _nearest_image(log: Log, root: Plan, cut: Cut, images: Sequence[Image]) -> Image | None:
+    """The latest image at or before `cut` that has the state of all operators of `root`, and from which the log goes
+    on without a gap.
+    """
     probe = Circuit([root])
-    for image in reversed(log.images()):
-        note = image.note
-        is_before = note["frontier"] <= cut.version and _within_limits(log, note["frontier"], cut)
-        if is_before and note.get("format") == STATE_FORMAT and probe.can_restore(frozenset(note["holders"])):
+    first = first_version(log, _source_ids(root))
+    for image in reversed(images):
+        frontier = image.note["frontier"]
+        is_between = first <= frontier <= cut.version and _within_limits(log, frontier, cut)
+        if (
+            is_between
+            and image.note.get("format") == STATE_FORMAT
+            and probe.can_restore(frozenset(image.note["holders"]))
+        ):
             return image
     return None
+
+
+def _check_beginning(log: Log, root: Plan, cut: Cut) -> None:
+    """Raise `PositionGone` unless `root` at `cut` can be computed from what the log begins with.
+
+    It can be while nothing it reads has lost its beginning; and where a table's changes were folded, from there on.
+    What a query made of records that are no more is in its images alone; one that no image has never saw them.
+    """
+    first = first_version(log, _source_ids(root))
+    has_streams = any(isinstance(leaf, StreamSource) for leaf in walk_plan(root))
+    covering = [image.note["frontier"] for image in covering_images(log, [root])] if first and has_streams else []
+    earliest = min((frontier for frontier in covering if frontier >= first), default=first)
+    if cut.version < first or covering:
+        raise PositionGone(
+            f"version {cut.version} is no more: retention has taken what it was computed from",
+            earliest=earliest,
+            hint=f"the earliest version is {earliest}",
+        )
+
+
+def _source_ids(root: Plan) -> set[int]:
+    return {leaf.id for leaf in walk_plan(root) if isinstance(leaf, Source)}
 
 
 def _within_limits(log: Log, frontier: int, cut: Cut) -> bool:

@@ -126,9 +126,7 @@ def _refuse_repeated(statement: syntax.CreateRelation) -> None:
         seen.add(definition.name.text.lower())
 
 
-def _timestamp(
-    statement: syntax.CreateRelation, columns: tuple[Column, ...], properties: Properties
-) -> str | None:
+def _timestamp(statement: syntax.CreateRelation, columns: tuple[Column, ...], properties: Properties) -> str | None:
     item = properties.get("timestamp")
     if item is None:
         return None

@@ -140,6 +140,12 @@ def sync_directory(storage: Storage, path: str) -> None:
         raise SyncFailed(error.errno, error.strerror) from error
 
 
+def numbered_files(storage: Storage, directory: str, suffix: str) -> list[int]:
+    """The numbers, sorted, of the files in a directory whose names are a number and a suffix."""
+    names = [name.removesuffix(suffix) for name in storage.listdir(directory) if name.endswith(suffix)]
+    return sorted(int(name) for name in names if name.isdecimal())
+
+
 def parent(path: str) -> str:
     """The directory that `path` is in."""
     head, slash, _ = path.rstrip("/").rpartition("/")
@@ -147,17 +153,20 @@ def parent(path: str) -> str:
 
 
 class OsStorage:
-    """The real file system. Relative paths count from the working directory at the time this object is made."""
+    """The real file system. Relative paths count from the working directory at the time this object is made.
 
-    def __init__(self) -> None:
+    With `read_only` files are opened for reading only, so that a file system that allows no more will do.
+    """
+
+    def __init__(self, *, read_only: bool = False) -> None:
         self._base = os.getcwd()
+        self._flags = os.O_RDONLY if read_only else os.O_RDWR
 
     def lock(self, path: str) -> Lock:
         return _OsLock(self._resolve(path))
 
     def open(self, path: str, *, create: bool = False) -> File:
-        flags = os.O_RDWR | (os.O_CREAT if create else 0)
-        return _OsFile(self._resolve(path), flags)
+        return _OsFile(self._resolve(path), self._flags | (os.O_CREAT if create else 0))
 
     def listdir(self, path: str) -> list[str]:
         return sorted(os.listdir(self._resolve(path)))

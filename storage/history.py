@@ -15,7 +15,7 @@ import pyarrow as pa
 from headwater.errors import CorruptLog, PositionGone
 from headwater.storage.chain import CommitLog
 from headwater.storage.commits import INLINE, CommitFile, Placed, parse_json
-from headwater.storage.frames import BadFrame
+from headwater.storage.frames import BadFrame, frame_size
 from headwater.storage.index import FileIndex, StreamIndex
 from headwater.storage.readers import Readers
 from headwater.storage.records import Chunk, Extent
@@ -40,17 +40,19 @@ class History:
         """As `Log.scan`."""
         self._check_open()
         upto = self.upto(upto)
-        start = self.start(stream)
-        self._check_position(stream, start, after, upto)
-        return self._scan(stream, start, after, upto, columns)
+        self._check_position(stream, self.start(stream), after, upto)
+        return self._scan(stream, after, upto, columns)
 
-    def _scan(self, stream: int, start: Start, after: int, upto: int, columns: Sequence[str] | None) -> Iterator[Chunk]:
+    def _scan(self, stream: int, after: int, upto: int, columns: Sequence[str] | None) -> Iterator[Chunk]:
         with self._readers.reading():
+            start, files = self._look_up(stream, after, upto)
             if after < start.version:
                 for placed in start.replacement:
+                    if self._is_lost(placed, start.version):
+                        continue
                     rows, _ = self._read(self._chain.current, placed, start.version, columns, 0)
                     yield Chunk(start.version, self.time_of(start.version), placed.partition, placed.offset, rows)
-            for commits, index, streams, append in self._appends(stream, max(after, start.version), upto):
+            for commits, index, streams, append in self._appends(stream, files, max(after, start.version), upto):
                 placed, version = streams.placed(append, stream), streams.versions[append]
                 if self._is_lost(placed, version):
                     continue
@@ -91,17 +93,32 @@ class History:
         """As `Log.extents`."""
         self._check_open()
         upto = self.upto(upto)
-        start = self.start(stream)
-        self._check_position(stream, start, after, upto)
-        if after < start.version:
-            for placed in start.replacement:
-                yield start.version, Extent(stream, placed.partition, placed.offset, placed.count)
-        for _, _, streams, append in self._appends(stream, max(after, start.version), upto):
-            yield streams.versions[append], streams.extent(append, stream)
+        self._check_position(stream, self.start(stream), after, upto)
+        return self._extents(stream, after, upto)
 
-    def _appends(self, stream: int, after: int, upto: int) -> Iterator[tuple[CommitFile, FileIndex, StreamIndex, int]]:
-        """All appends to a stream with after < version <= upto, in order."""
-        for first in self._files_with(stream, after, upto):
+    def _extents(self, stream: int, after: int, upto: int) -> Iterator[tuple[int, Extent]]:
+        with self._readers.reading():
+            start, files = self._look_up(stream, after, upto)
+            if after < start.version:
+                for placed in start.replacement:
+                    yield start.version, Extent(stream, placed.partition, placed.offset, placed.count)
+            for _, _, streams, append in self._appends(stream, files, max(after, start.version), upto):
+                yield streams.versions[append], streams.extent(append, stream)
+
+    def _look_up(self, stream: int, after: int, upto: int) -> tuple[Start, list[int]]:
+        """Where a stream begins, and the commit files that have rows after that, as of one and the same moment."""
+        while True:
+            start = self.start(stream)
+            self._check_position(stream, start, after, upto)
+            files = self._files_with(stream, max(after, start.version), upto)
+            if self.start(stream) is start:
+                return start, files
+
+    def _appends(
+        self, stream: int, files: Sequence[int], after: int, upto: int
+    ) -> Iterator[tuple[CommitFile, FileIndex, StreamIndex, int]]:
+        """All appends to a stream in some commit files with after < version <= upto, in order."""
+        for first in files:
             commits, index = self._chain.index_at(first)
             streams = index.streams.get(stream)
             if streams is not None:
@@ -114,7 +131,8 @@ class History:
             return []
         _, index = self._chain.index_of(upto)
         found = [index.first] if stream in index.streams else []
-        while index.first > after + 1 and (before := index.file_before(stream)) > 0:
+        oldest = self._chain.file_of(after + 1)
+        while (before := index.file_before(stream)) >= oldest:
             found.append(before)
             _, index = self._chain.index_at(before)
         return found[::-1]
@@ -192,7 +210,8 @@ class History:
         """The index of the last file, up to that of a version, whose base fulfils a condition that stays fulfilled
         from a file to the ones before it.
         """
-        files = [first for first in self._chain.files() if first <= upto]
+        oldest, *younger = self._chain.files()
+        files = [oldest, *(first for first in younger if first <= upto)]
         low, high = 0, len(files) - 1
         while low < high:
             middle = (low + high + 1) // 2
@@ -201,6 +220,18 @@ class History:
             else:
                 high = middle - 1
         return self._chain.index_at(files[low])[1]
+
+    def version_before(self, stream: int, nbytes: int) -> int:
+        """As `Log.version_before`."""
+        self._check_open()
+        kept = 0
+        for first in reversed(self._files_with(stream, self.start(stream).version, self._chain.published)):
+            streams = self._chain.index_at(first)[1].streams[stream]
+            for append in reversed(range(len(streams.versions))):
+                kept += frame_size(streams.payload_sizes[append])
+                if kept > nbytes:
+                    return streams.versions[append]
+        return 0
 
     def time_of(self, version: int) -> int:
         """As `Log.time_of`."""
@@ -220,26 +251,25 @@ class History:
     def notes(self, key: str, after: int) -> Iterator[tuple[int, Any]]:
         """As `Log.notes`."""
         self._check_open()
-        upto = self._chain.published
-        for first in self._chain.files():
-            if first > upto or self._is_before(first, after):
-                continue
-            commits, index = self._chain.index_at(first)
-            for version in index.with_key(key, after, upto):
-                self._check_open()
-                record = commits.record(index.position(version), version)
-                yield version, parse_json(record.note)[key]
+        return self._notes(key, after, self._chain.published)
 
-    def _is_before(self, first: int, after: int) -> bool:
-        """Whether all versions of a commit file are at most `after`."""
-        return self._chain.index_of(after + 1)[1].first > first if after < self._chain.published else True
+    def _notes(self, key: str, after: int, upto: int) -> Iterator[tuple[int, Any]]:
+        with self._readers.reading():
+            oldest = self._chain.file_of(after + 1)
+            for first in self._chain.files():
+                if not oldest <= first <= upto:
+                    continue
+                commits, index = self._chain.index_at(first)
+                for version in index.with_key(key, after, upto):
+                    self._check_open()
+                    record = commits.record(index.position(version), version)
+                    yield version, parse_json(record.note)[key]
 
     def kept(self, key: str) -> Iterator[tuple[int, Any]]:
         """As `Log.kept`."""
         self._check_open()
-        for version, note in tuple(self._chain.state.kept.items()):
-            if version <= self._chain.published and key in note:
-                yield version, note[key]
+        kept = tuple(self._chain.state.kept.items())
+        return iter([(v, note[key]) for v, note in kept if v <= self._chain.published and key in note])
 
     def _check_known(self, version: int) -> None:
         earliest = self._chain.first_version - 1  # the base of the oldest file knows the version before it

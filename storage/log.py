@@ -217,6 +217,11 @@ class Log:
         with self._reading():
             return self._history.version_of(stream, partition, offset)
 
+    def version_before(self, stream: int, nbytes: int) -> int:
+        """The youngest version of which the rows after it take no more than so many bytes; 0 if all rows do not."""
+        with self._reading():
+            return self._history.version_before(stream, nbytes)
+
     @property
     def first_version(self) -> int:
         """The oldest version of which the log still knows when it was, and what was in it."""
@@ -248,8 +253,9 @@ class Log:
         self._check_open()
         if self._writer is None:
             return self._watch(after, timeout)
-        with self._writer.changed:
-            self._writer.changed.wait_for(lambda: self.version > after or not self._is_open, timeout)
+        writer = self._writer
+        with writer.changed:
+            writer.changed.wait_for(lambda: self.version > after or writer.closed, timeout)
             return self.version
 
     def refresh(self) -> int:

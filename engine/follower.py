@@ -1,0 +1,47 @@
+"""The queries of a database that another process writes: moved along its log, and never committed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from headwater.engine.pipeline import Pipeline
+from headwater.executor.feed import Cut
+from headwater.planner import Catalog
+from headwater.storage import Log
+
+
+class Follower(Pipeline):
+    """A pipeline over a log that is open for reading only.
+
+    It computes for itself what the writer's queries have not committed yet, so a query sees every commit there was when
+    it began. `catalog_of` gives the catalog of a log.
+    """
+
+    def __init__(self, log: Log, catalog_of: Callable[[Log], Catalog]) -> None:
+        super().__init__(log, catalog_of(log), background=False)
+        self._catalog_of = catalog_of
+        self._definitions = self._count_definitions()
+
+    def catch_up(self, version: int | None = None) -> None:
+        """Takes up what the writer has committed, definitions included."""
+        with self.lock:
+            self.log.refresh()
+            count = self._count_definitions()
+            if count != self._definitions:
+                self.catalog = self._catalog_of(self.log)
+                self._definitions, self._circuit = count, None
+            while self.step():
+                pass
+
+    def step(self) -> bool:
+        """Takes new commits through all queries; False if there were none."""
+        circuit = self.circuit
+        if circuit.version >= self.log.version:
+            return False
+        circuit.advance(self.log, Cut(circuit.step_end(self.log, self.log.version)))
+        for version, step in self.log.notes("step", self.last_step[0]):
+            self.last_step = version, step["to"]
+        return True
+
+    def _count_definitions(self) -> int:
+        return sum(1 for _ in self.log.kept("ddl"))

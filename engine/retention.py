@@ -1,0 +1,101 @@
+"""Retention: taking the oldest out of the logs of relations, as their properties say.
+
+A stream loses its oldest records. A table's changelog is folded: the rows that the table had then take the place of the
+changes up to there, so the table loses history and no rows. Nothing goes that recovery needs: the running queries can
+always be computed from the older of two images, so retention stays behind it. Of what stays, the earliest position is
+known, and errors name it.
+
+In: a pipeline; out: a commit that says what is no more, or nothing if there was nothing worth it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from headwater.engine.pipeline import Pipeline
+from headwater.engine.positions import sources
+from headwater.executor.circuit import stored_changes
+from headwater.executor.feed import Cut
+from headwater.executor.past import circuit_at, covering_images
+from headwater.planner import Relation
+from headwater.storage import Append, Image, Log
+
+INTERVAL_SECONDS = 30.0  # how often retention looks for something to do
+WORTH_SHARE = 8  # a log is cut once at least one part in so many of its rows can go
+FRAME_ROWS = 1 << 20
+
+
+def is_wanted(pipeline: Pipeline) -> bool:
+    """Whether any relation has a limit to what it keeps."""
+    return any(not relation.log.is_kept_for_ever for relation in pipeline.catalog.ordered())
+
+
+def retain(pipeline: Pipeline, now_us: int) -> bool:
+    """Take out what need not be kept any more at a time in µs since 1970; False if nothing was."""
+    with pipeline.lock:
+        log = pipeline.log
+        wanted = {r: v for r in pipeline.catalog.ordered() if (v := _limit(log, r, now_us)) and _is_worth_it(log, r, v)}
+        if not wanted:
+            return False
+        horizon = _horizon(pipeline)
+        if max(wanted.values()) > horizon:
+            pipeline.checkpoint()
+            horizon = _horizon(pipeline)
+        wanted = {r: min(v, horizon) for r, v in wanted.items() if _is_worth_it(log, r, min(v, horizon))}
+        for relation, version in wanted.items():
+            if not relation.is_stream:
+                _fold(pipeline, relation, version)
+        starts = {relation.id: version for relation, version in wanted.items() if relation.is_stream}
+        unusable = _unusable_images(pipeline, starts)
+        oldest = next((image.version for image in log.images() if image not in unusable), horizon)
+        if starts or unusable:
+            log.retain(starts, history=oldest, discard=unusable)
+        return bool(wanted)
+
+
+def _limit(log: Log, relation: Relation, now_us: int) -> int:
+    """The version up to which a relation's log may be taken out, by age and by size; 0 if not at all."""
+    options = relation.log
+    by_age = log.version_at(now_us - options.retention_us - 1) if options.retention_us is not None else 0
+    by_size = log.version_before(relation.id, options.retention_bytes) if options.retention_bytes is not None else 0
+    return max(by_age, by_size)
+
+
+def _is_worth_it(log: Log, relation: Relation, version: int) -> bool:
+    start = log.start(relation.id)
+    if version <= start.version:
+        return False
+    removed = log.row_count(relation.id, version) - start.rows
+    return removed > 0 and removed * WORTH_SHARE >= log.row_count(relation.id) - start.rows
+
+
+def _horizon(pipeline: Pipeline) -> int:
+    """The version that retention may reach: where the older of two images of all that runs stands."""
+    roots = pipeline.roots()
+    if not roots:
+        return pipeline.log.version
+    frontiers = [image.note["frontier"] for image in covering_images(pipeline.log, roots)]
+    return frontiers[-2] if len(frontiers) > 1 else 0
+
+
+def _fold(pipeline: Pipeline, relation: Relation, version: int) -> None:
+    """Put the rows that a table had at a version in the place of the changes up to there."""
+    log, root, frontier = pipeline.log, relation.content(), version
+    if relation.is_derived:
+        steps = [(done, step["to"]) for done, step in log.notes("step") if done <= version]
+        if not steps:
+            return
+        version, frontier = steps[-1]
+    rows = stored_changes(circuit_at(log, [root], Cut(frontier)).content(root))
+    parts = [rows.slice(begin, FRAME_ROWS) for begin in range(0, rows.num_rows, FRAME_ROWS)]
+    log.compact(relation.id, version, [Append(relation.id, 0, part, relation.log.compression) for part in parts])
+
+
+def _unusable_images(pipeline: Pipeline, moved: Mapping[int, int]) -> list[Image]:
+    """Images from before the start of something that each query needs; the youngest are kept in any case."""
+    log = pipeline.log
+    needs = [
+        max((max(log.start(leaf.id).version, moved.get(leaf.id, 0)) for leaf in sources([root])), default=0)
+        for root in pipeline.roots()
+    ]
+    return [image for image in log.images()[:-2] if image.note["frontier"] < min(needs, default=0)]
