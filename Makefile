@@ -29,7 +29,8 @@ format: setup  ## Repair what can be repaired: imports, formatting
 	$(BIN)/ruff format .
 
 bench: setup  ## Measure, and print the figures that the README states
-	$(BIN)/python -m bench
+	$(BIN)/headwater bench flights
+	$(BIN)/headwater bench log
 
 lock:  ## Write requirements-dev.lock anew from the newest releases
 	@$(require_python)

@@ -1,18 +1,18 @@
 """What the demo's data costs: appending it, keeping queries over it, and seeing a change.
 
-    python -m bench.flights [directory]
+    headwater bench flights
 
 Each figure stands next to what the parts below could do at best: DuckDB computing the same answer from scratch, and
-Arrow writing and syncing the same rows. The directory, which should be on the disk that is asked about, is used for
-temporary files.
+Arrow writing and syncing the same rows. With `--directory`, temporary files go to the disk that is asked
+about.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
-import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from time import perf_counter
 
@@ -136,7 +136,13 @@ def latencies(directory: Path, data: Dataset, queries: Iterable[str]) -> npt.NDA
     return seconds * 1000
 
 
-def main() -> None:
+def main(arguments: Sequence[str]) -> int:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(prog="headwater bench flights", description="Measure what the demo's data costs.")
+    parser.add_argument(
+        "--directory", default=".", metavar="DIR", help="where to put temporary files: on the disk that is asked about"
+    )
+    directory: str = parser.parse_args(arguments).directory
     data = read_data(find_data())
     rows = data.flights.num_rows
     print(f"{rows:,} flights of {data.flights.num_columns} columns; queries are kept on one core, in memory, and")
@@ -146,21 +152,17 @@ def main() -> None:
         kept, (once, each) = kept_seconds(data, queries), scratch_seconds(data, sql)
         figures = f"{rows / kept:>12,.0f} {rows / once:>12,.0f} {once / kept:>6.2f} {rows / each:>17,.0f}"
         print(f"{name:>16} {figures} {each / kept:>6.2f}")
-    base = sys.argv[1] if len(sys.argv) > 1 else "."
-    with tempfile.TemporaryDirectory(dir=base, prefix="bench-flights-") as scratch:
-        directory = Path(scratch)
+    with tempfile.TemporaryDirectory(dir=directory, prefix="headwater-bench-") as scratch:
+        place = Path(scratch)
         print(f"\n{'rows per append':>16} {'rows/s':>12} {'Arrow + sync':>12} {'ratio':>6}")
         for size in (100, 1_000, 10_000, 100_000):
             some = data.flights.slice(0, min(rows, 400 * size))
-            ours = append_seconds(directory / f"{size}.hw", some, size)
-            arrow = write_seconds(directory / f"{size}.arrows", some, size)
+            ours = append_seconds(place / f"{size}.hw", some, size)
+            arrow = write_seconds(place / f"{size}.arrows", some, size)
             print(f"{size:>16,} {len(some) / ours:>12,.0f} {len(some) / arrow:>12,.0f} {arrow / ours:>6.2f}")
         print("\none durable row in, its change in a table seen by a subscriber:")
         for queries in (("carrier_delay",), tuple(QUERIES)):
-            times = latencies(directory / f"{len(queries)}.hw", data, queries)
+            times = latencies(place / f"{len(queries)}.hw", data, queries)
             low, high = np.percentile(times, (50, 99))
             print(f"{len(queries):>16} of {len(QUERIES)} queries kept: p50 {low:.1f} ms, p99 {high:.1f} ms")
-
-
-if __name__ == "__main__":
-    main()
+    return 0

@@ -1,4 +1,4 @@
-"""The command `headwater`: reads its arguments and runs the shell, a script or the demo.
+"""The command `headwater`: reads its arguments and runs the shell, a script, the demo or a benchmark.
 
 Exit codes: 0; 1 after an error in SQL or in the database; 2 for wrong usage; 130 when Ctrl-C stopped a script. What can
 wait until it is needed is imported then, so that `--help` answers at once.
@@ -24,6 +24,7 @@ examples:
   headwater shop.hw -f load.sql                the same from a file
   headwater shop.hw --format csv < query.sql   the same from standard input
   headwater demo                               see what Headwater does
+  headwater bench log                          measure the commit log on this machine
 """
 
 
@@ -31,7 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program with `arguments` (None: those of the process) and give its exit code. Never a traceback."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = _demo(given[1:]) if given[:1] == ["demo"] else _run(given)
+        run = _COMMANDS.get(given[0]) if given else None
+        code = run(given[1:]) if run is not None else _run(given)
         sys.stdout.flush()
         return code
     except BrokenPipeError:
@@ -103,6 +105,15 @@ def _demo(arguments: Sequence[str]) -> int:
 
     _prepared(sys.stdout, "table")
     return run(directory)
+
+
+def _bench(arguments: Sequence[str]) -> int:
+    from headwater.bench.main import main as run
+
+    return run(arguments)
+
+
+_COMMANDS = {"demo": _demo, "bench": _bench}
 
 
 def _prepared(stream: TextIO, format: str) -> TextIO:

@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 SETUPTOOLS = PROJECT["tool"]["setuptools"]
-NOT_SHIPPED = {"bench", "examples", "tests"}
+NOT_SHIPPED = {"examples", "tests"}
 
 
 def folders_with_code() -> set[str]:

@@ -1,0 +1,25 @@
+"""`headwater bench NAME`: picks the benchmark, which reads its own arguments."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the benchmark that is named first; the program's exit code."""
+    parser = argparse.ArgumentParser(prog="headwater bench", description="Measure Headwater on this machine.")
+    parser.add_argument("name", choices=("log", "flights"), help="the commit log; or the queries of the demo")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="see headwater bench NAME --help")
+    options = parser.parse_args(arguments)
+    return _benchmark(options.name)(options.arguments)
+
+
+def _benchmark(name: str) -> Callable[[Sequence[str]], int]:
+    if name == "log":
+        from headwater.bench import log
+
+        return log.main
+    from headwater.bench import flights
+
+    return flights.main
