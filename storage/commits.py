@@ -176,25 +176,30 @@ class CommitFile:
         return any(header.kind is Kind.COMMIT for _, header in later_frames(content, 0))
 
     def read(self) -> Iterator[tuple[int, Record]]:
-        """The commits behind `end`, with the positions of their frames. Raise `BadFrame` where no more are."""
-        content = self.file.view(0, self.file.size())
-        for frame in walk_frames(content, self.end, self.seal):
+        """The commits behind `end`, with the positions of their frames. Raise `BadFrame` where no more are.
+
+        Rows that are damaged, and were durable once, are passed over: who reads them will notice.
+        """
+        start = self.end
+        content = self.file.view(start, max(0, self.file.size() - start))
+        for frame in walk_frames(content, 0, self.seal):
+            if frame.damage is not None and not (
+                frame.header.kind is Kind.ROWS and self._was_durable(start + frame.position)
+            ):
+                raise frame.damage
             if self.is_rolled or frame.header.kind not in _BEHIND_BASE:
                 raise BadFrame("a frame is here that does not belong here")
             record = self._read_record(frame)
-            self.end, self.seal = frame.position + frame.header.size, frame.seal
+            position = start + frame.position
+            self.end, self.seal = position + frame.header.size, frame.seal
             self._marked = frame.header.kind is Kind.END
             self.is_rolled = frame.header.kind is Kind.ROLLED
             if record is not None:
-                yield frame.position, record
+                yield position, record
 
     def refuse_unless_torn(self, reason: BadFrame) -> None:
-        """Raise `CorruptLog` unless what is behind `end` is what a crash left of the last group of commits.
-
-        A later frame says where its own group began. All before that was durable once: then this is no torn write.
-        """
-        content = self.file.view(0, self.file.size())
-        if any(header.base > self.end for _, header in later_frames(content, self.end)):
+        """Raise `CorruptLog` unless what is behind `end` is what a crash left of the last group of commits."""
+        if self._was_durable(self.end):
             raise CorruptLog(
                 f'"{self.path}" is damaged at byte {self.end}, after commit {self.version}: {reason}; later commits '
                 "are intact, so this is not a write that a crash cut short, and nothing was changed",
@@ -262,6 +267,14 @@ class CommitFile:
         except BadFrame as reason:
             raise CorruptLog(f'"{self.path}" is damaged at byte {position}: {reason}') from None
         return Record.unpack(version, payload)
+
+    def _was_durable(self, position: int) -> bool:
+        """Whether what was at a position, where something is wrong now, was durable once: then this is no torn write.
+
+        A later frame says where its own group of commits began. All before that had been synced.
+        """
+        content = self.file.view(position, max(0, self.file.size() - position))
+        return any(header.base > position for _, header in later_frames(content, 0))
 
     def _add_mark(self, kind: Kind) -> None:
         chain = FrameChain(self.end, self.seal)

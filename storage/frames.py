@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 
 import google_crc32c
@@ -51,7 +51,7 @@ class Header:
     kind: Kind
     payload_size: int
     payload_crc: int
-    previous: int = 0  # seal of the frame before this one
+    previous: int = 0  # seal of the frame before this one, once the frame was written
     base: int = 0  # in a commit file: position where the group of commits begins that this frame belongs to
     version: int = 0  # the commit that this frame belongs to
     stream: int = 0
@@ -80,10 +80,10 @@ def crc32c(data: bytes | pa.Buffer) -> int:
     return int(google_crc32c.value(data))
 
 
-def pack_header(header: Header) -> tuple[bytes, int]:
-    """The 64 bytes of a header, and its seal."""
+def pack_header(header: Header, previous: int) -> tuple[bytes, int]:
+    """The 64 bytes of a header, of a frame behind the one with the seal `previous`, and its own seal."""
     fields = _FIELDS.pack(
-        header.previous, header.payload_crc, header.payload_size, header.stream, header.partition,
+        previous, header.payload_crc, header.payload_size, header.stream, header.partition,
         header.offset, header.count, header.schema, header.version, header.base,
     )  # fmt: skip
     seal = crc32c(header.kind.value + fields)
@@ -148,9 +148,9 @@ class FrameChain:
         self._parts: list[bytes | pa.Buffer] = []
 
     def add(self, header: Header, *payload: bytes | pa.Buffer) -> tuple[int, int]:
-        """Add a frame, whose `previous` is filled in; its position and its seal."""
+        """Add a frame; its position and its seal."""
         position = self.end
-        packed, self.seal = pack_header(replace(header, previous=self.seal))
+        packed, self.seal = pack_header(header, self.seal)
         self._parts += [packed, *payload, bytes(-header.payload_size % ALIGNMENT)]
         self.end += header.size
         return position, self.seal
@@ -170,12 +170,13 @@ class FrameChain:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A verified frame of a file that was read as a whole."""
+    """A frame of a file that was read as a whole. Its header is verified; `damage` says what is wrong with the rest."""
 
     position: int
     header: Header
     seal: int
     payload: pa.Buffer
+    damage: BadFrame | None
 
 
 def walk_frames(content: pa.Buffer, start: int, seal: int) -> Iterator[Frame]:
@@ -183,11 +184,15 @@ def walk_frames(content: pa.Buffer, start: int, seal: int) -> Iterator[Frame]:
     position = start
     while position < len(content):
         header, found = unpack_header(_slice(content, position, HEADER_BYTES).to_pybytes())
-        payload = _slice(content, position + HEADER_BYTES, header.payload_size)
-        check_payload(header, payload)
         if header.previous != seal:
             raise BadFrame("a frame does not follow the one before it")
-        yield Frame(position, header, found, payload)
+        payload = _slice(content, position + HEADER_BYTES, header.payload_size)
+        damage: BadFrame | None = None
+        try:
+            check_payload(header, payload)
+        except BadFrame as reason:
+            damage = reason
+        yield Frame(position, header, found, payload, damage)
         position, seal = position + header.size, found
 
 
