@@ -183,7 +183,8 @@ class FileIndex:
 
     def version_at(self, time_us: int, upto: int) -> int:
         """The last version up to `upto`, of this file or before it, that is no younger than a time."""
-        return self.first - 1 + bisect_right(self.times, time_us, 0, max(0, upto - self.first + 1))
+        count = min(len(self.times), max(0, upto - self.first + 1))
+        return self.first - 1 + bisect_right(self.times, time_us, 0, count)
 
     def ends(self, stream: int, version: int) -> dict[int, int]:
         """Next offset of each partition of a stream as of a version of this file, by partition."""

@@ -134,6 +134,6 @@ def _unpack(commits: CommitFile, payload: pa.Buffer) -> FileIndex:
 
 
 def _add_appends(index: FileIndex, columns: _Columns) -> None:
-    streams, begins = np.unique(columns[0], return_index=True)
-    for stream, begin, end in zip(streams.tolist(), begins, [*begins[1:], columns.shape[1]], strict=True):
+    for stream in np.unique(columns[0]).tolist():
+        begin, end = np.searchsorted(columns[0], [stream, stream + 1])
         index.stream(stream).extend(columns[1:, begin:end])

@@ -156,7 +156,7 @@ class State:
         self.lost += [tuple(lost) for lost in effects.get("lost", ())]
 
     def _start(self, now: int, number: int, version: int, rows: int, ends: Any, replacement: Any) -> None:
-        stream = self.streams[number]
+        stream = self.streams.setdefault(number, StreamState(version))  # one without rows can be cut, too
         placed = tuple(Placed(number, *fields) for fields in replacement)
         stream.start = Start(version, rows, dict(ends), placed)
         stream.oldest = max(stream.oldest, version)
