@@ -23,6 +23,8 @@ from headwater.storage.frames import crc32c
 
 FORMAT_VERSION = 2
 _PARTS = ("commits", "streams", "images")
+_FORMAT_BYTES = 4096  # at most
+_IDENTITY = slice(len('{"headwater": 2, "uuid": "'), len('{"headwater": 2, "uuid": "') + 32)
 _UNFINISHED = {"LOCK", "FORMAT.new", *_PARTS}
 
 
@@ -76,12 +78,12 @@ def open_directory(
             raise NotADatabase(f'there is no database at "{path}"')
         _make_directory(storage, path)
     if read_only:
-        return OpenDirectory(path, _read_format(storage, path), None)
+        return OpenDirectory(path, read_format(storage, path), None)
     lock = storage.lock(f"{path}/LOCK")
     try:
         if not storage.exists(f"{path}/FORMAT"):
             _fill_directory(storage, path, begin)
-        return OpenDirectory(path, _read_format(storage, path), lock)
+        return OpenDirectory(path, read_format(storage, path), lock)
     except BaseException:
         lock.release()
         raise
@@ -124,30 +126,59 @@ def _fill_directory(storage: Storage, path: str, begin: Callable[[str, int], Non
         if not storage.exists(f"{path}/{name}"):
             storage.mkdir(f"{path}/{name}")
     identity = storage.random_bytes(16).hex()
-    begin(f"{path}/commits", _origin(identity))
+    begin(f"{path}/commits", origin_of(identity))
     storage.sync_dir(path)
+    write_format(storage, path, format_line(identity))
+
+
+def copy_format(storage: Storage, source: str, path: str) -> None:
+    """Make a database of the files at `path` by giving them the FORMAT of another, of which they are a copy."""
+    file = storage.open(f"{source}/FORMAT")
+    line = file.read(0, _FORMAT_BYTES)
+    file.close()
+    write_format(storage, path, line)
+
+
+def write_format(storage: Storage, path: str, line: bytes) -> None:
+    """Write FORMAT, all of it or nothing, durably."""
     file = storage.open(f"{path}/FORMAT.new", create=True)
     file.truncate(0)
-    write_all(file, 0, _format_line({"headwater": FORMAT_VERSION, "uuid": identity, "crc": "crc32c"}))
+    write_all(file, 0, line)
     sync_file(file)
     file.close()
     storage.rename(f"{path}/FORMAT.new", f"{path}/FORMAT")
     storage.sync_dir(path)
 
 
-def _origin(identity: str) -> int:
+def origin_of(identity: str) -> int:
+    """What the chains of a database begin with, from its identity."""
     return crc32c(identity.encode())
 
 
-def _format_line(content: dict[str, object]) -> bytes:
+def format_line(identity: str) -> bytes:
     """One line of JSON, a space and the line's checksum in hexadecimal."""
-    line = json.dumps(content).encode()
+    line = json.dumps({"headwater": FORMAT_VERSION, "uuid": identity, "crc": "crc32c"}).encode()
     return line + b" %08x\n" % crc32c(line)
 
 
-def _read_format(storage: Storage, path: str) -> int:
+def rebuilt_format(storage: Storage, path: str, origin: int) -> bytes | None:
+    """FORMAT as it must have been, from what is left of it: None if more than one letter of the identity is damaged.
+
+    The origin, which is known from the commit log, tells the right identity from all that look alike.
+    """
     file = storage.open(f"{path}/FORMAT")
-    line = file.read(0, 4096)
+    left = file.read(0, _FORMAT_BYTES)[_IDENTITY]
+    file.close()
+    candidates = [left, *(left[:n] + bytes([d]) + left[n + 1 :] for n in range(len(left)) for d in b"0123456789abcdef")]
+    return next((format_line(found.decode()) for found in candidates if crc32c(found) == origin), None)
+
+
+def read_format(storage: Storage, path: str) -> int:
+    """The origin of the database at `path`. Raises `CorruptLog` if FORMAT is damaged, `StorageError` for a version of
+    the format that is not known.
+    """
+    file = storage.open(f"{path}/FORMAT")
+    line = file.read(0, _FORMAT_BYTES)
     file.close()
     content, _, checksum = line.rstrip(b"\n").rpartition(b" ")
     if checksum != b"%08x" % crc32c(content):
@@ -163,4 +194,4 @@ def _read_format(storage: Storage, path: str) -> int:
             f'"{path}" has format {parsed["headwater"]}, which only development versions of Headwater wrote, and this '
             f"version knows format {FORMAT_VERSION}: load the data anew"
         )
-    return _origin(parsed["uuid"])
+    return origin_of(parsed["uuid"])

@@ -9,7 +9,7 @@ record names is the remains of an image that was not finished; the next one take
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -115,6 +115,41 @@ def read_image(storage: Storage, directory: str, image: ImageState) -> dict[str,
     raise CorruptLog(f'the image "{path}" cannot be read: {reason}; older images and the log may stand in for it')
 
 
+def verify_image(
+    storage: Storage, directory: str, image: ImageState, known: dict[Place, str | None]
+) -> Iterator[tuple[Place, int, str | None]]:
+    """Verify an image: place, bytes and damage of each of its frames, of which the first lists the others.
+
+    What is found is entered in `known`; frames that are there already are not read again.
+    """
+    files = _Files(storage, directory)
+    listing_place = (image.number, image.position, image.seal)
+    try:
+        listing = _read_listing(files, image)
+        yield listing_place, 0, None
+        for schema, places in listing.parts.values():
+            for place in places:
+                nbytes = 0
+                if place not in known:
+                    nbytes, known[place] = _verdict(files, schema, place)
+                yield place, nbytes, known[place]
+    except (FileNotFoundError, BadFrame) as error:
+        yield listing_place, 0, _reason(error)
+    finally:
+        files.close()
+
+
+def _verdict(files: _Files, schema: pa.Schema, place: Place) -> tuple[int, str | None]:
+    try:
+        return _read_chunk(files, schema, place).nbytes, None
+    except (FileNotFoundError, BadFrame) as error:
+        return 0, _reason(error)
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, BadFrame) else "the file is missing"
+
+
 class _Writer:
     """Gathers the chunks of an image that have to be written."""
 
@@ -196,11 +231,14 @@ def _read_listing(files: _Files, image: ImageState) -> _Listing:
 
 
 def _combined(files: _Files, schema: pa.Schema, places: Sequence[Place]) -> pa.RecordBatch:
-    batches = []
-    for number, position, seal in places:
-        file = files.open(number)
-        header = read_header(file, position, seal, Kind.ROWS, Kind.COLUMNS)
-        batches.append(read_rows(file, position, header, schema, None, 0)[0])
+    batches = [_read_chunk(files, schema, place) for place in places]
     if len(batches) == 1:
         return batches[0]
     return pa.concat_batches(batches) if batches else pa.RecordBatch.from_pylist([], schema=schema)
+
+
+def _read_chunk(files: _Files, schema: pa.Schema, place: Place) -> pa.RecordBatch:
+    number, position, seal = place
+    file = files.open(number)
+    header = read_header(file, position, seal, Kind.ROWS, Kind.COLUMNS)
+    return read_rows(file, position, header, schema, None, 0)[0]

@@ -46,8 +46,8 @@ def index_path(commits_path: str) -> str:
     return commits_path.removesuffix(".log") + ".idx"
 
 
-def write_index(storage: Storage, commits: CommitFile, index: FileIndex) -> None:
-    """Write the index of a finished commit file."""
+def pack_index(index: FileIndex) -> bytes:
+    """The payload of an index file."""
     appends = [
         (number, stream.versions[row], *_fields(stream.placed(row, number)))
         for number, stream in sorted(index.streams.items())
@@ -55,7 +55,7 @@ def write_index(storage: Storage, commits: CommitFile, index: FileIndex) -> None
     ]
     pairs = [(number, version) for number, key in enumerate(index.keys) for version in index.keys[key]]
     text = json.dumps(list(index.keys)).encode()
-    payload = b"".join(
+    return b"".join(
         (
             _SIZES.pack(len(index.times), len(appends), len(pairs), len(text)),
             index.times.tobytes(),
@@ -65,6 +65,11 @@ def write_index(storage: Storage, commits: CommitFile, index: FileIndex) -> None
             text,
         )
     )
+
+
+def write_index(storage: Storage, commits: CommitFile, index: FileIndex) -> None:
+    """Write the index of a finished commit file."""
+    payload = pack_index(index)
     chain = FrameChain(0, commits.seal)
     chain.add(Header(Kind.INDEX, len(payload), crc32c(payload), version=index.first), payload)
     file = storage.open(index_path(commits.path), create=True)
@@ -77,18 +82,20 @@ def write_index(storage: Storage, commits: CommitFile, index: FileIndex) -> None
 
 def load_index(storage: Storage, commits: CommitFile) -> FileIndex:
     """The index of a finished commit file: from its index file or, if that is no good, from the file itself."""
-    path = index_path(commits.path)
     try:
-        file = storage.open(path)
-    except FileNotFoundError:
+        return _unpack(commits, read_index_file(storage, commits))
+    except (FileNotFoundError, BadFrame):
         return read_index(commits)
+
+
+def read_index_file(storage: Storage, commits: CommitFile) -> pa.Buffer:
+    """The payload of the index file of a finished commit file. Raise `BadFrame` if it is not what was written."""
+    file = storage.open(index_path(commits.path))
     try:
         header, _ = unpack_header(file.read(0, HEADER_BYTES))
         if header.kind is not Kind.INDEX or header.version != commits.first or header.previous != _last_seal(commits):
             raise BadFrame("the index of another file")
-        return _unpack(commits, read_payload(file, 0, header))
-    except BadFrame:
-        return read_index(commits)
+        return read_payload(file, 0, header)
     finally:
         file.close()
 

@@ -1,0 +1,259 @@
+"""Checking a database: every byte that was committed, without changing any.
+
+In: a directory, which another process may have open, and which may be too damaged to be opened. Out: findings, each
+with its place. `check_commits.py` reads the commit log; here is what the commits name: rows, segments and images; and
+which files are left that nothing names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+import pyarrow as pa
+
+from headwater.errors import CorruptLog, NotADatabase, StorageError
+from headwater.storage.chain import commits_path, listed_files
+from headwater.storage.check_commits import CommitsCheck, latest_state
+from headwater.storage.commits import INLINE, CommitFile, Placed, Record
+from headwater.storage.directory import read_format
+from headwater.storage.file_cache import FileCache
+from headwater.storage.files import File, Storage
+from headwater.storage.findings import Finding, damage, remark
+from headwater.storage.frames import BadFrame, Kind, frame_size, read_header
+from headwater.storage.images import Place, image_path, verify_image
+from headwater.storage.index_files import index_path
+from headwater.storage.records import Extent
+from headwater.storage.retention import live_images
+from headwater.storage.segments import read_placed
+from headwater.storage.state import Segment, State
+
+Progress = Callable[[int, int], None]  # bytes that are done, bytes in all
+
+_KNOWN = {"FORMAT", "LOCK", "commits", "streams", "images", "lost"}
+
+
+class Check:
+    """One check of one database. What it counted is known once `findings` is exhausted."""
+
+    def __init__(self, storage: Storage, path: str, on_progress: Progress = lambda done, total: None) -> None:
+        self._storage = storage
+        self._path = path.rstrip("/") or path
+        self._on_progress = on_progress
+        self._segments = FileCache(storage)
+        self._done = 0
+        self._state: State | None = None
+        self._given_up: set[tuple[int, ...]] = set()
+        self.commits = 0
+        self.streams = 0
+        self.files = 0
+        self.nbytes = 0
+
+    def findings(self) -> Iterator[Finding]:
+        """What is wrong, and what is worth a remark. Raises `NotADatabase`, or another `StorageError` where files
+        cannot even be read."""
+        try:
+            yield from self._findings()
+        except OSError as error:
+            raise StorageError(f'cannot check "{self._path}": {(error.strerror or str(error)).lower()}') from error
+        finally:
+            self._segments.clear()
+
+    def _findings(self) -> Iterator[Finding]:
+        listed = self._listed()
+        origin: int | None = None
+        try:
+            origin = read_format(self._storage, self._path)
+        except FileNotFoundError:
+            yield damage("format", f"{self._path}/FORMAT", 0, "the file is missing")
+        except CorruptLog as error:
+            yield damage("format", f"{self._path}/FORMAT", 0, error.message)
+        directory = f"{self._path}/commits"
+        firsts = listed_files(self._storage, directory)
+        self._state = latest_state(self._storage, directory, firsts)
+        if not firsts:
+            yield damage("commits", directory, 0, "there is no commit file")
+        state = self._state if self._state is not None else State(0)
+        self._given_up = set(state.lost)
+        self._measure(listed)
+        chain = CommitsCheck(self._storage, directory, origin, state.version)
+        yield from self._check_segments(state)
+        yield from chain.findings(firsts, self._check_rows, self._advance)
+        yield from self._check_replacements(state)
+        yield from self._check_images(state)
+        yield from self._check_names(listed, state)
+        self.commits, self.streams = chain.commits, len(state.streams)
+        self._on_progress(self.nbytes, self.nbytes)
+
+    # ---------------------------------------------------------------- the files
+
+    def _listed(self) -> list[str]:
+        """Paths of all files in the directory, before the state is read that says which are needed."""
+        if not self._storage.exists(f"{self._path}/commits"):
+            raise NotADatabase(f'there is no database at "{self._path}"')
+        found = []
+        for name in self._names(self._path):
+            if name in ("commits", "images"):
+                found += [f"{self._path}/{name}/{file}" for file in self._names(f"{self._path}/{name}")]
+            elif name == "streams":
+                streams = f"{self._path}/streams"
+                found += [
+                    f"{streams}/{s}/{file}" for s in self._names(streams) for file in self._names(f"{streams}/{s}")
+                ]
+            else:
+                found.append(f"{self._path}/{name}")
+        return found
+
+    def _names(self, path: str) -> list[str]:
+        try:
+            return self._storage.listdir(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def _measure(self, listed: list[str]) -> None:
+        for path in listed:
+            if path.endswith((".log", ".seg", ".img", ".idx")):
+                with suppress(FileNotFoundError):
+                    file = self._storage.open(path)
+                    self.nbytes += file.size()
+                    self.files += 1
+                    file.close()
+
+    def _advance(self, nbytes: int) -> None:
+        self._done = min(self._done + nbytes, self.nbytes)
+        self._on_progress(self._done, self.nbytes)
+
+    def _check_names(self, listed: list[str], state: State) -> Iterator[Finding]:
+        if self._state is None:
+            return  # nothing is known about what is needed
+        named = {f"{self._path}/{name}" for name in _KNOWN}
+        for first in listed_files(self._storage, f"{self._path}/commits"):
+            path = commits_path(f"{self._path}/commits", first)
+            named |= {path, index_path(path)}
+        named |= {
+            self._segment_path(s, segment.number) for s, known in state.streams.items() for segment in known.segments
+        }
+        named |= {self._image_path(number) for number in live_images(state)}
+        for path in listed:
+            if path not in named:
+                yield remark("file", path, 0, "no commit names this file")
+            elif path == f"{self._path}/lost":
+                yield remark("file", path, 0, "holds what a repair gave up")
+
+    # ---------------------------------------------------------------- rows
+
+    def _segment_path(self, stream: int, segment: int) -> str:
+        return f"{self._path}/streams/{stream}/{segment}.seg"
+
+    def _check_segments(self, state: State) -> Iterator[Finding]:
+        """Whether the segments are there and long enough. Which rows that costs is found with the commits."""
+        for number, stream in state.streams.items():
+            for segment in stream.segments:
+                yield from self._check_segment(number, segment, is_last=segment is stream.segments[-1])
+
+    def _check_segment(self, stream: int, segment: Segment, *, is_last: bool) -> Iterator[Finding]:
+        path = self._segment_path(stream, segment.number)
+        try:
+            size = self._segments.open(path).size()
+        except FileNotFoundError:
+            if is_last:
+                yield damage("segment", path, 0, f"the file is missing; {segment.end} bytes of it were committed")
+            return
+        if size < segment.end and is_last:
+            yield damage("segment", path, size, f"the file ends here; {segment.end} bytes of it were committed")
+        elif size > segment.end:
+            message = f"{size - segment.end} bytes that no commit names: a commit under way, or what a crash left"
+            yield remark("file", path, segment.end, message)
+
+    def _check_rows(self, commits: CommitFile, before: State, record: Record) -> Iterator[Finding]:
+        """The rows of a commit, as far as they are still part of the log."""
+        assert self._state is not None
+        for placed in record.extents:
+            stream = self._state.streams.get(placed.stream)
+            if stream is None or record.version <= stream.start.version:
+                continue
+            start = stream.start
+            if placed.offset < start.ends.get(placed.partition, 0):
+                message = f"rows of commit {record.version} begin at offset {placed.offset}, before the stream's start"
+                yield damage("commits", commits.path, placed.position, message, record.version - 1)
+            yield from self._check_extent(commits, placed, record.version)
+
+    def _check_replacements(self, state: State) -> Iterator[Finding]:
+        """Rows that stand for older ones."""
+        for stream in state.streams.values():
+            for placed in stream.start.replacement:
+                yield from self._check_extent(None, placed, stream.start.version)
+
+    def _check_extent(self, commits: CommitFile | None, placed: Placed, version: int) -> Iterator[Finding]:
+        key = (placed.stream, version, placed.partition, placed.offset, placed.count)
+        if key in self._given_up:
+            return
+        inline_in = commits if placed.segment == INLINE else None
+        path = inline_in.path if inline_in is not None else self._segment_path(placed.stream, placed.segment)
+        try:
+            file = inline_in.file if inline_in is not None else self._segments.open(path)
+            _verify(file, placed, version if commits is not None else None, self._schemas)
+            if inline_in is None:
+                self._advance(frame_size(placed.payload_size))
+            return
+        except FileNotFoundError:
+            if self._is_gone(placed.stream, version):
+                return
+            reason = "the file is missing"
+        except BadFrame as bad:
+            reason = str(bad)
+        extent = Extent(placed.stream, placed.partition, placed.offset, placed.count)
+        message = (
+            f"{reason}; offsets {extent.offset} to {extent.offset + extent.count - 1} of stream {extent.stream}, "
+            f"partition {extent.partition} (commit {version}) cannot be read"
+        )
+        yield damage("rows", path, placed.position, message, version, extent)
+
+    @property
+    def _schemas(self) -> list[pa.Schema]:
+        assert self._state is not None
+        return self._state.schemas
+
+    def _is_gone(self, stream: int, version: int) -> bool:
+        """Whether retention took the rows of a version while the check went on."""
+        directory = f"{self._path}/commits"
+        now = latest_state(self._storage, directory, listed_files(self._storage, directory))
+        return now is not None and stream in now.streams and version <= now.streams[stream].start.version
+
+    # ---------------------------------------------------------------- images
+
+    def _image_path(self, number: int) -> str:
+        return image_path(f"{self._path}/images", number)
+
+    def _check_images(self, state: State) -> Iterator[Finding]:
+        known: dict[Place, str | None] = {}
+        for image in state.images.values():
+            for place, nbytes, reason in verify_image(self._storage, f"{self._path}/images", image, known):
+                self._advance(nbytes)
+                if reason is not None and not self._is_discarded(image.version):
+                    message = f"{reason}; the image of version {image.version} cannot be read"
+                    yield damage("image", self._image_path(place[0]), place[1], message, image.version)
+
+    def _is_discarded(self, version: int) -> bool:
+        """Whether an image was discarded while the check went on."""
+        directory = f"{self._path}/commits"
+        now = latest_state(self._storage, directory, listed_files(self._storage, directory))
+        return now is not None and version not in now.images
+
+
+def _verify(file: File, placed: Placed, version: int | None, schemas: list[pa.Schema]) -> None:
+    """Raise `BadFrame` unless a frame is, to the byte, the one that was committed, and says so itself.
+
+    Without a version, any will do: rows that stand for older ones were written by a younger commit.
+    """
+    header = read_header(file, placed.position, placed.seal, Kind.ROWS, Kind.COLUMNS)
+    found = (header.stream, header.partition, header.offset, header.count, header.payload_size)
+    expected = (placed.stream, placed.partition, placed.offset, placed.count, placed.payload_size)
+    if found != expected or version not in (None, header.version):
+        raise BadFrame("the frame is one of other rows than the commit names")
+    try:
+        rows, _ = read_placed(file, placed, schemas, None, 0)
+    except pa.ArrowException as error:
+        raise BadFrame(f"the rows cannot be decoded: {error}") from None
+    if rows.num_rows != placed.count:
+        raise BadFrame(f"the frame has {rows.num_rows} rows, and the commit names {placed.count}")
