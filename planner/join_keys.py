@@ -17,6 +17,7 @@ from headwater.planner.sql_types import common_type, type_of
 from headwater.values import Column
 
 KeyPair = tuple[Expression, Expression]
+Columns = tuple[Column, ...]
 
 
 def extract_join_keys(plan: Plan, shared: Shared) -> Plan:
@@ -30,29 +31,30 @@ def extract_join_keys(plan: Plan, shared: Shared) -> Plan:
             below = below.source
         if not conditions or not isinstance(below, Join) or below in shared:
             return node
-        pairs = {c: pair for c in conditions if (pair := _key_pair(c, below)) is not None}
+        sides = below.left.columns, below.right.columns
+        pairs = {c: pair for c in conditions if (pair := key_pair(c, *sides)) is not None}
         if not pairs:
             return node
-        return _restored(
+        return restored(
             filtered(_joined(below, list(pairs.values())), (c for c in conditions if c not in pairs)), below
         )
 
     return bottom_up(plan, change, shared)
 
 
-def _key_pair(condition: Expression, join: Join) -> KeyPair | None:
-    """The two sides of an equality between the sides of `join`, in one type; None if that is not what it is."""
+def key_pair(condition: Expression, left_columns: Columns, right_columns: Columns) -> KeyPair | None:
+    """The two sides of an equality between columns of the left and the right, in one type; None if it is no such."""
     tree = tree_of(condition.sql)
     if not (isinstance(tree, syntax.Binary) and tree.operator == "="):
         return None
     for a, b in ((tree.left, tree.right), (tree.right, tree.left)):
-        left, right = _side(a, join.left.columns), _side(b, join.right.columns)
+        left, right = _side(a, left_columns), _side(b, right_columns)
         if left is not None and right is not None:
             return same_type(left, right, tree)
     return None
 
 
-def _side(tree: syntax.Expression, columns: tuple[Column, ...]) -> Expression | None:
+def _side(tree: syntax.Expression, columns: Columns) -> Expression | None:
     """The expression, if it reads columns of this side and nothing else."""
     reads = reads_of(tree)
     own = tuple(c for c in columns if c.name in reads)
@@ -105,7 +107,7 @@ def _own_items(plan: Plan) -> tuple[tuple[str, Expression], ...]:
     return tuple((c.name, column_expression(c.name, c.type)) for c in plan.columns)
 
 
-def _restored(plan: Plan, before: Plan) -> Plan:
+def restored(plan: Plan, before: Plan) -> Plan:
     """`plan` with the columns of `before` alone."""
     if plan.names == before.names:
         return plan

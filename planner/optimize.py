@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from headwater.planner.fold_constants import fold_constants
 from headwater.planner.join_keys import extract_join_keys
 from headwater.planner.logical import Plan
+from headwater.planner.order_joins import order_joins
 from headwater.planner.prune import prune
 from headwater.planner.push_filters import push_filters
 from headwater.planner.rewrite import Shared
@@ -23,8 +24,9 @@ class Rewrite:
 
 REWRITES: tuple[Rewrite, ...] = (
     Rewrite("fold constants", fold_constants),
-    Rewrite("extract join keys", extract_join_keys),
     Rewrite("push filters", push_filters),
+    Rewrite("order joins", order_joins),
+    Rewrite("extract join keys", extract_join_keys),
     Rewrite("prune columns", prune),
 )
 

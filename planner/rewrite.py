@@ -6,7 +6,7 @@ another relation, whose operators run already and are to be used as they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
 
@@ -55,8 +55,36 @@ def predicate(tree: syntax.Expression) -> Expression:
 
 
 def conditions_of(condition: Expression) -> list[Expression]:
-    """The conditions that AND joins in `condition`."""
-    return [predicate(tree) for tree in conjuncts(tree_of(condition.sql))]
+    """The conditions that AND joins in `condition`; `(a AND b) OR (a AND c)` counts as `a AND (b OR c)`."""
+    return [predicate(part) for tree in conjuncts(tree_of(condition.sql)) for part in _factored(tree)]
+
+
+def _factored(tree: syntax.Expression) -> list[syntax.Expression]:
+    """What all branches of an OR have in common, and what is left of it; anything else as it is."""
+    branches = [list(conjuncts(branch)) for branch in _branches(tree)]
+    common = [part for part in branches[0] if all(part in branch for branch in branches[1:])]
+    if len(branches) == 1 or not common:
+        return [tree]
+    rests = [[part for part in branch if part not in common] for branch in branches]
+    if not all(rests):
+        return common
+    return [*common, _joined("OR", [_joined("AND", rest) for rest in rests])]
+
+
+def _branches(tree: syntax.Expression) -> Iterator[syntax.Expression]:
+    """The conditions that OR joins, left to right."""
+    if isinstance(tree, syntax.Binary) and tree.operator == "OR":
+        yield from _branches(tree.left)
+        yield from _branches(tree.right)
+    else:
+        yield tree
+
+
+def _joined(operator: str, parts: list[syntax.Expression]) -> syntax.Expression:
+    first, *rest = parts
+    for part in rest:
+        first = syntax.Binary(operator, first, part)
+    return first
 
 
 def renamed(expression: Expression, names: Mapping[str, str]) -> Expression:

@@ -12,7 +12,7 @@ from headwater.parser import parse_statement
 from headwater.parser.syntax import Identifier, Query
 from headwater.planner import Plan, bind_query, walk_plan
 from headwater.planner.fold_constants import folded
-from headwater.planner.logical import Expression, Filter, Join, StreamSource, StreamTime, WindowAssign
+from headwater.planner.logical import Expression, Filter, Join, Source, StreamSource, StreamTime, WindowAssign
 from headwater.planner.optimize import REWRITES
 from tests.executor.differential import Case, canonical
 from tests.executor.generator import Query as OracleQuery
@@ -127,6 +127,8 @@ def test_a_condition_on_another_table_does_not_change_what_that_table_computes_a
          [('$l0.CAST("p.age" AS INTEGER)', "n.person")], []),
         ("SELECT p.name FROM people p, notes n WHERE p.name = n.person", [], ['"p.name" = "n.person"']),
         ("SELECT p.name FROM people p, notes n WHERE p.id > n.person", [], ['"p.id" > "n.person"']),
+        ("SELECT 1 FROM people p, notes n WHERE (p.id = n.person AND p.age > 5) OR (p.id = n.person AND p.age < 2)",
+         [("p.id", "n.person")], ['"age" > 5 OR "age" < 2']),
         ("SELECT p.name FROM people p, notes n WHERE p.id = n.person OR p.age > 5",
          [], ['"p.id" = "n.person" OR "p.age" > 5']),
     ],
@@ -136,6 +138,29 @@ def test_an_equality_between_the_sides_becomes_a_key(sql: str, keys: list[tuple[
     (join,) = {node for node in walk_plan(found) if isinstance(node, Join)}
     assert list(zip(join.left_keys, join.right_keys, strict=True)) == keys
     assert [sql for sql, _ in conditions(found)] == rest
+
+
+def joined(sql: str) -> list[tuple[str, ...]]:
+    """The tables below each join, the innermost join first."""
+    joins = [node for node in walk_plan(plan(sql)) if isinstance(node, Join)]
+    return [tuple(leaf.name for leaf in walk_plan(join) if isinstance(leaf, Source)) for join in reversed(joins)]
+
+
+def test_joins_are_ordered_so_that_each_has_a_key() -> None:
+    sql = "SELECT p.name FROM people p, totals t, notes n WHERE p.id = n.person AND n.person = t.auction"
+    assert joined(sql) == [("people", "notes"), ("people", "notes", "bids")]
+    assert all(node.left_keys for node in walk_plan(plan(sql)) if isinstance(node, Join))
+
+
+def test_an_order_that_connects_stays_as_it_was_written() -> None:
+    sql = "SELECT p.name FROM people p, notes n, totals t WHERE p.id = n.person AND p.id = t.auction"
+    assert joined(sql) == [("people", "notes"), ("people", "notes", "bids")]
+
+
+def test_an_input_that_nothing_connects_is_paired_with_every_row() -> None:
+    sql = "SELECT p.name FROM people p, totals t, notes n WHERE p.id = n.person"
+    assert joined(sql) == [("people", "notes"), ("people", "notes", "bids")]
+    assert [bool(node.left_keys) for node in walk_plan(plan(sql)) if isinstance(node, Join)] == [False, True]
 
 
 # ---------------------------------------------------------------- columns
@@ -202,6 +227,8 @@ FAR = [
     "SELECT q.k, e.name FROM (SELECT k, max(v) AS top FROM s GROUP BY k) q, t e WHERE q.k = e.id AND q.top > e.w",
     "SELECT q.a FROM (SELECT DISTINCT g AS a, k FROM s) q WHERE q.a LIKE '%a%' AND q.k IS NOT NULL",
     "SELECT c.id, e.id AS other FROM t c, t e WHERE c.w = e.w AND c.id < e.id",
+    "SELECT c.id, e.w, b.y FROM t c, t e, b WHERE c.id = b.x AND b.z = e.w AND e.w > 0",
+    "SELECT c.id, b.y FROM t c, b WHERE (c.id = b.x AND b.z > 1) OR (c.id = b.x AND c.w IS NULL AND b.y = 'a')",
 ]
 
 
