@@ -18,7 +18,7 @@ from contextlib import suppress
 from headwater.errors import CorruptLog
 from headwater.storage.commits import CommitFile, Record
 from headwater.storage.directory import OpenDirectory
-from headwater.storage.files import Storage, SyncFailed, sync_directory
+from headwater.storage.files import Storage, SyncFailed, numbered_files, sync_directory, sync_file
 from headwater.storage.frames import BadFrame
 from headwater.storage.index import FileIndex
 from headwater.storage.index_files import index_path, load_index, write_index
@@ -76,7 +76,7 @@ class CommitLog:
                 stuck_at = self.current.end  # another process may be writing just now: look again
                 continue
             self.published = self.state.version
-            if not self.current.is_rolled:
+            if not (self.current.is_rolled or self._is_left()):
                 return
             self._follow()
 
@@ -98,6 +98,8 @@ class CommitLog:
                 self._read_to_end(before)
                 if bad is not None or newest.previous != before.seal:
                     return self._fall_back(newest, before.first, repair=repair)
+                if repair:
+                    self._finish_roll(before, newest)
         if bad is not None:
             raise _damaged(newest, bad)
         return newest
@@ -114,6 +116,13 @@ class CommitLog:
         before.open()
         return before
 
+    def _finish_roll(self, before: CommitFile, newest: CommitFile) -> None:
+        """Do what a killed process may not have come to after it began a file: make that durable, and mark it."""
+        sync_file(newest.file)
+        sync_directory(self._storage, self._directory.commits)
+        before.cut()
+        before.mark_rolled()
+
     def _read_to_end(self, commits: CommitFile) -> None:
         try:
             commits.open()
@@ -128,6 +137,19 @@ class CommitLog:
             return CommitFile(self._storage.open(path), path, first)
         except FileNotFoundError:
             raise CorruptLog(f'"{path}" is missing', hint=_RESTORE) from None
+
+    def _is_left(self) -> bool:
+        """Whether another process went on in the next file, and could not mark that in the current one."""
+        first = self.current.version + 1
+        path = commits_path(self._directory.commits, first)
+        if first == self.current.first or not self._storage.exists(path):
+            return False
+        try:
+            following = CommitFile(self._storage.open(path), path, first)
+            following.open()
+        except (FileNotFoundError, BadFrame):  # it is being made, or was given up
+            return False
+        return following.previous == self.current.seal and following.has_commits()
 
     def _follow(self) -> None:
         """Go on with the file after the current one, which was rolled."""
@@ -163,8 +185,13 @@ class CommitLog:
         first = self.state.version + 1
         path = commits_path(self._directory.commits, first)
         file = self._storage.open(path, create=True)
-        following = CommitFile.create(file, path, first, self.current.seal, self.state.to_json())
-        sync_directory(self._storage, self._directory.commits)
+        try:
+            following = CommitFile.create(file, path, first, self.current.seal, self.state.to_json())
+            sync_directory(self._storage, self._directory.commits)
+        except OSError:
+            with suppress(OSError):
+                file.truncate(0)  # nobody should find for whole what the disk does not have
+            raise
         finished, index = self.current, self.tail
         self._switch(following)
         try:
@@ -199,10 +226,13 @@ class CommitLog:
 
     def index_of(self, version: int) -> tuple[CommitFile, FileIndex]:
         """The file with a commit, or with the last one before it that there is, and its index."""
+        return self.index_at(self.file_of(version))
+
+    def file_of(self, version: int) -> int:
+        """The file with a commit, or with the last one before it that there is, by first version."""
         with self._lock:
             place = bisect_right(self._firsts, version) - 1
-            first = self._firsts[max(place, 0)]
-        return self.index_at(first)
+            return self._firsts[max(place, 0)]
 
     def index_at(self, first: int) -> tuple[CommitFile, FileIndex]:
         """The commit file that begins with a version, and its index."""
@@ -267,7 +297,7 @@ def commits_path(directory: str, first: int) -> str:
 
 def listed_files(storage: Storage, directory: str) -> list[int]:
     """First versions of the commit files in a directory, oldest first."""
-    return sorted(int(name[:-4]) for name in storage.listdir(directory) if name.endswith(".log"))
+    return numbered_files(storage, directory, ".log")
 
 
 def _damaged(commits: CommitFile, reason: BadFrame) -> CorruptLog:

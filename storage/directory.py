@@ -83,6 +83,7 @@ def open_directory(
     try:
         if not storage.exists(f"{path}/FORMAT"):
             _fill_directory(storage, path, begin)
+        storage.sync_dir(path)  # a killed process may have named FORMAT, and not synced that
         return OpenDirectory(path, read_format(storage, path), lock)
     except BaseException:
         lock.release()

@@ -172,7 +172,11 @@ class OsStorage:
         return sorted(os.listdir(self._resolve(path)))
 
     def exists(self, path: str) -> bool:
-        return os.path.exists(self._resolve(path))
+        try:
+            os.stat(self._resolve(path))
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return True
 
     def rename(self, source: str, target: str) -> None:
         os.rename(self._resolve(source), self._resolve(target))

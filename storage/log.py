@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from threading import Lock as ThreadLock
@@ -233,7 +233,7 @@ class Log:
             return self._history.time_of(version)
 
     def version_at(self, time_us: int) -> int:
-        """The last version committed at or before a time in µs since 1970; 0 if there is none."""
+        """The last version committed at or before a time in µs since 1970; 0 if there is none, or it is no more."""
         with self._reading():
             return self._history.version_at(time_us)
 
@@ -342,7 +342,7 @@ class Log:
 
     def _remove(self, removal: Removal, note: Mapping[str, Any] | None) -> Commit:
         commit = self._submit(Request(packed_note=pack_json(note or {}), removal=removal))
-        with _explained(f'cannot remove files of "{self._directory.path}"'):
+        with suppress(OSError):  # the commit is made: what stays is found when the log is opened
             self._remover.remove_unneeded(removal.starts)
         return commit
 

@@ -234,6 +234,8 @@ class Writer:
             segments.undo()
         except BaseException as another:
             self._set_fault(f"a commit could not be taken back ({another!r})")
+            if not isinstance(another, Exception):
+                raise
 
     def _set_fault(self, cause: str) -> None:
         self._fault = f'the database "{self._path}" takes no more commits because {cause}: close it and open it again'
@@ -332,12 +334,12 @@ class _Placement:
     def _add_removal(self, removal: Removal, effects: dict[str, Any]) -> None:
         starts = []
         for stream, (start, replacement) in removal.starts.items():
-            offset = 0
+            ends: dict[int, int] = {}
             placed = []
             for _, partition, rows in replacement:
-                schema = self._schema(rows, effects)
+                offset, schema = ends.get(partition, 0), self._schema(rows, effects)
                 placed.append(self.segments.add(stream, partition, offset, self.version, schema, rows))
-                offset += rows.count
+                ends[partition] = offset + rows.count
             packed = [pack_placed(place) for place in placed]
             starts.append([stream, start.version, start.rows, list(start.ends.items()), packed])
         if starts:
