@@ -9,6 +9,7 @@ import pytest
 
 from headwater.errors import StorageError
 from headwater.storage import Append, Fault, FaultyStorage, Log, SimulatedDisk, Storage
+from headwater.storage.faults import Operation
 
 PATH = "shop.hw"
 ROLLING = 100  # bytes of a commit file, of which any commit has more
@@ -26,6 +27,12 @@ def values(log: Log, stream: int = 0) -> list[str]:
     return [value for chunk in log.scan(stream) for value in chunk.rows.column(0).to_pylist()]
 
 
+def fill(log: Log) -> None:
+    """Commit, without rows, until the next commit begins another commit file."""
+    while not log._chain.is_full:
+        log.commit([], {"id": "x" * 500})
+
+
 def test_a_stream_without_rows_can_be_cut_and_compacted() -> None:
     disk = SimulatedDisk()
     log = opened(disk)
@@ -39,21 +46,16 @@ def test_a_stream_without_rows_can_be_cut_and_compacted() -> None:
     assert [values(log, stream) for stream in range(3)] == [["first", "second"], ["second"], ["second"]]
 
 
-def rolled(log: Log) -> None:
-    """Commit, without rows, until the log has begun another commit file."""
-    known = log._chain.current.first
-    while log._chain.current.first == known:
-        log.commit([], {"id": "x" * 500})
-
-
 def test_a_commit_file_without_rows_is_read_again() -> None:
     disk = SimulatedDisk()
     log = opened(disk)
-    rolled(log)
+    fill(log)
+    fill(log)
+    log.commit([])
     version = log.version
     log.close()
     log = opened(disk)
-    assert [found for found, _ in log.notes("id")] == list(range(1, version + 1))
+    assert [found for found, _ in log.notes("id")] == list(range(1, version))
 
 
 def test_a_time_of_long_ago_is_found_in_the_first_of_many_commit_files() -> None:
@@ -64,3 +66,49 @@ def test_a_time_of_long_ago_is_found_in_the_first_of_many_commit_files() -> None
         log.commit([], {"id": "x" * 500})
     assert len(log._chain.files()) > 3
     assert [log.version_at(second * 1_000_000 + 1) for second in range(41)] == list(range(41))
+
+
+@pytest.mark.parametrize("operation, nth", [("sync", 1), ("sync_dir", 1), ("sync", 2)], ids=["base", "name", "mark"])
+def test_no_commit_goes_into_a_commit_file_of_which_something_may_not_be_durable(
+    operation: Operation, nth: int
+) -> None:
+    disk = SimulatedDisk()
+    storage = FaultyStorage(disk)
+    log = opened(storage)
+    fill(log)
+    storage.counts.clear()
+    storage.plan = (Fault(operation, nth, errno.EIO),)
+    with pytest.raises(StorageError):
+        append(log, "lost")
+    log.close()
+    log = opened(disk)
+    append(log, "second")
+    log = opened(disk.crash("drop"))
+    assert values(log) == ["second"]
+
+
+def test_the_name_of_a_commit_file_that_a_killed_process_began_is_made_durable() -> None:
+    disk = SimulatedDisk()
+    storage = FaultyStorage(disk)
+    log = opened(storage)
+    fill(log)
+    storage.counts.clear()
+    storage.plan = (Fault("sync_dir", 1, errno.EMFILE),)
+    append(log, "first")
+    found = disk.crash("kill9")
+    log = opened(found)
+    append(log, "second")
+    assert values(opened(found.crash("drop"))) == ["first", "second"]
+
+
+def test_a_reader_follows_into_a_commit_file_that_there_was_no_space_to_point_to() -> None:
+    disk = SimulatedDisk()
+    storage = FaultyStorage(disk)
+    log = opened(storage)
+    fill(log)
+    reader = opened(disk, read_only=True)
+    storage.counts.clear()
+    storage.plan = (Fault("pwrite", 2, errno.ENOSPC),)
+    append(log, "first")
+    assert reader.refresh() == log.version
+    assert values(reader) == values(opened(disk, read_only=True)) == ["first"]
