@@ -10,12 +10,11 @@ How a commit becomes durable is in `writer.py`, how it is read in `history.py`, 
 
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
-from threading import Lock as ThreadLock
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -54,9 +53,9 @@ class Log:
         self._readers = Readers()
         self._remover = Remover(storage, self._chain, self._segments, self._readers, directory.images)
         self._history = History(self._chain, self._segments, self._readers, self._check_open)
-        self._image_lock = ThreadLock()
-        self._refresh_lock = ThreadLock()
-        self._is_open = True
+        self._image_lock = threading.Lock()
+        self._refresh_lock = threading.Lock()
+        self._closing = threading.Event()
         self._writer: Writer | None = None
         with _explained(f'cannot open the database "{directory.path}"'):
             self._chain.open(repair=not directory.read_only)
@@ -269,10 +268,10 @@ class Log:
     def _watch(self, after: int, timeout: float | None) -> int:
         """`wait` where another process commits, which cannot wake this one."""
         deadline = None if timeout is None else self._storage.monotonic() + timeout
-        while self._is_open and self.refresh() <= after:
+        while not self._closing.is_set() and self.refresh() <= after:
             if deadline is not None and self._storage.monotonic() >= deadline:
                 break
-            time.sleep(_WATCH_SECONDS)
+            self._closing.wait(_WATCH_SECONDS)
         return self.version
 
     # ---------------------------------------------------------------- images
@@ -374,12 +373,12 @@ class Log:
         """Finish the commit that is under way, wake who waits, and let others open the database. Idempotent."""
         if self._writer is not None and not self._writer.close():
             return
-        self._is_open = False
+        self._closing.set()
         self._segments.files.clear()
         self._directory.release()
 
     def _check_open(self) -> None:
-        if not self._is_open or (self._writer is not None and self._writer.closed):
+        if self._closing.is_set() or (self._writer is not None and self._writer.closed):
             raise StorageError(f'the database "{self._directory.path}" is closed')
 
     @contextmanager
