@@ -52,10 +52,10 @@ class Consumers:
         with self._lock:
             sharing = self._sharings.get((group, stream), _Sharing())
             count = max(sharing.partitions, partitions)
-            generation = self._begin_generation(group, stream, self._first_offsets(group, stream, count, start))
+            self._begin_generation(group, stream, self._first_offsets(group, stream, count, start))
             sharing.partitions = count
             sharing.members.append(member)
-            sharing.divide(generation)
+            sharing.divide()
             self._sharings[group, stream] = sharing
         return member
 
@@ -70,7 +70,7 @@ class Consumers:
             offsets = self._target(group, stream, to)
             sharing = self._sharings.get((group, stream))
             if sharing is not None:  # before the commit: a claim that is renewed for nothing does no harm
-                sharing.renew(offsets, self._log.generation(group) + 1)
+                sharing.renew(offsets)
             self._begin_generation(group, stream, offsets)
 
     def lag(self, group: str, stream: int) -> dict[int, int]:
@@ -82,8 +82,8 @@ class Consumers:
             for partition, end in self._log.ends(stream).items()
         }
 
-    def claims(self, member: Member) -> tuple[int, dict[int, int]]:
-        """The current generation, and a member's partitions in it, each with the generation since which it is so.
+    def claims(self, member: Member) -> tuple[int, dict[int, Claim]]:
+        """The current generation, and a member's claims on partitions in it.
 
         Raises `MemberFenced` if the member has left.
         """
@@ -91,7 +91,7 @@ class Consumers:
             sharing = self._sharings.get((member.group, member.stream))
             if sharing is None or member not in sharing.members:
                 raise MemberFenced(f'this member has left the consumer group "{member.group}"', hint="join again")
-            own = {number: claim.since for number, claim in sharing.claims.items() if claim.owner is member}
+            own = {number: claim for number, claim in sharing.claims.items() if claim.owner is member}
             return self._log.generation(member.group), own
 
     def remove(self, member: Member) -> None:
@@ -100,17 +100,16 @@ class Consumers:
             sharing = self._sharings.get((member.group, member.stream))
             if sharing is None or member not in sharing.members:
                 return
-            generation = self._begin_generation(member.group, member.stream, {})
+            self._begin_generation(member.group, member.stream, {})
             sharing.members.remove(member)
-            sharing.divide(generation)
+            sharing.divide()
             if not sharing.members:
                 del self._sharings[member.group, member.stream]
 
-    def _begin_generation(self, group: str, stream: int, offsets: Mapping[int, int]) -> int:
+    def _begin_generation(self, group: str, stream: int, offsets: Mapping[int, int]) -> None:
         generation = self._log.generation(group) + 1
         placed = {(stream, partition): offset for partition, offset in offsets.items()}
         self._log.commit([], offsets=[GroupOffsets(group, generation, placed)])
-        return generation
 
     def _first_offsets(self, group: str, stream: int, partitions: int, start: Edge) -> dict[int, int]:
         """Where to start in each partition that the group has never read."""
@@ -155,7 +154,7 @@ class Member:
         self._log = log
         self._lock = threading.Lock()  # guards the rest
         self._generation = 0  # that the claims and positions are of; 0 is before the first
-        self._claims: dict[int, int] = {}  # partition -> since which generation it is this member's
+        self._claims: dict[int, Claim] = {}
         self._positions: dict[int, int] = {}  # partition -> next offset to read
         self._unsettled: set[int] = set()  # partitions whose position is not known to be committed
 
@@ -245,7 +244,9 @@ class Member:
         Raises `MemberFenced` if one of these is not this member's any more, and changes nothing then.
         """
         generation, claims = self._consumers.claims(self)
-        lost = sorted(partition for partition in self._unsettled if claims.get(partition) != self._claims[partition])
+        lost = sorted(
+            partition for partition in self._unsettled if claims.get(partition) is not self._claims[partition]
+        )
         if lost:
             raise MemberFenced(
                 f'the consumer group "{self.group}" has given partition {", ".join(map(str, lost))} to another member, '
@@ -286,12 +287,11 @@ class Member:
         return chunks
 
 
-@dataclass(frozen=True, slots=True)
-class _Claim:
-    """Who reads a partition, and since which generation without a break."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Claim:
+    """That a member reads a partition. One that was broken off and begun again is another."""
 
     owner: Member
-    since: int
 
 
 @dataclass(slots=True)
@@ -300,21 +300,21 @@ class _Sharing:
 
     partitions: int = 0
     members: list[Member] = field(default_factory=list)
-    claims: dict[int, _Claim] = field(default_factory=dict)
+    claims: dict[int, Claim] = field(default_factory=dict)
 
-    def divide(self, generation: int) -> None:
+    def divide(self) -> None:
         """Give each member its part, as large as the others' or by one larger. Claims that stay are left alone."""
         claims = {}
         for partition in range(self.partitions if self.members else 0):
             owner = self.members[partition % len(self.members)]
             known = self.claims.get(partition)
-            claims[partition] = known if known is not None and known.owner is owner else _Claim(owner, generation)
+            claims[partition] = known if known is not None and known.owner is owner else Claim(owner)
         self.claims = claims
 
-    def renew(self, partitions: Mapping[int, int], generation: int) -> None:
+    def renew(self, partitions: Mapping[int, int]) -> None:
         """Break the claims on some partitions: their owners keep them, but not what they have read of them."""
         for partition in partitions.keys() & self.claims.keys():
-            self.claims[partition] = replace(self.claims[partition], since=generation)
+            self.claims[partition] = Claim(self.claims[partition].owner)
 
 
 def _version_of(log: Log, stream: int, partition: int, offset: int) -> int:

@@ -7,8 +7,9 @@ import errno
 import pyarrow as pa
 import pytest
 
-from headwater.errors import StorageError
+from headwater.errors import MemberFenced, NoSpace, StorageError
 from headwater.storage import Append, Fault, FaultyStorage, Log, SimulatedDisk, Storage
+from headwater.storage.consumers import Consumers
 from headwater.storage.faults import Operation
 
 PATH = "shop.hw"
@@ -112,3 +113,23 @@ def test_a_reader_follows_into_a_commit_file_that_there_was_no_space_to_point_to
     append(log, "first")
     assert reader.refresh() == log.version
     assert values(reader) == values(opened(disk, read_only=True)) == ["first"]
+
+
+def test_what_was_read_before_a_seek_is_refused_also_if_a_seek_before_that_failed() -> None:
+    storage = FaultyStorage(SimulatedDisk())
+    log = opened(storage)
+    for value in ("first", "second", "third"):
+        append(log, value)
+    consumers = Consumers(log)
+    member = consumers.join("group", 0, 1)
+    storage.counts.clear()
+    storage.plan = (Fault("pwrite", 1, errno.ENOSPC, times=2),)
+    with pytest.raises(NoSpace):
+        consumers.seek("group", 0, {0: 2})
+    storage.plan = ()
+    member.rewind()
+    member.fetch(2)
+    consumers.seek("group", 0, "earliest")
+    with pytest.raises(MemberFenced):
+        member.commit()
+    assert log.group_offsets("group") == {(0, 0): 0}
