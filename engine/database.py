@@ -25,7 +25,7 @@ from headwater.engine.result import Acknowledgement, Result
 from headwater.engine.subscription import Subscription
 from headwater.errors import HeadwaterError, SqlError, StorageError, Unsupported
 from headwater.parser import parse, parse_statement, syntax
-from headwater.planner import Catalog, Relation, define
+from headwater.planner import Catalog, Relation, define, refuse_statement
 from headwater.storage import Commit, Log, OsStorage, SimulatedDisk, Storage
 from headwater.values import Column
 
@@ -129,6 +129,7 @@ class Database:
             return Subscription(self.pipeline, statement)
 
     def _run(self, statement: syntax.Statement) -> Result | Subscription:
+        refuse_statement(statement)
         match statement:
             case syntax.Query(emit=None):
                 return self.reader.query(statement)

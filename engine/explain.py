@@ -36,6 +36,8 @@ def explain(statement: syntax.Explain, pipeline: Pipeline) -> list[str]:
     target = statement.statement
     if isinstance(target, syntax.Query) and target.emit is None:
         return _snapshot(statement, target, pipeline.catalog)
+    if isinstance(target, syntax.CreateView | syntax.Insert | syntax.Update | syntax.Delete):
+        raise Unsupported("EXPLAIN of this statement is not supported yet", target.span)
     plan = _plan(target, pipeline.catalog)
     if statement.analyze:
         return _analyzed(statement, plan, pipeline)

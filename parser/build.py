@@ -1,135 +1,168 @@
-"""From the parser's tree to the AST: statements, queries and FROM; expressions are in build_expressions.py.
+"""From the parser's tree to the AST: statements. Queries are in build_queries.py, expressions in build_expressions.py.
 
 Every method is named after a rule of grammar.lark and gets the rule's place in the text and what was built from its
-parts, in the order of the grammar; an absent [part] is None.
+parts, in the order of the grammar; an absent [part] is None. Where the parts are just a node's fields, `makes` says
+in which order they stand.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable
+from dataclasses import MISSING, fields, replace
+from typing import Any, NamedTuple
 
-from lark import v_args
+from lark import Token, v_args
 
 from headwater.errors import Span, SyntaxProblem, UnknownName
-from headwater.parser.build_expressions import ExpressionBuilder, placed, text_of_string, words
+from headwater.parser import syntax
+from headwater.parser.build_expressions import items, only, placed, present, text_of_string, words
+from headwater.parser.build_queries import QueryBuilder
 from headwater.parser.syntax import (
-    AsOf,
-    Checkpoint,
     ColumnDefinition,
-    CommonTable,
     CreateRelation,
-    Derived,
-    Describe,
-    Drop,
-    Explain,
     Expression,
-    FromItem,
     Identifier,
     Insert,
-    Join,
     Property,
     Query,
-    QueryBody,
-    Relation,
-    Select,
-    SetOperation,
-    Show,
     Statement,
-    Values,
-    Window,
+    Watermark,
 )
 
-_MICROSECONDS = {
-    "MICROSECOND": 1,
-    "MILLISECOND": 1_000,
-    "SECOND": 1_000_000,
-    "MINUTE": 60_000_000,
-    "HOUR": 3_600_000_000,
-    "DAY": 86_400_000_000,
-}
+
+def makes(node: type[syntax.Node], order: str, **constant: Any) -> Callable[..., Any]:
+    """A builder of nodes, given the names of their fields in the order of the grammar; an absent one has
+    its default.
+    """
+    names = order.split()
+    required = {f.name for f in fields(node) if f.default is MISSING}
+
+    def build(self: object, span: Span, *parts: Any) -> Any:
+        given = dict(zip(names, parts, strict=True))
+        present = {name: part for name, part in given.items() if part is not None}
+        absent = {name: () for name in required & given.keys() - present.keys()}
+        return node(span=span, **constant, **present, **absent)
+
+    return build
+
+
+class Definitions(NamedTuple):
+    """The columns of a relation, and what else stands among them."""
+
+    columns: tuple[ColumnDefinition, ...]
+    watermark: Watermark | None = None
 
 
 @v_args(wrapper=placed)
-class Builder(ExpressionBuilder):
+class Builder(QueryBuilder):
     """Builds a statement from the tree of `start`."""
 
     def start(self, span: Span, statement: Statement) -> Statement:
         return replace(statement, span=span)
 
-    # ------------------------------------------------------------ define and change
+    or_replace = if_not_exists = if_exists = cascade = delete_topic = extended = analyze = present
+    source = from_beginning = not_exists = present
+    relation_kind = connector_kind = subject = describe_kind = control_action = copy_direction = words
+    port_direction = reaction = sync_direction = words
+    properties = parameters = assignments = alterations = ports = bindings = statements = items
+    wait = every = print_limit = timeout = only
+
+    # ------------------------------------------------------------ define
 
     def create_relation(
         self,
         span: Span,
         or_replace: bool | None,
+        source: bool | None,
         kind: str,
         if_not_exists: bool | None,
         name: Identifier,
-        columns: tuple[ColumnDefinition, ...] | None,
+        definitions: Definitions | None,
         properties: tuple[Property, ...] | None,
         query: Query | None,
+        check: syntax.Check | None,
     ) -> CreateRelation:
-        if columns is None and properties is None and query is None:
+        if definitions is None and properties is None and query is None:
             raise SyntaxProblem(
                 f"CREATE {kind} needs columns or a query", Span(span.end, span.end),
                 hint=f"CREATE {kind} {name.text} (id BIGINT, …), or CREATE {kind} {name.text} AS SELECT …",
             )  # fmt: skip
+        if check is not None and query is None:
+            raise SyntaxProblem("CHECK here needs a query to check", check.span, hint="write AS SELECT … before it")
+        columns, watermark = definitions or ((), None)
         return CreateRelation(
-            kind, name, columns or (), properties or (), query, bool(or_replace), bool(if_not_exists), span=span
-        )
+            kind, name, columns, properties or (), query, bool(or_replace), bool(if_not_exists), bool(source),
+            watermark, check, span=span,
+        )  # fmt: skip
 
-    def create_materialized_view(
-        self,
-        span: Span,
-        or_replace: bool | None,
-        if_not_exists: bool | None,
-        name: Identifier,
-        properties: tuple[Property, ...] | None,
-        query: Query,
-    ) -> CreateRelation:
-        return CreateRelation(
-            "TABLE", name, (), properties or (), query, bool(or_replace), bool(if_not_exists), span=span
-        )
+    create_materialized_view = makes(CreateRelation, "or_replace if_not_exists name properties query", kind="TABLE")
+    create_view = makes(syntax.CreateView, "or_replace if_not_exists name columns query")
+    create_type = makes(syntax.CreateType, "or_replace if_not_exists name type")
+    create_function = makes(syntax.CreateFunction, "or_replace if_not_exists name parameters returns language body")
+    create_connector = makes(syntax.CreateConnector, "or_replace kind if_not_exists name properties")
+    parameter = makes(syntax.Parameter, "name type")
 
-    def or_replace(self, span: Span) -> bool:
-        return True
+    def language(self, span: Span, name: Identifier) -> str:
+        return name.text.lower()
 
-    if_not_exists = if_exists = cascade = extended = recursive = analyze = or_replace
-    relation_kind = subject = emit_mode = union_operator = intersect_operator = time_unit = words
-
-    def definitions(self, span: Span, *parts: Any) -> tuple[ColumnDefinition, ...]:
+    def definitions(self, span: Span, *parts: Any) -> Definitions:
         columns = [part for part in parts if isinstance(part, ColumnDefinition)]
+        watermarks = [part for part in parts if isinstance(part, Watermark)]
+        if len(watermarks) > 1:
+            raise SyntaxProblem("WATERMARK is given twice", watermarks[1].span)
         for name in (name for part in parts if isinstance(part, tuple) for name in part):
             places = [i for i, column in enumerate(columns) if column.name.text.lower() == name.text.lower()]
             if not places:
                 raise UnknownName(f'PRIMARY KEY names "{name.text}", which is not among the columns', name.span)
             columns[places[0]] = replace(columns[places[0]], primary_key=True)
-        return tuple(columns)
+        return Definitions(tuple(columns), *watermarks)
 
-    def column_definition(self, span: Span, name: Identifier, type_: str, *constraints: str) -> ColumnDefinition:
-        return ColumnDefinition(
-            name, type_, "KEY" in constraints, "PRIMARY KEY" in constraints, "NOT NULL" in constraints, span=span
-        )
+    watermark = makes(Watermark, "column expression")
 
-    def key(self, span: Span) -> str:
-        return "KEY"
+    def column_definition(self, span: Span, name: Identifier, type_: str, *constraints: dict[str, Any]) -> Any:
+        given: dict[str, Any] = {}
+        for constraint in constraints:
+            given |= constraint
+        return ColumnDefinition(name, type_, span=span, **given)
 
-    def primary_key_column(self, span: Span) -> str:
-        return "PRIMARY KEY"
+    def computed_column(self, span: Span, name: Identifier, expression: Expression) -> ColumnDefinition:
+        return ColumnDefinition(name, "", computed=expression, span=span)
 
-    def not_null(self, span: Span) -> str:
-        return "NOT NULL"
+    def key(self, span: Span) -> dict[str, Any]:
+        return {"key": True}
 
-    def primary_key(self, span: Span, names: tuple[Identifier, ...]) -> tuple[Identifier, ...]:
+    def primary_key_column(self, span: Span, _not_enforced: None) -> dict[str, Any]:
+        return {"primary_key": True}
+
+    def not_null(self, span: Span) -> dict[str, Any]:
+        return {"not_null": True}
+
+    def nullable(self, span: Span) -> dict[str, Any]:
+        return {}
+
+    def default(self, span: Span, value: Expression) -> dict[str, Any]:
+        return {"default": value}
+
+    def computed(self, span: Span, expression: Expression) -> dict[str, Any]:
+        return {"computed": expression}
+
+    def headers(self, span: Span) -> dict[str, Any]:
+        return {"header": ""}
+
+    def header(self, span: Span, key: str) -> dict[str, Any]:
+        return {"header": key}
+
+    def primary_key(self, span: Span, names: tuple[Identifier, ...], _not_enforced: None) -> tuple[Identifier, ...]:
         return names
 
-    def properties(self, span: Span, *properties: Property) -> tuple[Property, ...]:
-        return properties
+    def not_enforced(self, span: Span) -> None:
+        return None
 
-    def property(self, span: Span, name: Any, value: str) -> Property:
-        text = name.text if isinstance(name, Identifier) else text_of_string(name)
-        return Property(text.lower(), value, span=span)
+    def property(self, span: Span, name: Identifier | str, value: str) -> Property:
+        return Property(_text(name).lower(), value, span=span)
+
+    def copy_option(self, span: Span, name: Identifier, value: str | None) -> Property:
+        return Property(name.text.lower(), "true" if value is None else value, span=span)
 
     def property_value(self, span: Span, *parts: Any) -> str:
         last = parts[-1]
@@ -141,189 +174,138 @@ class Builder(ExpressionBuilder):
             return "".join(part for part in parts if part is not None)
         return str(last).lower()
 
-    def insert(self, span: Span, relation: Identifier, columns: tuple[Identifier, ...] | None, query: Query) -> Insert:
-        return Insert(relation, columns or (), query, span=span)
+    def text(self, span: Span, token: Token) -> str:
+        return text_of_string(token)
 
-    def drop(self, span: Span, kind: str, if_exists: bool | None, name: Identifier, cascade: bool | None) -> Drop:
-        return Drop(kind, name, bool(if_exists), bool(cascade), span=span)
+    def check(self, span: Span, condition: Expression, violation: tuple[str, Any] | None) -> syntax.Check:
+        action, into = violation or ("FAIL", None)
+        return syntax.Check(condition, action, into, span=span)
 
-    def drop_kind(self, span: Span, *kind: Any) -> str:
-        return "TABLE" if len(kind) == 2 else str(kind[0]).upper()
+    def drop_row(self, span: Span) -> tuple[str, None]:
+        return "DROP", None
 
-    # ------------------------------------------------------------ look and operate
+    def fail(self, span: Span) -> tuple[str, None]:
+        return "FAIL", None
 
-    def show(self, span: Span, what: str) -> Show:
-        return Show(what, span=span)
+    def insert_into(self, span: Span, name: Identifier) -> tuple[str, Identifier]:
+        return "INSERT", name
 
-    def describe(self, span: Span, name: Identifier, extended: bool | None) -> Describe:
-        return Describe(name, bool(extended), span=span)
+    # ------------------------------------------------------------ change
 
-    def explain(
-        self, span: Span, analyze: bool | None, form: str | None, statement: Query | CreateRelation | Identifier
-    ) -> Explain:
-        return Explain(statement, bool(analyze), form or "text", span=span)
+    def insert(
+        self, span: Span, relation: Identifier, columns: Any, properties: Any, query: Query, more: Any
+    ) -> Insert:
+        return Insert(relation, columns or (), query, (*(properties or ()), *(more or ())), span=span)
+
+    update = makes(syntax.Update, "relation assignments where")
+    assignment = makes(syntax.Assignment, "column value")
+    delete = makes(syntax.Delete, "relation where")
+    drop = makes(syntax.Drop, "kind if_exists name cascade delete_topic")
+    alter = makes(syntax.Alter, "kind name actions")
+    add_column = makes(syntax.AddColumn, "column")
+    drop_column = makes(syntax.DropColumn, "name")
+    rename_column = makes(syntax.RenameColumn, "old new")
+    rename_relation = makes(syntax.RenameRelation, "new")
+
+    def drop_kind(self, span: Span, *kind: Token) -> str:
+        return "TABLE" if len(kind) == 2 else kind[0].upper()
+
+    # ------------------------------------------------------------ consume, compose, guard
+
+    fetch = makes(syntax.Fetch, "count relation group wait_us")
+    commit_group = makes(syntax.CommitGroup, "group")
+    seek = makes(syntax.Seek, "group relation point")
+    create_queue = makes(syntax.CreateQueue, "or_replace if_not_exists name relation properties")
+    receive = makes(syntax.Receive, "count queue wait_us")
+    ack = makes(syntax.Ack, "queue ids")
+
+    def transaction(self, span: Span, word: Token, _filler: Token | None) -> syntax.Transaction:
+        return syntax.Transaction("BEGIN" if word.upper() == "START" else word.upper(), span=span)
+
+    create_pipeline = makes(syntax.CreatePipeline, "or_replace if_not_exists name ports statements")
+    pipeline_parameter = makes(syntax.PipelineParameter, "name type default")
+    create_instance = makes(syntax.CreateInstance, "or_replace if_not_exists name pipeline bindings")
+    binding = makes(syntax.Binding, "name value")
+
+    def port(self, span: Span, direction: str, name: Identifier, kind: str, definitions: Definitions) -> syntax.Port:
+        return syntax.Port(direction, name, kind, _columns(definitions), span=span)
+
+    create_assertion = makes(syntax.CreateAssertion, "or_replace if_not_exists name condition action")
+    verify = makes(syntax.Verify, "kind name")
+    create_remote = makes(syntax.CreateRemote, "or_replace if_not_exists name properties")
+    sync = makes(syntax.Sync, "kind name remote direction")
+    fork = makes(syntax.Fork, "path as_of")
+    diff = makes(syntax.Diff, "kind name path")
+    explain_row = makes(syntax.ExplainRow, "name where")
+    explain_missing = makes(syntax.ExplainRow, "name where", missing=True)
+
+    # ------------------------------------------------------------ operate
+
+    show = makes(syntax.Show, "what extended")
+    describe_all = makes(syntax.DescribeAll, "kind extended")
+    explain = makes(syntax.Explain, "analyze format statement")
+    define = makes(syntax.Define, "name value")
+    undefine = makes(syntax.Undefine, "name")
+    run_script = makes(syntax.RunScript, "path")
+    checkpoint = makes(syntax.Checkpoint, "")
+
+    def describe(self, span: Span, kind: Token | None, name: Identifier, extended: bool | None) -> syntax.Describe:
+        return syntax.Describe(name, bool(extended), kind and kind.upper(), span=span)
 
     def explain_format(self, span: Span, name: Identifier) -> str:
         if name.text.lower() not in ("text", "json"):
             raise SyntaxProblem(f'there is no format "{name.text}"', name.span, hint="(FORMAT text) or (FORMAT json)")
         return name.text.lower()
 
-    def checkpoint(self, span: Span) -> Checkpoint:
-        return Checkpoint(span=span)
+    def control(self, span: Span, action: str, query: Identifier | None = None) -> syntax.Control:
+        return syntax.Control(action, query, span=span)
 
-    # ------------------------------------------------------------ queries
+    def print_(self, span: Span, name: Identifier | str, *rest: Any) -> syntax.Print:
+        from_beginning, interval, limit = rest
+        relation = Identifier(name, quoted=True, span=span) if isinstance(name, str) else name
+        return syntax.Print(relation, bool(from_beginning), interval, limit, span=span)
 
-    def query(
-        self,
-        span: Span,
-        with_clause: tuple[bool, tuple[CommonTable, ...]] | None,
-        body: QueryBody,
-        order_by: Any,
-        *endings: AsOf | tuple[str, Any],
-    ) -> Query:
-        recursive, ctes = with_clause or (False, ())
-        clauses: dict[str, Any] = {}
-        for ending in endings:
-            name, value = ("as_of", ending) if isinstance(ending, AsOf) else ending
-            if name in clauses:
-                raise SyntaxProblem(f"{name.upper().replace('_', ' ')} is given twice in one query", span)
-            clauses[name] = value
-        if isinstance(body, Query) and not (ctes or order_by or clauses):
-            return body
-        return Query(_bare(body), ctes, recursive, order_by or (), span=span, **clauses)
+    def set_(self, span: Span, name: Identifier | str, value: str) -> syntax.SetProperty:
+        return syntax.SetProperty(_text(name), value, span=span)
 
-    def limit(self, span: Span, count: Expression) -> tuple[str, Expression]:
-        return "limit", count
+    def alter_system(self, span: Span, name: Identifier | str, value: str) -> syntax.SetProperty:
+        return syntax.SetProperty(_text(name), value, system=True, span=span)
 
-    def offset(self, span: Span, count: Expression) -> tuple[str, Expression]:
-        return "offset", count
+    def unset(self, span: Span, name: Identifier | str) -> syntax.UnsetProperty:
+        return syntax.UnsetProperty(_text(name), span=span)
 
-    def emit(self, span: Span, mode: str) -> tuple[str, str]:
-        return "emit", mode
+    def copy(self, span: Span, source: Identifier | Query, *rest: Any) -> syntax.Copy:
+        *columns, direction, path, options = rest
+        if direction == "FROM" and isinstance(source, Query):
+            raise SyntaxProblem("a query is copied TO a file", source.span, hint="COPY (SELECT …) TO 'file'")
+        names = columns[0] if columns and columns[0] else ()
+        return syntax.Copy(source, names, direction, path, options or (), span=span)
 
-    def with_clause(self, span: Span, recursive: bool | None, *tables: CommonTable) -> tuple[bool, Any]:
-        return bool(recursive), tables
+    # ------------------------------------------------------------ assert
 
-    def common_table(self, span: Span, name: Identifier, columns: Any, query: Query) -> CommonTable:
-        return CommonTable(name, columns or (), query, span=span)
+    def assert_values(self, span: Span, words: Token, relation: Identifier, columns: Any, *rest: Any) -> Any:
+        return syntax.AssertValues(relation, columns or (), rest[-1], words.upper().startswith("NULL"), span=span)
 
-    def set_operation(self, span: Span, left: QueryBody, operator: str, all_: bool | None, right: QueryBody) -> Any:
-        return SetOperation(operator, _bare(left), _bare(right), bool(all_), span=span)
+    def assert_relation(
+        self, span: Span, kind: str, name: Identifier, definitions: Definitions | None, properties: Any
+    ) -> syntax.AssertRelation:
+        return syntax.AssertRelation(kind, name, _columns(definitions), properties or (), span=span)
 
-    def all(self, span: Span, word: str) -> bool:
-        return word.upper() == "ALL"
+    def assert_topic(self, span: Span, absent: bool | None, name: Identifier, properties: Any, timeout: Any) -> Any:
+        return syntax.AssertTopic(name, properties or (), timeout, not absent, span=span)
 
-    def nested_query(self, span: Span, query: Query) -> Query:
-        return query
-
-    def values(self, span: Span, _keyword: str, *rows: tuple[Expression, ...]) -> Values:
-        return Values(rows, span=span)
-
-    def row(self, span: Span, *values: Expression) -> tuple[Expression, ...]:
-        return values
-
-    def select(
-        self, span: Span, distinct: bool | None, items: Any, source: Any, where: Any, group_by: Any, having: Any
-    ) -> Select:
-        relations, window = source or (None, None)
-        return Select(items, relations, window, where, group_by or (), having, bool(distinct), span=span)
-
-    def select_items(self, span: Span, *items: Any) -> tuple[Any, ...]:
-        return items
-
-    group_by = select_items
-
-    def where(self, span: Span, condition: Expression) -> Expression:
-        return condition
-
-    having = where
-
-    # ------------------------------------------------------------ FROM
-
-    def from_clause(self, span: Span, source: FromItem, window: Window | None) -> tuple[FromItem, Window | None]:
-        return source, window
-
-    def relation(self, span: Span, name: Identifier, *parts: Identifier | AsOf) -> Relation:
-        alias, as_of = _alias_and_as_of(parts)
-        return Relation(name, alias, as_of, span=span)
-
-    def derived(self, span: Span, query: Query, *parts: Identifier | AsOf) -> Derived:
-        alias, as_of = _alias_and_as_of(parts)
-        if as_of and query.as_of:
-            raise SyntaxProblem("AS OF is given twice for one query", as_of.span)
-        return Derived(replace(query, as_of=as_of) if as_of else query, alias, span=span)
-
-    def as_of_query(self, span: Span, body: Query, *endings: Any) -> Query:
-        return self.query(span, None, body, None, *endings)
-
-    def join(self, span: Span, left: FromItem, kind: str, right: FromItem, on: Expression) -> Join:
-        return Join(kind, left, right, on, span=span)
-
-    def using_join(self, span: Span, left: FromItem, kind: str, right: FromItem, using: tuple[Identifier, ...]) -> Join:
-        return Join(kind, left, right, None, using, span=span)
-
-    def cross_join(self, span: Span, left: FromItem, right: FromItem) -> Join:
-        return Join("CROSS", left, right, span=span)
-
-    comma_join = cross_join
-
-    def join_kind(self, span: Span, *written: Any) -> str:
-        kind = next(word for word in written if word is not None).upper()
-        return "INNER" if kind == "JOIN" else str(kind)
-
-    def as_of_offset(self, span: Span, offset: str) -> AsOf:
-        return AsOf("offset", str(_whole(offset)), span=span)
-
-    def as_of_offsets(self, span: Span, *positions: tuple[int | str, int]) -> AsOf:
-        return AsOf("offsets", positions=positions, span=span)
-
-    def as_of_version(self, span: Span, version: str) -> AsOf:
-        return AsOf("version", str(_whole(version)), span=span)
-
-    def as_of_timestamp(self, span: Span, timestamp: Any) -> AsOf:
-        return AsOf("timestamp", text_of_string(timestamp), span=span)
-
-    def as_of_text(self, span: Span, text: Any) -> AsOf:
-        value = text_of_string(text)
-        return AsOf("ago" if value.lower().rstrip().endswith("ago") else "timestamp", value, span=span)
-
-    def position(self, span: Span, key: Any, offset: Any) -> tuple[int | str, int]:
-        return key.text if isinstance(key, Identifier) else _whole(key), _whole(offset)
-
-    def tumbling(self, span: Span, size: int, *options: tuple[str, int]) -> Window:
-        return self.hopping(span, size, size, *options, kind="TUMBLING")
-
-    def hopping(self, span: Span, size: int, advance: int, *options: tuple[str, int], kind: str = "HOPPING") -> Window:
-        given = dict(options)
-        if len(given) < len(options):
-            raise SyntaxProblem("GRACE PERIOD or RETENTION is given twice in one window", span)
-        return Window(kind, size, advance, given.get("grace"), given.get("retention"), span=span)
-
-    def retention(self, span: Span, duration: int) -> tuple[str, int]:
-        return "retention", duration
-
-    def grace(self, span: Span, duration: int) -> tuple[str, int]:
-        return "grace", duration
-
-    def duration(self, span: Span, amount: Any, unit: str) -> int:
-        return _whole(amount) * _MICROSECONDS[unit.removesuffix("S")]
+    def assert_schema(self, span: Span, absent: bool | None, subject: Any, id_: Any, timeout: Any) -> Any:
+        return syntax.AssertSchema(subject, id_, timeout, not absent, span=span)
 
 
-def _bare(body: QueryBody) -> QueryBody:
-    """`body` without a Query around it that only stands for parentheses."""
-    if isinstance(body, Query) and body == Query(body.body):
-        return body.body
-    return body
+def _text(name: Identifier | str) -> str:
+    return name if isinstance(name, str) else name.text
 
 
-def _alias_and_as_of(parts: tuple[Identifier | AsOf, ...]) -> tuple[Identifier | None, AsOf | None]:
-    """The one and the other of what may follow a relation, in either order."""
-    alias = next((part for part in parts if isinstance(part, Identifier)), None)
-    as_of = next((part for part in parts if isinstance(part, AsOf)), None)
-    return alias, as_of
-
-
-def _whole(number: Any) -> int:
-    if not number.isdigit():
-        raise SyntaxProblem(f"expected a whole number instead of {number}", Span(number.start_pos, number.end_pos))
-    return int(number)
+def _columns(definitions: Definitions | None) -> tuple[ColumnDefinition, ...]:
+    """Columns where there can be no watermark."""
+    if definitions is None:
+        return ()
+    if definitions.watermark is not None:
+        raise SyntaxProblem("WATERMARK cannot stand here", definitions.watermark.span, hint="leave it out")
+    return definitions.columns

@@ -30,7 +30,12 @@ DUCKDB_RESERVED: frozenset[str] = frozenset(
     SIMILAR SOME SUMMARIZE SYMMETRIC TABLE TABLESAMPLE THEN TO TRAILING TRUE UNION UNIQUE UNPACK UNPIVOT USING VARIADIC
     VERBOSE WHEN WHERE WINDOW WITH""".split()
 )
-# Words that the grammar has inside patterns, where no quotes mark them.
-_IN_PATTERNS = frozenset("AT DATE EXTRACT IF INTERVAL TIME TIMESTAMP TRY_CAST VALUES ZONE".split())
 
-KEYWORDS: frozenset[str] = frozenset(re.findall(r'"([A-Z][A-Z_]*)"', GRAMMAR)) | RESERVED | _IN_PATTERNS
+
+def _in_patterns() -> frozenset[str]:
+    """Words that the grammar has inside patterns, where no quotes mark them."""
+    patterns = re.findall(r"^(?!IDENTIFIER)[A-Z_]+(?:\.\d)?: (/.*/)i?$", GRAMMAR, re.MULTILINE)
+    return frozenset(word for pattern in patterns for word in re.findall(r"[A-Z][A-Z_]+", pattern))
+
+
+KEYWORDS: frozenset[str] = frozenset(re.findall(r'"([A-Z][A-Z_]*)"', GRAMMAR)) | RESERVED | _in_patterns()

@@ -6,12 +6,14 @@ that is short to say, and a hint for a common mistake; or Unsupported, where the
 
 from __future__ import annotations
 
+import difflib
 import re
 from dataclasses import dataclass
 
 from lark import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
-from headwater.errors import Span, SqlError, SyntaxProblem, Unsupported, suggestion
+from headwater.errors import Span, SqlError, SyntaxProblem, Unsupported
+from headwater.parser.forms import form_of
 from headwater.parser.keywords import KEYWORDS, RESERVED
 from headwater.parser.script import tokens
 
@@ -90,7 +92,7 @@ _KINDS = {
     "MORETHAN": '">"',
     "$END": "the end of the statement",
 }
-_OPERATOR_WORDS = frozenset("AND AS BETWEEN ILIKE IN IS LIKE NOT OR".split())
+_OPERATOR_WORDS = frozenset("AND AS BETWEEN ESCAPE ILIKE IN IS LIKE NOT OR SIMILAR".split())
 _TIME_UNITS = frozenset("MILLISECONDS SECONDS MINUTES HOURS DAYS".split())
 
 
@@ -147,6 +149,7 @@ def _hint(text: str, statement: Span, place: _Place) -> str | None:
         or _with_properties(place)
         or _missing_comma(place)
         or _unclosed(text, statement, place)
+        or form_of(place.before)
     )
 
 
@@ -157,7 +160,8 @@ def _misspelled(place: _Place) -> str | None:
 
 def _misspelled_before(text: str, statement: Span, place: _Place) -> SyntaxProblem | None:
     """The problem that the word before the place is a clause's keyword misspelled, which was taken for an alias."""
-    hint = _nearest(place.previous, _CLAUSES) if len(place.before) > 1 else None
+    is_word = len(place.before) > 1 and place.previous.upper() not in KEYWORDS
+    hint = _nearest(place.previous, _CLAUSES) if is_word else None
     if hint is None or place.found in ("", ",", ")", "."):
         return None
     *_, span = tokens(text, Span(statement.start, place.span.start))
@@ -165,10 +169,12 @@ def _misspelled_before(text: str, statement: Span, place: _Place) -> SyntaxProbl
 
 
 def _nearest(word: str, keywords: frozenset[str]) -> str | None:
-    if len(word) < 3 or not word.isalpha() or word.upper() in KEYWORDS:
+    if len(word) < 3 or not word.isalpha():
         return None
-    hint = suggestion(word, keywords)
-    return hint if hint and hint.startswith("did you mean") else None
+    # Another keyword is rarely a slip of the finger, unless it is nearly the same: SHOW STREAM.
+    likeness = 0.8 if word.upper() in KEYWORDS else 0.6
+    near = difflib.get_close_matches(word.upper(), keywords, n=1, cutoff=likeness)
+    return f'did you mean "{near[0]}"?' if near else None
 
 
 def _reserved(place: _Place) -> str | None:
@@ -224,19 +230,16 @@ def _open_brackets(text: str, within: Span) -> list[int]:
 _STATEMENTS = frozenset(
     tuple(words.split())
     for words in """
-    ACK; ALTER; ASSERT; ATTACH; BEGIN; CALL; COMMIT; COPY; DEFINE; DELETE; DETACH; DIFF; FETCH; FORK; MERGE; PAUSE;
-    PRAGMA; PRINT; RECEIVE; RESUME; ROLLBACK; RUN SCRIPT; SEEK; SET; START TRANSACTION; SYNC; TERMINATE; TRUNCATE;
-    UNDEFINE; UNSET; UPDATE; USE; VACUUM; VERIFY;
-    CREATE ASSERTION; CREATE CONNECTOR; CREATE FUNCTION; CREATE INDEX; CREATE INSTANCE; CREATE MACRO; CREATE PIPELINE;
-    CREATE QUEUE; CREATE REMOTE; CREATE SCHEMA; CREATE SINK; CREATE SOURCE; CREATE TYPE; CREATE VIEW;
-    DROP ASSERTION; DROP CONNECTOR; DROP FUNCTION; DROP INDEX; DROP INSTANCE; DROP PIPELINE; DROP QUEUE; DROP REMOTE;
-    DROP SCHEMA; DROP TYPE; DROP VIEW;
-    EXPLAIN MISSING; EXPLAIN ROW;
-    SHOW CONNECTORS; SHOW FUNCTIONS; SHOW GROUPS; SHOW PIPELINES; SHOW TOPICS; SHOW TYPES; SHOW VIEWS;
-    LIST CONNECTORS; LIST FUNCTIONS; LIST GROUPS; LIST PIPELINES; LIST TOPICS; LIST TYPES; LIST VIEWS
+    ATTACH; CALL; CANCEL; DECLARE; DETACH; EXECUTE; EXPORT; FLUSH; GRANT; IMPORT; LOAD; LOCK; MERGE; PIVOT; PRAGMA;
+    PREPARE; REFRESH; REVOKE; SAVEPOINT; SUBSCRIBE; SUMMARIZE; TRUNCATE; UNPIVOT; USE; VACUUM; WAIT;
+    CREATE AGGREGATE; CREATE CATALOG; CREATE CONNECTION; CREATE DATABASE; CREATE INDEX; CREATE MACRO; CREATE MODEL;
+    CREATE ROLE; CREATE SCHEMA; CREATE SECRET; CREATE SEQUENCE; CREATE SINK; CREATE SUBSCRIPTION; CREATE TEMP;
+    CREATE TEMPORARY; CREATE USER;
+    DROP DATABASE; DROP INDEX; DROP MACRO; DROP SCHEMA; DROP SEQUENCE; DROP SINK; DROP USER;
+    ALTER DATABASE; ALTER VIEW; COMMENT ON; SHOW CREATE; SHOW COLUMNS; SHOW JOBS
     """.split(";")
 )
-_FILLERS = frozenset({"OR", "REPLACE", "TEMP", "TEMPORARY"})
+_FILLERS = frozenset({"OR", "REPLACE"})
 
 
 def _unsupported_statement(text: str, statement: Span) -> Unsupported | None:
@@ -251,23 +254,17 @@ def _unsupported_statement(text: str, statement: Span) -> Unsupported | None:
 
 # What is looked for around the place, which ¶ marks, and the name of the feature.
 _CLAUSE_PATTERNS = {
-    r"¶QUALIFY\b": "QUALIFY",
-    r"¶NATURAL\b": "NATURAL JOIN",
-    r"¶ASOF\b": "ASOF JOIN",
-    r"¶LATERAL\b": "LATERAL",
-    r"¶WITHIN\b": "JOIN … WITHIN",
     r"¶TABLESAMPLE\b": "TABLESAMPLE",
-    r"WINDOW\s+¶SESSION\b": "a SESSION window",
-    r"DISTINCT\s+¶ON\b": "DISTINCT ON",
-    r"CHANGES\s+¶(?:FROM|OF)\b": "CHANGES FROM",
-    r"¶FROM\s+(?:OFFSET|VERSION|TIMESTAMP)\b": "FROM OFFSET",
-    r"CHECK\s*¶\(": "CHECK",
-    r"(?:FROM|JOIN)\s+\w+\s*¶\(": "a table function in FROM",
-    r"(?:¶ESCAPE\b|ESCAPE\s+¶')": "LIKE … ESCAPE",
-    r"SIMILAR\s+¶TO\b": "SIMILAR TO",
-    r"SYSTEM_TIME\s+AS\s+OF\s+¶\w+": "FOR SYSTEM_TIME AS OF a column",
-    r"(?:GROUPING\s+¶SETS\b)": "GROUPING SETS",
-    r"¶(?:\?|\$\d+)": "a parameter",
+    r"\b(?:UN)?PIVOT\s*¶\(": "PIVOT",
+    r"\bMATCH_RECOGNIZE\s*¶\(": "MATCH_RECOGNIZE",
+    r"(?:¶RETURNING\b|\bRETURNING\s+¶)": "RETURNING",
+    r"¶ON\s+CONFLICT\b": "ON CONFLICT",
+    r"(?:¶COLLATE\b|\bCOLLATE\s+¶)": "COLLATE",
+    r"¶(?:UNIQUE|REFERENCES|CONSTRAINT|FOREIGN\s+KEY)\b": "this constraint",
+    r"¶(?:PARTITIONED|DISTRIBUTED|CLUSTERED)\b": "PARTITIONED BY",
+    r"\bAS\s+OF\s+¶(?:NOW|CURRENT_TIMESTAMP)\b": "AS OF an expression",
+    r"¶(?:\?|\$\d+|:\w+)": "a parameter",
+    r"¶(?:INTO)\b": "SELECT INTO",
 }
 
 

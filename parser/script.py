@@ -1,7 +1,7 @@
 """Cutting a text into statements at its `;`, without parsing them.
 
-In goes any text, complete or not; out come the pieces between the semicolons that stand outside strings, quoted names
-and comments. Whether a piece is valid SQL is not looked at.
+In goes any text, complete or not; out come the pieces between the semicolons that stand outside strings, quoted names,
+comments and the bodies of pipelines. Whether a piece is valid SQL is not looked at.
 """
 
 from __future__ import annotations
@@ -41,11 +41,13 @@ class Piece:
 def pieces(text: str) -> Iterator[Piece]:
     """The statements of `text`, in order; empty ones are left out."""
     start = end = None
+    body = _Body()
     for kind, span in _scan(text, Span(0, len(text))):
         if kind == "open":
             yield Piece(Span(span.start if start is None else start, len(text)), terminated=False, unclosed=span)
             return
-        if kind == "end":
+        body.take(text[span.start : span.end].upper())
+        if kind == "end" and not body.depth:
             if start is not None and end is not None:
                 yield Piece(Span(start, end), terminated=True)
             start = end = None
@@ -53,6 +55,31 @@ def pieces(text: str) -> Iterator[Piece]:
             start, end = span.start if start is None else start, span.end
     if start is not None and end is not None:
         yield Piece(Span(start, end), terminated=False)
+
+
+class _Body:
+    """How many bodies of CREATE PIPELINE … AS BEGIN … END are open: a `;` inside ends no statement of the script."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self._statement: list[str] = []  # the words of the statement so far
+        self._cases = 0  # that are open in it: their END is not that of the body
+
+    def take(self, word: str) -> None:
+        """Goes past a token, in upper case."""
+        if word == "BEGIN" and self._statement[-1:] == ["AS"] and self._makes_pipeline():
+            self.depth += 1
+            self._statement = []
+        elif word == ";":
+            self._statement, self._cases = [], 0
+        elif word == "END" and self.depth and not self._cases:
+            self.depth -= 1
+        else:
+            self._cases += {"CASE": 1, "END": -1}.get(word, 0)
+            self._statement.append(word)
+
+    def _makes_pipeline(self) -> bool:
+        return [word for word in self._statement[:4] if word not in ("OR", "REPLACE")][:2] == ["CREATE", "PIPELINE"]
 
 
 def tokens(text: str, within: Span) -> Iterator[Span]:

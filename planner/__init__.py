@@ -6,6 +6,7 @@ from headwater.planner.create import define
 from headwater.planner.explain import explain_plan, explain_warnings, plan_document
 from headwater.planner.logical import Plan, walk_plan
 from headwater.planner.snapshot import Input, SnapshotQuery, plan_snapshot
+from headwater.planner.unsupported import refuse_statement
 
 __all__ = [
     "BoundQuery",
@@ -20,5 +21,6 @@ __all__ = [
     "explain_warnings",
     "plan_document",
     "plan_snapshot",
+    "refuse_statement",
     "walk_plan",
 ]

@@ -34,6 +34,7 @@ from headwater.planner.scope import Scope, ScopeColumn
 from headwater.planner.select_list import expand_items, unique_names
 from headwater.planner.sql_types import common_type
 from headwater.planner.state_bounds import keeps_state
+from headwater.planner.unsupported import refuse_continuous
 from headwater.values import PSEUDO_COLUMNS, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART, Column
 
 CARRIED = {EVENT_TIME: ROWTIME, PARTITION: ROWPARTITION}  # hidden columns of a stream's plan, and what they are called
@@ -84,6 +85,7 @@ def bind_query(
     `keep_window` puts WINDOWSTART and WINDOWEND in front of a windowed query's columns if it does not name them.
     `without` names rewrites of the plan that are left out.
     """
+    refuse_continuous(query)
     binder = _Binder(catalog, stored, keep_window)
     limit = _limit(query)
     if query.order_by:
@@ -188,6 +190,8 @@ class _Binder:
                 return _aliased(inner, item.alias.text if item.alias else None)
             case syntax.Join():
                 return self.join(item)
+            case syntax.TableFunction() | syntax.WindowFunction():
+                raise Unsupported("a function in FROM is not supported in a continuous query yet", item.span)
 
     def relation(self, item: syntax.Relation) -> BoundItem:
         if item.as_of is not None:

@@ -7,7 +7,7 @@ input of its own: the content of the same continuous query at that point.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from headwater.errors import SqlError
@@ -18,6 +18,7 @@ from headwater.planner.calls import with_duckdb_calls
 from headwater.planner.catalog import PSEUDO_TYPES, Catalog, Relation
 from headwater.planner.logical import Plan
 from headwater.planner.select_list import output_name
+from headwater.planner.unsupported import refuse_snapshot
 from headwater.values import Column
 
 
@@ -45,6 +46,7 @@ class SnapshotQuery:
 
 def plan_snapshot(query: syntax.Query, catalog: Catalog) -> SnapshotQuery:
     """The DuckDB statement for `query`. Raises SqlError for relations that do not exist."""
+    refuse_snapshot(query)
     query = with_duckdb_calls(_named_items(query))
     planner = _SnapshotPlanner(query, catalog)
     sql = unparse(planner.rewrite(query))
@@ -96,7 +98,7 @@ class _SnapshotPlanner:
             return item
 
         hidden = replace(select, items=tuple(hide(i) for i in select.items))
-        parts = {f: self._inside(getattr(hidden, f)) for f in ("items", "source", "where", "group_by", "having")}
+        parts = {f.name: self._inside(getattr(hidden, f.name)) for f in fields(hidden) if f.name != "span"}
         return replace(hidden, **parts)
 
     def _inside(self, value: Any) -> Any:
@@ -117,7 +119,7 @@ class _SnapshotPlanner:
         relation = self.catalog.find(node.name)
         columns = relation.columns + (self.pseudo if relation.is_stream else ())
         name = self.add(relation, relation.content(), columns, node.as_of or self.as_of)
-        return syntax.Relation(Identifier(name, quoted=True), node.alias or node.name)
+        return syntax.Relation(Identifier(name, quoted=True), node.alias or node.name, columns=node.columns)
 
     def windowed(self, select: syntax.Select) -> syntax.Select:
         """A SELECT with WINDOW as an input: the content of the continuous query that it would be."""

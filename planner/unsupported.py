@@ -1,0 +1,168 @@
+"""What the dialect can say and Headwater cannot do yet. A line goes when its feature comes.
+
+Whoever runs a statement asks here first, so that what is not supported is refused where it stands in the text, and
+never ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import MISSING, dataclass, fields
+
+from headwater.errors import Unsupported
+from headwater.parser import syntax
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Nodes of a type or, with a `field`, those in which it is not what it is by default."""
+
+    node: type[syntax.Node]
+    field: str | None
+    name: str
+
+
+_STATEMENTS: dict[type[syntax.Node], str] = {
+    syntax.Ack: "ACK",
+    syntax.Alter: "ALTER",
+    syntax.AssertRelation: "ASSERT",
+    syntax.AssertSchema: "ASSERT",
+    syntax.AssertTopic: "ASSERT",
+    syntax.AssertValues: "ASSERT",
+    syntax.CommitGroup: "COMMIT GROUP",
+    syntax.Control: "pausing, resuming and terminating of queries",
+    syntax.Copy: "COPY",
+    syntax.CreateAssertion: "CREATE ASSERTION",
+    syntax.CreateConnector: "CREATE CONNECTOR",
+    syntax.CreateFunction: "CREATE FUNCTION",
+    syntax.CreateInstance: "CREATE INSTANCE",
+    syntax.CreatePipeline: "CREATE PIPELINE",
+    syntax.CreateQueue: "CREATE QUEUE",
+    syntax.CreateRemote: "CREATE REMOTE",
+    syntax.CreateType: "CREATE TYPE",
+    syntax.CreateView: "CREATE VIEW",
+    syntax.Define: "DEFINE",
+    syntax.Delete: "DELETE",
+    syntax.DescribeAll: "DESCRIBE of all relations",
+    syntax.Diff: "DIFF",
+    syntax.ExplainRow: "EXPLAIN ROW",
+    syntax.Fetch: "FETCH",
+    syntax.Fork: "FORK",
+    syntax.Print: "PRINT",
+    syntax.Receive: "RECEIVE",
+    syntax.RunScript: "RUN SCRIPT",
+    syntax.Seek: "SEEK",
+    syntax.SetProperty: "SET",
+    syntax.Sync: "SYNC",
+    syntax.Transaction: "a transaction",
+    syntax.Undefine: "UNDEFINE",
+    syntax.UnsetProperty: "UNSET",
+    syntax.Update: "UPDATE",
+    syntax.Verify: "VERIFY",
+}
+
+_IN_STATEMENTS = (
+    _Part(syntax.CreateRelation, "source", "CREATE SOURCE"),
+    _Part(syntax.CreateRelation, "check", "CHECK"),
+    _Part(syntax.CreateRelation, "watermark", "WATERMARK"),
+    _Part(syntax.ColumnDefinition, "default", "DEFAULT"),
+    _Part(syntax.ColumnDefinition, "computed", "a computed column"),
+    _Part(syntax.ColumnDefinition, "header", "a column of headers"),
+    _Part(syntax.Insert, "properties", "INSERT … WITH"),
+    _Part(syntax.Describe, "kind", "DESCRIBE of anything but a relation"),
+    _Part(syntax.Show, "extended", "SHOW … EXTENDED"),
+)
+
+_IN_QUERIES = (
+    _Part(syntax.Changes, None, "CHANGES FROM"),
+    _Part(syntax.Join, "within", "JOIN … WITHIN"),
+    _Part(syntax.Relation, "qualifier", "a relation of an instance"),
+    _Part(syntax.Relation, "start", "FROM OFFSET"),
+    _Part(syntax.Select, "partition_by", "PARTITION BY"),
+    _Part(syntax.WindowFunction, None, "a window as a function in FROM"),
+)
+
+_IN_CONTINUOUS_QUERIES = (
+    _Part(syntax.All, None, "ALL"),
+    _Part(syntax.ArrayQuery, None, "a subquery in an expression"),
+    _Part(syntax.Call, "nulls", "IGNORE NULLS"),
+    _Part(syntax.Call, "within_group", "WITHIN GROUP"),
+    _Part(syntax.Derived, "columns", "a list of column names in an alias"),
+    _Part(syntax.Derived, "lateral", "LATERAL"),
+    _Part(syntax.Grouping, None, "ROLLUP, CUBE and GROUPING SETS"),
+    _Part(syntax.Join, "natural", "NATURAL JOIN"),
+    _Part(syntax.Lambda, None, "a lambda"),
+    _Part(syntax.Relation, "columns", "a list of column names in an alias"),
+    _Part(syntax.Relation, "read_as", "TABLE() and CHANGES OF"),
+    _Part(syntax.Select, "distinct_on", "DISTINCT ON"),
+    _Part(syntax.Select, "qualify", "QUALIFY"),
+    _Part(syntax.Select, "windows", "a WINDOW clause with names"),
+    _Part(syntax.SetOperation, "by_name", "BY NAME"),
+)
+
+_DROPPED = frozenset({"STREAM", "TABLE"})
+_SHOWN = frozenset({"STREAMS", "TABLES", "QUERIES", "PROPERTIES"})
+
+
+def refuse_statement(statement: syntax.Statement) -> None:
+    """Raises Unsupported if `statement` cannot be run yet; the queries in it are looked at when they are planned."""
+    if type(statement) in _STATEMENTS:
+        raise Unsupported(f"{_STATEMENTS[type(statement)]} is not supported yet", statement.span)
+    match statement:
+        case syntax.Drop(kind=kind) if kind not in _DROPPED:
+            raise Unsupported(f"DROP {kind} is not supported yet", statement.span)
+        case syntax.Show(what=what) if what not in _SHOWN:
+            raise Unsupported(f"SHOW {what} is not supported yet", statement.span)
+        case syntax.Explain(statement=syntax.CreateRelation() as explained):
+            refuse_statement(explained)
+        case syntax.CreateRelation(columns=columns):
+            _refuse(columns, _IN_STATEMENTS, "")
+    _refuse((statement,), _IN_STATEMENTS, "")
+
+
+def refuse_snapshot(query: syntax.Query) -> None:
+    """Raises Unsupported where a snapshot query says what cannot be answered yet."""
+    for node in syntax.walk(query):
+        _refuse((node,), _IN_QUERIES, "")
+        if isinstance(node, syntax.Relation) and node.read_as == "CHANGES":
+            raise Unsupported("CHANGES OF is not supported yet", node.span)
+        _refuse_time_of_row(node)
+
+
+def refuse_continuous(query: syntax.Query) -> None:
+    """Raises Unsupported where a continuous query says what cannot be kept up to date yet."""
+    for node in syntax.walk(query):
+        _refuse((node,), _IN_QUERIES, "")
+        _refuse((node,), _IN_CONTINUOUS_QUERIES, " in a continuous query")
+        if isinstance(node, syntax.Window) and node.kind == "SESSION":
+            raise Unsupported("a SESSION window is not supported yet", node.span)
+        _refuse_time_of_row(node)
+
+
+def _refuse(nodes: tuple[syntax.Node, ...], parts: tuple[_Part, ...], where: str) -> None:
+    for node in nodes:
+        for part in parts:
+            if isinstance(node, part.node) and (part.field is None or _is_given(node, part.field)):
+                raise Unsupported(f"{part.name} is not supported{where} yet", _place(node, part.field).span)
+
+
+def _is_given(node: syntax.Node, name: str) -> bool:
+    default = next(f.default for f in fields(node) if f.name == name)
+    assert default is not MISSING, "only a part that may be absent is listed"
+    return bool(getattr(node, name) != default)
+
+
+def _place(node: syntax.Node, name: str | None) -> syntax.Node:
+    """The first node inside a field, or else the whole node."""
+    return next(_inside(getattr(node, name)), node) if name else node
+
+
+def _inside(value: object) -> Iterator[syntax.Node]:
+    for item in value if isinstance(value, tuple) else (value,):
+        if isinstance(item, syntax.Node):
+            yield item
+
+
+def _refuse_time_of_row(node: syntax.Node) -> None:
+    if isinstance(node, syntax.AsOf) and node.kind == "column":
+        raise Unsupported("FOR SYSTEM_TIME AS OF a column is not supported yet", node.span)
