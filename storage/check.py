@@ -12,11 +12,12 @@ from contextlib import suppress
 
 import pyarrow as pa
 
-from headwater.errors import CorruptLog, NotADatabase, StorageError
+from headwater.errors import CorruptLog, NotADatabase
 from headwater.storage.chain import commits_path, listed_files
 from headwater.storage.check_commits import CommitsCheck, latest_state
 from headwater.storage.commits import INLINE, CommitFile, Placed, Record
 from headwater.storage.directory import read_format
+from headwater.storage.failures import explained
 from headwater.storage.file_cache import FileCache
 from headwater.storage.files import File, Storage
 from headwater.storage.findings import Finding, damage, remark
@@ -53,9 +54,8 @@ class Check:
         """What is wrong, and what is worth a remark. Raises `NotADatabase`, or another `StorageError` where files
         cannot even be read."""
         try:
-            yield from self._findings()
-        except OSError as error:
-            raise StorageError(f'cannot check "{self._path}": {(error.strerror or str(error)).lower()}') from error
+            with explained(f'cannot check "{self._path}"'):
+                yield from self._findings()
         finally:
             self._segments.clear()
 

@@ -19,10 +19,11 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from headwater.errors import CorruptLog, NoSpace, ReadOnly, StorageError
+from headwater.errors import CorruptLog, ReadOnly, StorageError
 from headwater.storage.chain import COMMITS_BYTES, CommitLog
 from headwater.storage.commits import pack_json
 from headwater.storage.directory import OpenDirectory, open_directory
+from headwater.storage.failures import explained
 from headwater.storage.files import Storage
 from headwater.storage.groups import GroupOffsets
 from headwater.storage.history import History
@@ -33,7 +34,7 @@ from headwater.storage.records import Append, Chunk, Commit, Extent, Image
 from headwater.storage.retention import Remover, live_images
 from headwater.storage.segments import SEGMENT_BYTES, Segments
 from headwater.storage.state import ImageState, Start, State, StreamState
-from headwater.storage.writer import INLINE_BYTES, NO_SPACE, Removal, Request, Writer, encode_appends
+from headwater.storage.writer import INLINE_BYTES, Removal, Request, Writer, encode_appends
 
 _Item = TypeVar("_Item")
 _WATCH_SECONDS = 0.05  # how often one who only reads looks for commits of another process
@@ -57,7 +58,7 @@ class Log:
         self._refresh_lock = threading.Lock()
         self._closing = threading.Event()
         self._writer: Writer | None = None
-        with _explained(f'cannot open the database "{directory.path}"'):
+        with explained(f'cannot open the database "{directory.path}"'):
             self._chain.open(repair=not directory.read_only)
             if not directory.read_only:
                 self._restore()
@@ -83,7 +84,7 @@ class Log:
         `AlreadyOpen`, `CorruptLog`, or another `StorageError`.
         """
         path = path.rstrip("/") or path
-        with _explained(f'cannot open the database "{path}"'):
+        with explained(f'cannot open the database "{path}"'):
             directory = open_directory(
                 storage, path, partial(CommitLog.create, storage), create=create, read_only=read_only
             )
@@ -221,6 +222,11 @@ class Log:
         with self._reading():
             return self._history.version_before(stream, nbytes)
 
+    def bytes_after(self, stream: int, after: int = 0) -> int:
+        """Bytes that the rows take which were committed to a stream after a version, and are still there."""
+        with self._reading():
+            return self._history.bytes_after(stream, after)
+
     @property
     def first_version(self) -> int:
         """The oldest version of which the log still knows when it was, and what was in it."""
@@ -290,7 +296,7 @@ class Log:
             state = self._chain.state
             before = next(reversed(tuple(state.images.values())), None)
             number = state.image_number + 1
-            with _explained(f'cannot write the image "{image_path(self._directory.images, number)}"'):
+            with explained(f'cannot write the image "{image_path(self._directory.images, number)}"'):
                 placed = write_image(self._storage, self._directory.images, number, parts, before)
             commit = self._submit(Request(packed_note=pack_json(note or {}), image=placed))
             return _image(self._chain.state.images[commit.version])
@@ -307,7 +313,7 @@ class Log:
         state = self._chain.state.images.get(image.version)
         if state is None:
             raise CorruptLog(f'the image "{image.name}" is no more')
-        with _explained(f'cannot read the image "{image.name}"'), self._readers.reading():
+        with explained(f'cannot read the image "{image.name}"'), self._readers.reading():
             return read_image(self._storage, self._directory.images, state)
 
     # ---------------------------------------------------------------- removing
@@ -356,7 +362,7 @@ class Log:
     def size_bytes(self) -> int:
         """Bytes in the files of the log: commits, rows and published images."""
         self._check_open()
-        with _explained(f'cannot read "{self._directory.path}"'):
+        with explained(f'cannot read "{self._directory.path}"'):
             images = [image_path(self._directory.images, number) for number in live_images(self._chain.state)]
             return (
                 sum(self._storage.open(path).size() for path in (*self._chain.older_paths(), *images))
@@ -383,7 +389,7 @@ class Log:
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        with _explained(f'cannot read "{self._directory.path}"'):
+        with explained(f'cannot read "{self._directory.path}"'):
             yield
 
     def _explain_each(self, items: Iterator[_Item]) -> Iterator[_Item]:
@@ -393,13 +399,3 @@ class Log:
 
 def _image(state: ImageState) -> Image:
     return Image(state.version, state.note, f"{state.number}.img")
-
-
-@contextmanager
-def _explained(what: str) -> Iterator[None]:
-    """Turn an error of the operating system into one for the user."""
-    try:
-        yield
-    except OSError as error:
-        kind = NoSpace if error.errno in NO_SPACE else StorageError
-        raise kind(f"{what}: {(error.strerror or str(error)).lower()}") from error

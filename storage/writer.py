@@ -28,6 +28,7 @@ import pyarrow as pa
 from headwater.errors import HeadwaterError, NoSpace, Rejected, StorageError
 from headwater.storage.chain import CommitLog
 from headwater.storage.commits import CommitGroup, Placed, Record, parse_json
+from headwater.storage.failures import NO_SPACE
 from headwater.storage.files import Storage, SyncFailed
 from headwater.storage.frames import Kind, crc32c
 from headwater.storage.groups import GroupOffsets
@@ -39,7 +40,6 @@ from headwater.storage.segments import SegmentGroup, Segments
 from headwater.storage.state import Start, pack_offsets, pack_placed, pack_schema
 
 INLINE_BYTES = 1 << 15  # rows of a commit up to this size are kept in the commit file
-NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _PASSING = NO_SPACE | {errno.EMFILE, errno.ENFILE}  # what the same call may not meet again later
 _APPEND = struct.Struct("<IIQQ")
 
