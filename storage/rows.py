@@ -15,6 +15,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import pyarrow as pa
@@ -45,12 +46,8 @@ class Rows:
 
 def encode_rows(batch: pa.RecordBatch, codec: Codec | None = None) -> Rows:
     """Serialize a batch. Of a slice, only the rows in it are written. Raise `DataError` for dictionary columns."""
-    for field in batch.schema:
-        if _has_dictionary(field.type):
-            raise DataError(
-                f'column "{field.name}" is dictionary encoded ({field.type}): cast it to its value type first'
-            )
-    if batch.num_columns < 2 or batch.nbytes < COLUMNS_BYTES:
+    _check_types(batch.schema)
+    if batch.num_columns < 2 or _is_small(batch):
         message = _message(batch, codec)
         return Rows(batch.schema, batch.num_rows, Kind.ROWS, (message,), message.size, crc32c(message))
     messages = [
@@ -129,6 +126,24 @@ def _message(batch: pa.RecordBatch, codec: Codec | None) -> pa.Buffer:
 
 def _aligned(size: int) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+@lru_cache(maxsize=256)
+def _check_types(schema: pa.Schema) -> None:
+    """Raise `DataError` if columns cannot be stored. For one row, looking at all columns costs more than writing it."""
+    for field in schema:
+        if _has_dictionary(field.type):
+            raise DataError(
+                f'column "{field.name}" is dictionary encoded ({field.type}): cast it to its value type first'
+            )
+
+
+def _is_small(batch: pa.RecordBatch) -> bool:
+    """Whether a batch has fewer than `COLUMNS_BYTES`.
+
+    The size of its buffers is known at once; what a slice has of them takes a look at each column.
+    """
+    return bool(batch.get_total_buffer_size() < COLUMNS_BYTES or batch.nbytes < COLUMNS_BYTES)
 
 
 def _has_dictionary(kind: pa.DataType) -> bool:
