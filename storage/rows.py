@@ -79,37 +79,31 @@ def read_rows(
         payload = read_payload(file, position, header, check=verified != ALL)
         batch = pa.ipc.read_record_batch(payload, schema)
         return batch if columns is None else batch.select(wanted), ALL
-    places = _directory(file, position, header)
-    arrays = []
+    places = _directory(file, position, header, len(schema))
+    arrays, fields = [], []
     for number in wanted or [0]:  # also of no columns there are so many rows
+        field = schema.field(number)
         crc, _, start, size = places[number]
         message = file.view(position + HEADER_BYTES + start, size)
         if not verified >> number & 1:
             if len(message) != size or crc32c(message) != crc:
-                raise BadFrame(f'the checksum of column "{schema.field(number).name}" does not match')
+                raise BadFrame(f'the checksum of column "{field.name}" does not match')
             verified |= 1 << number
-        arrays.append(pa.ipc.read_record_batch(message, pa.schema([schema.field(number)])).column(0))
-    found = pa.schema([schema.field(number) for number in wanted or [0]], schema.metadata)
-    return pa.RecordBatch.from_arrays(arrays, schema=found).select(range(len(wanted))), verified
+        arrays.append(pa.ipc.read_record_batch(message, pa.schema([field])).column(0))
+        fields.append(field)
+    batch = pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields, schema.metadata))
+    return batch if wanted else batch.select([]), verified
 
 
-def _directory(file: File, position: int, header: Header) -> list[tuple[int, int, int, int]]:
+def _directory(file: File, position: int, header: Header, columns: int) -> list[tuple[int, int, int, int]]:
     """Checksum, zero, position and size of each column."""
-    start = position + HEADER_BYTES
-    count, _ = _COUNT.unpack(_exactly(file.read(start, _COUNT.size), _COUNT.size))
-    size = _COUNT.size + count * _COLUMN.size
-    if size > header.payload_size:
-        raise BadFrame("the directory of the columns of a frame is damaged")
-    directory = _exactly(file.read(start, size), size)
+    size = _COUNT.size + columns * _COLUMN.size
+    directory = file.read(position + HEADER_BYTES, size)
+    if len(directory) != size:
+        raise BadFrame("the file ends inside the payload of a frame")
     if crc32c(directory) != header.payload_crc:
         raise BadFrame("the checksum of the directory of a frame's columns does not match")
     return list(_COLUMN.iter_unpack(directory[_COUNT.size :]))
-
-
-def _exactly(data: bytes, size: int) -> bytes:
-    if len(data) != size:
-        raise BadFrame("the file ends inside the payload of a frame")
-    return data
 
 
 def _message(batch: pa.RecordBatch, codec: Codec | None) -> pa.Buffer:
