@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from headwater.errors import HeadwaterError
 from headwater.storage import Log, OsStorage
 
 
@@ -24,8 +25,11 @@ def peaks_of_scan(path: str) -> Peaks:
     """What a new process needs to scan all columns of stream 0 of a database."""
     # A session of its own keeps Ctrl-C from it: it is killed when the wait for it ends.
     child = subprocess.run(
-        [sys.executable, "-m", "headwater.bench.memory", path], capture_output=True, check=True, start_new_session=True
+        [sys.executable, "-m", "headwater.bench.memory", path], capture_output=True, text=True, start_new_session=True
     )
+    if child.returncode:
+        reason = child.stderr.strip().rpartition("\n")[2]
+        raise HeadwaterError(f'the process that was to scan "{path}" failed: {reason}')
     return Peaks(**json.loads(child.stdout))
 
 
