@@ -147,7 +147,7 @@ class Database:
                 retention.retain(self.pipeline, self._trusted_now_us())
                 return Result.of_message(f"checkpoint at version {version}")
             case _:
-                return statements.show(statement, self.pipeline)
+                return statements.show(statement, self.pipeline, self._storage.now_us())
 
     # ---------------------------------------------------------------- definitions
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import duckdb
 import pyarrow as pa
 
+from headwater.engine import log_facts
 from headwater.engine.explain import explain
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.result import Result
@@ -25,15 +26,16 @@ _TEXT = pa.string()
 _NUMBER = pa.int64()
 
 
-def show(statement: syntax.Statement, pipeline: Pipeline) -> Result:
+def show(statement: syntax.Statement, pipeline: Pipeline, now_us: int) -> Result:
     """The answer to a statement that only looks: SHOW, DESCRIBE or EXPLAIN."""
     match statement:
-        case syntax.Show(what="STREAMS"):
-            return _relations([r for r in pipeline.catalog.ordered() if r.is_stream], pipeline)
-        case syntax.Show(what="TABLES"):
-            return _relations([r for r in pipeline.catalog.ordered() if not r.is_stream], pipeline)
+        case syntax.Show(what="STREAMS" | "TABLES", extended=extended):
+            wanted = [r for r in pipeline.catalog.ordered() if r.is_stream == (statement.what == "STREAMS")]
+            return _relations(wanted, pipeline, now_us if extended else None)
         case syntax.Show(what="QUERIES"):
             return _queries(pipeline)
+        case syntax.Show(what="GROUPS"):
+            return _groups(pipeline)
         case syntax.Show():
             return _result(("property", "used in"), [(name, "CREATE … WITH") for name in sorted(PROPERTIES)])
         case syntax.Describe():
@@ -50,14 +52,31 @@ def _result(
     return Result.of_rows(columns, list(rows), [_NUMBER if n in numbers else _TEXT for n in names])
 
 
-def _relations(relations: list[Relation], pipeline: Pipeline) -> Result:
+def _relations(relations: list[Relation], pipeline: Pipeline, facts_at_us: int | None) -> Result:
+    """The relations, each with facts about its log as of a time if one is given."""
     pipeline.catch_up()
+    names: tuple[str, ...] = ("name", "from", "key", "partitions", "rows")
     rows: list[tuple[object, ...]] = []
     for relation in relations:
         key = ", ".join(relation.key or relation.partition_key)
         origin = "query" if relation.is_derived else "source"
-        rows.append((relation.name, origin, key or None, relation.partitions, _row_count(relation, pipeline)))
-    return _result(("name", "from", "key", "partitions", "rows"), rows, frozenset({"partitions", "rows"}))
+        facts = () if facts_at_us is None else log_facts.log_facts(relation, pipeline.log, facts_at_us)
+        rows.append((relation.name, origin, key or None, relation.partitions, _row_count(relation, pipeline), *facts))
+    names += () if facts_at_us is None else log_facts.NAMES
+    return _result(names, rows, frozenset({"partitions", "rows"}) | log_facts.NUMBERS)
+
+
+def _groups(pipeline: Pipeline) -> Result:
+    """How far each consumer group has read, and how many records it has before it."""
+    log = pipeline.log
+    names = {relation.id: relation.name for relation in pipeline.catalog.ordered()}
+    rows: list[tuple[object, ...]] = []
+    for group in log.groups():
+        for (stream, partition), offset in sorted(log.group_offsets(group).items()):
+            lag = max(0, log.ends(stream).get(partition, 0) - offset)
+            rows.append((group, log.generation(group), names.get(stream), partition, offset, lag))
+    columns = ("group", "generation", "stream", "partition", "next offset", "lag")
+    return _result(columns, rows, frozenset({"generation", "partition", "next offset", "lag"}))
 
 
 def _row_count(relation: Relation, pipeline: Pipeline) -> int:

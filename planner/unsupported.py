@@ -70,7 +70,6 @@ _IN_STATEMENTS = (
     _Part(syntax.ColumnDefinition, "header", "a column of headers"),
     _Part(syntax.Insert, "properties", "INSERT … WITH"),
     _Part(syntax.Describe, "kind", "DESCRIBE of anything but a relation"),
-    _Part(syntax.Show, "extended", "SHOW … EXTENDED"),
 )
 
 _IN_QUERIES = (
@@ -101,7 +100,8 @@ _IN_CONTINUOUS_QUERIES = (
 )
 
 _DROPPED = frozenset({"STREAM", "TABLE"})
-_SHOWN = frozenset({"STREAMS", "TABLES", "QUERIES", "PROPERTIES"})
+_SHOWN = frozenset({"STREAMS", "TABLES", "QUERIES", "GROUPS", "PROPERTIES"})
+_EXTENDED = frozenset({"STREAMS", "TABLES"})
 
 
 def refuse_statement(statement: syntax.Statement) -> None:
@@ -113,6 +113,8 @@ def refuse_statement(statement: syntax.Statement) -> None:
             raise Unsupported(f"DROP {kind} is not supported yet", statement.span)
         case syntax.Show(what=what) if what not in _SHOWN:
             raise Unsupported(f"SHOW {what} is not supported yet", statement.span)
+        case syntax.Show(what=what, extended=True) if what not in _EXTENDED:
+            raise Unsupported(f"SHOW {what} EXTENDED is not supported yet", statement.span)
         case syntax.Explain(statement=syntax.CreateRelation() as explained):
             refuse_statement(explained)
         case syntax.CreateRelation(columns=columns):

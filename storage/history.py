@@ -46,7 +46,7 @@ class History:
     def _scan(self, stream: int, after: int, upto: int, columns: Sequence[str] | None) -> Iterator[Chunk]:
         with self._readers.reading():
             start, files = self._look_up(stream, after, upto)
-            if after < start.version:
+            if after < start.version <= upto:
                 for placed in start.replacement:
                     if self._is_lost(placed, start.version):
                         continue
@@ -99,7 +99,7 @@ class History:
     def _extents(self, stream: int, after: int, upto: int) -> Iterator[tuple[int, Extent]]:
         with self._readers.reading():
             start, files = self._look_up(stream, after, upto)
-            if after < start.version:
+            if after < start.version <= upto:
                 for placed in start.replacement:
                     yield start.version, Extent(stream, placed.partition, placed.offset, placed.count)
             for _, _, streams, append in self._appends(stream, files, max(after, start.version), upto):
@@ -233,6 +233,16 @@ class History:
                     return streams.versions[append]
         return 0
 
+    def bytes_after(self, stream: int, after: int) -> int:
+        """As `Log.bytes_after`."""
+        self._check_open()
+        after = max(after, self.start(stream).version)
+        total = 0
+        for first in self._files_with(stream, after, self._chain.published):
+            streams = self._chain.index_at(first)[1].streams[stream]
+            total += sum(frame_size(streams.payload_sizes[a]) for a in streams.appends(after, self._chain.published))
+        return total
+
     def time_of(self, version: int) -> int:
         """As `Log.time_of`."""
         self._check_open()
@@ -244,7 +254,7 @@ class History:
         """As `Log.version_at`."""
         self._check_open()
         index = self._file_where(lambda file: file.base.time_us <= time_us, self._chain.published)
-        return index.version_at(time_us, self._chain.published)
+        return index.version_at(time_us, self._chain.published) if index.base.time_us <= time_us else 0
 
     # ---------------------------------------------------------------- notes
 

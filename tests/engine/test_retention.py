@@ -9,7 +9,7 @@ import pytest
 
 from headwater.engine.database import Database
 from headwater.errors import OutOfRange, QueryFailed, SqlError
-from headwater.storage import SimulatedDisk
+from headwater.storage import GroupOffsets, SimulatedDisk
 
 HOUR_US = 3_600_000_000
 
@@ -182,3 +182,28 @@ def test_nothing_is_removed_by_default(tmp_path: Path) -> None:
         db.append("s", [{"v": 1}])
         db.sql("CHECKPOINT")
         assert rows(db, "SELECT count(*) FROM s AS OF VERSION 1") == [(0,)]
+
+
+def test_the_log_of_a_relation_is_shown_on_request(disk: SimulatedDisk, db: Database) -> None:
+    db.execute("CREATE STREAM s (v INTEGER) WITH (retention = '2 hours'); CREATE TABLE t (k INTEGER PRIMARY KEY)")
+    for v in range(4):
+        db.append("s", [{"v": v}])
+        pass_hours(disk, 1)
+    db.append("s", [{"v": v} for v in range(120)])
+    db.sql("CHECKPOINT")
+    shown = db.sql("SHOW STREAMS EXTENDED")
+    assert [column.name for column in shown.columns][-5:] == [
+        "offsets", "segments", "bytes", "rows per second", "kept since",
+    ]  # fmt: skip
+    ((*_, kept, offsets, segments, nbytes, rate, since),) = shown.fetchall()
+    assert (kept, offsets, segments, rate, since) == (122, "0: 2 to 124", 0, 2, "2023-11-14 23:13:20")
+    assert isinstance(nbytes, int) and nbytes > 122 * 12
+    assert rows(db, "SHOW TABLES EXTENDED")[0][-5:] == (None, 0, 0, 0, None)
+
+
+def test_consumer_groups_are_shown_with_their_lag(db: Database) -> None:
+    db.execute("CREATE STREAM s (v INTEGER)")
+    db.append("s", [{"v": v} for v in range(5)])
+    stream = db.pipeline.catalog.ordered()[0].id
+    db.log.commit([], offsets=[GroupOffsets("billing", 1, {(stream, 0): 2})])
+    assert rows(db, "SHOW GROUPS") == [("billing", 1, "s", 0, 2, 3)]
