@@ -159,7 +159,7 @@ class State:
         stream = self.streams.setdefault(number, StreamState(version))  # one without rows can be cut, too
         placed = tuple(Placed(number, *fields) for fields in replacement)
         stream.start = Start(version, rows, dict(ends), placed)
-        stream.oldest = max(stream.oldest, version)
+        stream.oldest = version if placed else max(stream.oldest, version)  # a replacement has rows of the version
         for part in placed:
             self.extend_segment(stream, now, part)
         # The last segment stays, since it is the one to go on with.

@@ -47,6 +47,15 @@ def test_a_stream_without_rows_can_be_cut_and_compacted() -> None:
     assert [values(log, stream) for stream in range(3)] == [["first", "second"], ["second"], ["second"]]
 
 
+def test_rows_that_stand_for_none_are_read_when_history_is_cut() -> None:
+    log = opened(SimulatedDisk())
+    fill(log)
+    append(log, "first")
+    log.compact(0, 1, [Append(0, 0, pa.record_batch({"value": ["before"]}))])
+    log.retain({}, history=log.version)
+    assert values(log) == ["before", "first"]
+
+
 def test_a_commit_file_without_rows_is_read_again() -> None:
     disk = SimulatedDisk()
     log = opened(disk)
