@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from headwater.storage.chain import CommitLog
-from headwater.storage.files import Storage
+from headwater.storage.files import Storage, numbered_files
 from headwater.storage.images import image_path
 from headwater.storage.readers import Readers
 from headwater.storage.segments import Segments
@@ -64,9 +64,8 @@ class Remover:
     def _dead_images(self) -> list[str]:
         state = self._chain.state
         live = live_images(state)
-        numbers = (int(name[:-4]) for name in self._storage.listdir(self._images_path) if name.endswith(".img"))
         return [
             image_path(self._images_path, number)
-            for number in numbers
+            for number in numbered_files(self._storage, self._images_path, ".img")
             if number <= state.image_number and number not in live
         ]

@@ -14,7 +14,7 @@ import pyarrow as pa
 from headwater.errors import CorruptLog
 from headwater.storage.commits import Placed, rows_header
 from headwater.storage.file_cache import FileCache
-from headwater.storage.files import File, Storage, sync_directory, sync_file
+from headwater.storage.files import File, Storage, numbered_files, sync_directory, sync_file
 from headwater.storage.frames import BadFrame, FrameChain, Kind, read_header
 from headwater.storage.rows import Rows, read_rows
 from headwater.storage.state import Segment, StreamState
@@ -60,9 +60,7 @@ class Segments:
     def listed(self, stream: int) -> list[int]:
         """Numbers of the segment files that there are of a stream, also those that nothing names any more."""
         directory = f"{self._path}/{stream}"
-        if not self._storage.exists(directory):
-            return []
-        return sorted(int(name[:-4]) for name in self._storage.listdir(directory) if name.endswith(".seg"))
+        return numbered_files(self._storage, directory, ".seg") if self._storage.exists(directory) else []
 
     def starts_after(self, segment: Segment | None) -> int | None:
         """The segment to begin for a new commit, or None to go on with this one."""

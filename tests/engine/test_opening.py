@@ -45,7 +45,7 @@ def other_files(path: Path) -> None:
 
 def a_newer_format(path: Path) -> None:
     headwater.connect(path).close()
-    line = (path / "FORMAT").read_bytes().rpartition(b" ")[0].replace(b'"headwater": 1', b'"headwater": 99')
+    line = (path / "FORMAT").read_bytes().rpartition(b" ")[0].replace(b'"headwater": 2', b'"headwater": 99')
     (path / "FORMAT").write_bytes(line + b" %08x\n" % crc32c(line))
 
 
@@ -56,7 +56,8 @@ def a_damaged_format(path: Path) -> None:
 
 def no_commits(path: Path) -> None:
     headwater.connect(path).close()
-    (path / "commits.log").unlink()
+    for file in (path / "commits").iterdir():
+        file.unlink()
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ def no_commits(path: Path) -> None:
         (other_files, NotADatabase, '"{path}" is a directory with other things in it'),
         (a_newer_format, StorageError, "use a newer Headwater"),
         (a_damaged_format, CorruptLog, '"{path}/FORMAT" is damaged'),
-        (no_commits, CorruptLog, '"{path}/commits.log" is missing'),
+        (no_commits, CorruptLog, '"{path}/commits" has no commit file'),
     ],
 )
 def test_what_is_not_a_database_is_refused_and_left_alone(

@@ -34,10 +34,10 @@ def values(log: Log) -> list[object]:
 
 
 def opened(*faults: Fault) -> tuple[SimulatedDisk, FaultyStorage, Log]:
-    """A log with one commit, on a disk on which faults are counted from now on."""
+    """A log with one commit, on a disk on which faults are counted from now on. All rows go into segments."""
     disk = SimulatedDisk()
     storage = FaultyStorage(disk)
-    log = Log.open(storage, PATH)
+    log = Log.open(storage, PATH, inline_bytes=0)
     log.commit(append("first"))
     storage.counts.clear()
     storage.plan = faults
@@ -62,7 +62,7 @@ def test_a_full_disk_refuses_the_commit_and_the_log_stays_usable(nth: int, code:
 
 
 def test_a_disk_too_full_for_a_new_segment_refuses_the_commit_and_the_log_stays_usable() -> None:
-    disk, _, log = opened(Fault("mkdir", 1, errno.ENOSPC), Fault("open", 2, errno.ENOSPC))
+    disk, _, log = opened(Fault("mkdir", 1, errno.ENOSPC), Fault("open", 1, errno.ENOSPC))
     for _ in range(2):
         with pytest.raises(NoSpace):
             log.commit([*append("lost"), *append("lost", stream=1)])
@@ -79,7 +79,7 @@ def test_too_many_open_files_refuse_the_commit_and_the_log_stays_usable() -> Non
 
 
 def test_a_full_disk_refuses_an_image_and_the_log_stays_usable() -> None:
-    _, _, log = opened(Fault("pwrite", 2, errno.ENOSPC))
+    _, _, log = opened(Fault("pwrite", 1, errno.ENOSPC))
     with pytest.raises(NoSpace, match="cannot write the image"):
         log.save_image({"part": pa.record_batch({"value": ["x"]})})
     assert log.images() == ()
@@ -128,7 +128,7 @@ def test_a_commit_that_cannot_be_taken_back_is_an_error_of_the_disk() -> None:
 
 def test_an_error_of_the_disk_while_reading_is_quoted_and_passes() -> None:
     _, _, log = opened(Fault("view", 1, errno.EIO))
-    with pytest.raises(StorageError, match='cannot read "shop.hw/streams/0/0.seg": input/output error'):
+    with pytest.raises(StorageError, match='cannot read "shop.hw": input/output error'):
         values(log)
     assert values(log) == ["first"]
 
@@ -142,7 +142,7 @@ class InterruptedStorage(PassingStorage):
 
     def open(self, path: str, *, create: bool = False) -> File:
         file = super().open(path, create=create)
-        return InterruptedFile(file, self) if path.endswith("commits.log") else file
+        return InterruptedFile(file, self) if "/commits/" in path else file
 
 
 class InterruptedFile(PassingFile):
@@ -206,7 +206,7 @@ import os, sys
 import pyarrow as pa
 from headwater.storage import Append, Fault, FaultyStorage, Log, OsStorage
 storage = FaultyStorage(OsStorage(), [Fault(sys.argv[2], int(sys.argv[3]), "kill")])
-log = Log.open(storage, sys.argv[1], segment_bytes=2000)
+log = Log.open(storage, sys.argv[1], segment_bytes=2000, inline_bytes=300, commits_bytes=5000)
 for number in range(1000):
     many, one = pa.record_batch({"value": [number] * 50}), pa.record_batch({"value": [number]})
     log.commit([Append(0, 0, many), Append(1, 0, one)])

@@ -15,6 +15,7 @@ import pytest
 
 from headwater.errors import DataError, StorageError
 from headwater.storage import Append, Extent, File, Log, OsStorage, SimulatedDisk, Storage
+from headwater.storage.writer import INLINE_BYTES
 from tests.storage.passing import PassingFile, PassingStorage
 
 PATH = "shop.hw"
@@ -26,9 +27,9 @@ def storage(request: pytest.FixtureRequest, tmp_path: Any, monkeypatch: pytest.M
     return OsStorage() if request.param == "disk" else SimulatedDisk()
 
 
-@pytest.fixture
-def log(storage: Storage) -> Iterator[Log]:
-    opened = Log.open(storage, PATH)
+@pytest.fixture(params=[INLINE_BYTES, 0], ids=["inline", "in segments"])
+def log(request: pytest.FixtureRequest, storage: Storage) -> Iterator[Log]:
+    opened = Log.open(storage, PATH, inline_bytes=request.param)
     yield opened
     opened.close()
 
@@ -192,7 +193,7 @@ ARROW_VALUES: dict[str, pa.Array] = {
 @pytest.mark.parametrize("values", ARROW_VALUES.values(), ids=ARROW_VALUES)
 @pytest.mark.parametrize("part", [slice(0, 3), slice(1, 3), slice(2, 3)], ids=["all", "from 1", "from 2"])
 def test_values_of_all_types_and_slices_of_them_come_back(values: pa.Array, part: slice) -> None:
-    log = Log.open(SimulatedDisk(), PATH)
+    log = Log.open(SimulatedDisk(), PATH, inline_bytes=0)
     written = pa.record_batch({"value": values, "number": [1, 2, 3]}).slice(part.start, part.stop - part.start)
     log.commit([Append(0, 0, written)])
     (chunk,) = log.scan(0)
@@ -229,23 +230,25 @@ def test_rows_keep_the_schema_with_which_they_were_written(log: Log, storage: St
     again.close()
 
 
-def test_a_segment_that_would_grow_too_large_is_followed_by_another(storage: Storage) -> None:
-    log = Log.open(storage, PATH, segment_bytes=2000)
+def test_a_segment_that_has_grown_large_is_followed_by_another(storage: Storage) -> None:
+    log = Log.open(storage, PATH, segment_bytes=2000, inline_bytes=0)
     for value in range(20):
         log.commit([Append(0, 0, batch(str(value) * 300)), Append(1, 0, batch(value))])
-    assert len(storage.listdir(f"{PATH}/streams/0")) > 3
-    assert max(len(storage.open(f"{PATH}/streams/0/{n}.seg").view(0, 9999)) for n in range(4)) <= 2000
+    sizes = [storage.open(f"{PATH}/streams/0/{name}").size() for name in storage.listdir(f"{PATH}/streams/0")]
+    assert len(sizes) > 3
+    assert all(2000 <= size < 3000 for size in sizes[:-1])
     again = reopened(log, storage)
     assert [values for *_, values in rows(again)] == [[str(value) * 300] for value in range(20)]
     again.close()
 
 
-def test_a_batch_larger_than_a_segment_gets_one_of_its_own(storage: Storage) -> None:
-    log = Log.open(storage, PATH, segment_bytes=1000)
-    for value in ("small", "large" * 1000, "small again"):
-        log.commit([Append(0, 0, batch(value))])
-    assert [values for *_, values in rows(log)] == [["small"], ["large" * 1000], ["small again"]]
-    assert storage.listdir(f"{PATH}/streams/0") == ["0.seg", "1.seg", "2.seg"]
+def test_a_commit_is_not_divided_between_segments(storage: Storage) -> None:
+    log = Log.open(storage, PATH, segment_bytes=1000, inline_bytes=0)
+    log.commit([Append(0, 0, batch("large" * 1000)), Append(0, 1, batch("small")), Append(0, 0, batch("large" * 1000))])
+    assert storage.listdir(f"{PATH}/streams/0") == ["0.seg"]
+    log.commit([Append(0, 0, batch("small again"))])
+    assert [values for *_, values in rows(log)] == [["large" * 1000], ["small"], ["large" * 1000], ["small again"]]
+    assert storage.listdir(f"{PATH}/streams/0") == ["0.seg", "1.seg"]
     log.close()
 
 
@@ -268,7 +271,7 @@ def test_large_batches_are_read_without_a_copy(log: Log) -> None:
 
 
 def test_many_open_segments_do_not_exhaust_what_the_system_allows(storage: Storage) -> None:
-    log = Log.open(storage, PATH, segment_bytes=1)
+    log = Log.open(storage, PATH, segment_bytes=1, inline_bytes=0)
     for value in range(300):
         log.commit([Append(0, 0, batch(value))])
     chunks = list(log.scan(0))
@@ -306,7 +309,7 @@ def test_size_counts_commits_rows_and_images(log: Log) -> None:
         change()
         sizes.append(log.size_bytes())
     grown = [after - before for before, after in zip(sizes, sizes[1:], strict=False)]
-    assert sizes[0] == 0 < grown[0] < 200 and 1000 < grown[1] < 2000 and 5000 < grown[2] < 6000
+    assert sizes[0] < 500 and 0 < grown[0] < 200 and 1000 < grown[1] < 2000 and 5000 < grown[2] < 6500
 
 
 def test_waiting_returns_at_once_if_there_is_a_younger_version(log: Log) -> None:
@@ -342,15 +345,47 @@ def test_closing_wakes_who_waits(log: Log) -> None:
         assert waiting.result(60) == 0
 
 
+def test_small_rows_are_kept_in_the_commit_file_and_large_ones_in_segments(storage: Storage) -> None:
+    log = Log.open(storage, PATH, inline_bytes=2000)
+    log.commit([Append(0, 0, batch("x" * 1000))])
+    assert log.stream_files(0) == (0, 0)
+    log.commit([Append(0, 0, batch("x" * 1000)), Append(1, 0, batch("x" * 1000))])
+    assert log.stream_files(0)[0] == log.stream_files(1)[0] == 1
+    assert log.stream_files(0)[1] == storage.open(f"{PATH}/streams/0/0.seg").size()
+    assert [version for version, *_ in rows(log)] == [1, 2]
+    log.close()
+
+
+def test_a_small_commit_is_synced_once() -> None:
+    storage = GatedStorage(SimulatedDisk())
+    log = Log.open(storage, PATH)
+    storage.syncs = 0
+    operations = storage.disk.operations
+    log.commit([Append(stream, partition, batch(1)) for stream in range(3) for partition in range(3)])
+    assert (storage.syncs, storage.disk.operations - operations) == (1, 2)
+    log.close()
+
+
 CALLS: dict[str, Callable[[Log], object]] = {
     "commit": lambda log: log.commit([]),
     "scan": lambda log: log.scan(0),
     "extents": lambda log: log.extents(0),
     "ends": lambda log: log.ends(0),
+    "row_count": lambda log: log.row_count(0),
+    "start": lambda log: log.start(0),
+    "first": lambda log: log.first(0, 1),
+    "version_of": lambda log: log.version_of(0, 0, 0),
     "time_of": lambda log: log.time_of(1),
     "version_at": lambda log: log.version_at(0),
     "notes": lambda log: log.notes("a"),
+    "kept": lambda log: log.kept("a"),
     "wait": lambda log: log.wait(0, None),
+    "refresh": lambda log: log.refresh(),
+    "register": lambda log: log.register("p"),
+    "group_offsets": lambda log: log.group_offsets("g"),
+    "retain": lambda log: log.retain({}),
+    "compact": lambda log: log.compact(0, 0, []),
+    "stream_files": lambda log: log.stream_files(0),
     "save_image": lambda log: log.save_image({}),
     "images": lambda log: log.images(),
     "size_bytes": lambda log: log.size_bytes(),
@@ -395,8 +430,9 @@ def test_commits_of_many_threads_are_all_made_once_and_in_one_order(log: Log, st
 class GatedStorage(PassingStorage):
     """Syncs of the commit log wait for a gate, and are counted."""
 
-    def __init__(self, inner: Storage) -> None:
+    def __init__(self, inner: SimulatedDisk) -> None:
         super().__init__(inner)
+        self.disk = inner
         self.syncs = 0
         self.reached = threading.Event()
         self.gate = threading.Event()
@@ -404,7 +440,7 @@ class GatedStorage(PassingStorage):
 
     def open(self, path: str, *, create: bool = False) -> File:
         file = super().open(path, create=create)
-        return GatedFile(file, self) if path.endswith("commits.log") else file
+        return GatedFile(file, self) if "/commits/" in path else file
 
 
 class GatedFile(PassingFile):

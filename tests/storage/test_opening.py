@@ -23,13 +23,16 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "shop.hw"
 
 
+COMMITS = f"commits/{1:020}.log"
+
+
 def open_log(path: Path, *, create: bool = True) -> Log:
     return Log.open(OsStorage(), str(path), create=create)
 
 
 def filled(path: Path, commits: int = 3) -> None:
-    """Make a database with the values 0, 1, 2 … in as many commits."""
-    log = open_log(path)
+    """Make a database with the values 0, 1, 2 … in as many commits; the rows are in a segment."""
+    log = Log.open(OsStorage(), str(path), inline_bytes=0)
     for value in range(commits):
         log.commit([Append(5, 1, pa.record_batch({"value": [value]}))])
     log.close()
@@ -171,7 +174,15 @@ def test_a_newer_format_is_refused_naming_both_versions(path: Path) -> None:
     filled(path)
     line = b'{"headwater": 7, "something": "new"}'
     (path / "FORMAT").write_bytes(line + b" %08x\n" % crc32c(line))
-    with pytest.raises(StorageError, match="has format 7, and this version of Headwater knows formats up to 1"):
+    with pytest.raises(StorageError, match="has format 7, and this version of Headwater knows formats up to 2"):
+        open_log(path)
+
+
+def test_an_older_format_is_refused_naming_both_versions(path: Path) -> None:
+    filled(path)
+    line = b'{"headwater": 1, "uuid": "00112233445566778899aabbccddeeff", "crc": "crc32c"}'
+    (path / "FORMAT").write_bytes(line + b" %08x\n" % crc32c(line))
+    with pytest.raises(StorageError, match="has format 1, .* and this version knows format 2: load the data anew"):
         open_log(path)
 
 
@@ -184,10 +195,10 @@ def test_a_damaged_format_file_is_refused(path: Path) -> None:
 
 def test_a_missing_commit_log_is_not_an_empty_one(path: Path) -> None:
     filled(path)
-    (path / "commits.log").unlink()
-    with pytest.raises(CorruptLog, match='commits.log" is missing'):
+    (path / COMMITS).unlink()
+    with pytest.raises(CorruptLog, match='commits" has no commit file'):
         open_log(path)
-    assert not (path / "commits.log").exists()
+    assert list((path / "commits").iterdir()) == []
 
 
 def test_a_missing_segment_is_named(path: Path) -> None:
@@ -208,7 +219,7 @@ def test_a_segment_that_ends_too_early_is_named(path: Path) -> None:
 def test_what_is_behind_the_last_commit_is_cut_off(path: Path) -> None:
     filled(path)
     before = content(path)
-    for name in ("streams/5/0.seg", "commits.log"):
+    for name in ("streams/5/0.seg", COMMITS):
         with open(path / name, "ab") as file:
             file.write(b"remains of a commit that was not made")
     with open_again(str(path)) as log:
@@ -218,7 +229,14 @@ def test_what_is_behind_the_last_commit_is_cut_off(path: Path) -> None:
 
 def test_files_that_nothing_names_are_left_alone(path: Path) -> None:
     filled(path)
-    for name in ("notes.txt", "streams/5/99.seg", "streams/77", "images/9.img"):
+    for name in (
+        "notes.txt",
+        "commits/debug.log",
+        "streams/5/99.seg",
+        "streams/5/my.seg",
+        "images/9.img",
+        "images/x.img",
+    ):
         (path / name).write_text("mine")
     before = content(path)
     with open_again(str(path)) as log:
@@ -231,7 +249,7 @@ def test_remains_in_the_place_of_a_new_segment_or_image_are_replaced(path: Path)
     (path / "images/1.img").write_bytes(b"remains" * 1000)
     (path / "streams/6").mkdir()
     (path / "streams/6/0.seg").write_bytes(b"remains" * 1000)
-    with open_again(str(path)) as log:
+    with _Closing(Log.open(OsStorage(), str(path), inline_bytes=0)) as log:
         log.commit([Append(6, 0, pa.record_batch({"value": [1]}))])
         image = log.save_image({"part": pa.record_batch({"value": [2]})})
     with open_again(str(path)) as log:
@@ -273,14 +291,30 @@ def test_damaged_rows_of_the_last_commit_are_found_at_opening(path: Path) -> Non
             open_log(path)
 
 
+def test_damaged_rows_that_are_kept_with_the_commits_harm_no_others(path: Path) -> None:
+    log = open_log(path)
+    for value in range(3):
+        log.commit([Append(5, 1, pa.record_batch({"value": [value]}))])
+    log.close()
+    data = (path / COMMITS).read_bytes()
+    position = [at for at in range(0, len(data), 64) if data[at : at + 4] == b"HWFD"][1]
+    flip(path / COMMITS, position + 64 + 100)
+    with open_again(str(path)) as log:
+        scan = log.scan(5)
+        assert next(scan).rows.column(0).to_pylist() == [0]
+        with pytest.raises(CorruptLog, match=f'.log" is damaged at byte {position}: .* \\(commit 2\\) cannot be read'):
+            next(scan)
+        assert [chunk.rows.column(0).to_pylist() for chunk in log.scan(5, after=2)] == [[2]]
+
+
 def test_a_damaged_image_is_named_and_harms_nothing_else(path: Path) -> None:
     filled(path)
     with open_again(str(path)) as log:
         first = log.save_image({"part": pa.record_batch({"value": [1]})})
         second = log.save_image({"part": pa.record_batch({"value": [2]})})
-    flip(path / "images/2.img", 300)
+    flip(path / "images/2.img", 64 + 100)
     with open_again(str(path)) as log:
-        with pytest.raises(CorruptLog, match='2.img" is damaged'):
+        with pytest.raises(CorruptLog, match='2.img" cannot be read: it is damaged'):
             log.load_image(second)
         assert log.load_image(first)["part"].column(0).to_pylist() == [1]
         assert values(log) == [0, 1, 2]
@@ -290,7 +324,7 @@ def test_a_missing_image_is_named(path: Path) -> None:
     log = open_log(path)
     image = log.save_image({})
     (path / "images/1.img").unlink()
-    with pytest.raises(CorruptLog, match='1.img" is missing'):
+    with pytest.raises(CorruptLog, match='1.img" cannot be read: a file of it is missing'):
         log.load_image(image)
     log.close()
 
