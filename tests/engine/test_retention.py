@@ -189,8 +189,8 @@ def test_the_log_of_a_relation_is_shown_on_request(disk: SimulatedDisk, db: Data
     for v in range(4):
         db.append("s", [{"v": v}])
         pass_hours(disk, 1)
-    db.append("s", [{"v": v} for v in range(120)])
     db.sql("CHECKPOINT")
+    db.append("s", [{"v": v} for v in range(120)])
     shown = db.sql("SHOW STREAMS EXTENDED")
     assert [column.name for column in shown.columns][-5:] == [
         "offsets", "segments", "bytes", "rows per second", "kept since",
