@@ -19,7 +19,7 @@ from headwater.storage.segments import SEGMENT_BYTES
 OPEN_GOAL_SECONDS = 1.0
 GROWTH_GOAL_SECONDS = 0.1  # how much longer a database of ten times the size may take to open
 ANONYMOUS_GOAL_MB = 32.0  # how much more memory a scan of ten times the rows may need
-MAPPED_GOAL_MB = OPEN_FILES * SEGMENT_BYTES / 1e6  # the maps of the files that are held open
+MAPPED_GOAL_MB = (OPEN_FILES + 1) * SEGMENT_BYTES / 1e6  # the maps of the files held open, and of one being read
 
 _BATCH_ROWS = 10_000
 _SMALLER = 10
