@@ -7,6 +7,7 @@ a digest of every table, committed with each step, must then agree.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -24,6 +25,8 @@ from headwater.planner import Catalog, Plan, Relation
 from headwater.planner.sql_types import arrow_schema
 from headwater.storage import Append, Log
 from headwater.values import ROWOFFSET, ROWPARTITION, Delta, Weights, concat_deltas
+
+logger = logging.getLogger("headwater")
 
 
 class Pipeline:
@@ -251,7 +254,11 @@ class Pipeline:
         self._check(digests)
 
     def _check(self, digests: dict[str, int]) -> None:
+        """Compare the digests of all tables with the recorded ones. After a repair, which says that rows were given up,
+        they may differ: then a table goes on from what is left, or from an image that still counts the lost rows.
+        """
         assert self._circuit is not None
+        is_repaired = any("rows" in note for _, note in self.log.kept("repair"))
         for relation in self.derived():
             if relation.is_stream:
                 continue
@@ -259,8 +266,11 @@ class Pipeline:
             content = self._circuit.content(relation.plan)
             found = content_digest(row_words(content.rows), content.weight_array)
             self._digests[relation.id] = found
-            known = digests.get(str(relation.id))
-            if known is not None and found != known:
+            if digests.get(str(relation.id), found) == found:
+                continue
+            if is_repaired:
+                logger.warning('"%s" goes on without the rows that a repair gave up', relation.name)
+            else:
                 raise CorruptLog(
                     f'the rows of "{relation.name}", computed again from the log, are not those that were recorded',
                     hint="keep the directory as it is and report this",
