@@ -1,4 +1,5 @@
-"""The command `headwater`: reads its arguments and runs the shell, a script, the demo or a benchmark.
+"""The command `headwater`: reads its arguments and runs the shell, a script, the demo, a benchmark, or what looks after
+a database.
 
 Exit codes: 0; 1 after an error in SQL or in the database; 2 for wrong usage; 130 when Ctrl-C stopped a script. What can
 wait until it is needed is imported then, so that `--help` answers at once.
@@ -9,7 +10,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TextIO
 
 from headwater import __version__
@@ -25,6 +27,7 @@ examples:
   headwater shop.hw --format csv < query.sql   the same from standard input
   headwater demo                               see what Headwater does
   headwater bench log                          measure the commit log on this machine
+  headwater check shop.hw                      verify every byte; see also repair and backup
 """
 
 
@@ -113,7 +116,20 @@ def _bench(arguments: Sequence[str]) -> int:
     return run(arguments)
 
 
-_COMMANDS = {"demo": _demo, "bench": _bench}
+def _operate(name: str, arguments: Sequence[str]) -> int:
+    from headwater.repl.operate import COMMANDS
+
+    _prepared(sys.stdout, "table")
+    return COMMANDS[name](arguments)
+
+
+_COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "demo": _demo,
+    "bench": _bench,
+    "check": partial(_operate, "check"),
+    "repair": partial(_operate, "repair"),
+    "backup": partial(_operate, "backup"),
+}
 
 
 def _prepared(stream: TextIO, format: str) -> TextIO:

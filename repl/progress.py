@@ -1,10 +1,10 @@
-"""What the demo shows while rows arrive: a block that is drawn again and again at a terminal, a few lines elsewhere."""
+"""What is shown while something takes long: a bar; and in the demo a block that is drawn again and again."""
 
 from __future__ import annotations
 
 import io
 from time import perf_counter
-from typing import TextIO
+from typing import Self, TextIO
 
 from headwater.engine.database import Database
 from headwater.engine.render import print_result
@@ -13,6 +13,43 @@ from headwater.engine.terminal import Screen, cut
 _DRAW_SECONDS = 0.25
 _LINES = 10  # a transcript gets a line for each tenth
 _BAR_WIDTH = 40
+_BAR_AFTER_SECONDS = 1.0
+
+
+class Bar:
+    """A bar on one line of a terminal, from the second on; elsewhere nothing. It is wiped away in the end."""
+
+    def __init__(self, stream: TextIO, label: str) -> None:
+        self._stream = stream
+        self._label = label
+        self._screen = Screen.of(stream)
+        self._due_at = perf_counter() + _BAR_AFTER_SECONDS
+        self._is_drawn = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._is_drawn:
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
+
+    def update(self, done: int, total: int) -> None:
+        """Show that `done` of `total` bytes are done."""
+        if self._screen.width is None or perf_counter() < self._due_at:
+            return
+        self._due_at = perf_counter() + _DRAW_SECONDS
+        self._is_drawn = True
+        share = done / total if total else 1.0
+        line = f"{self._label} {_bar(self._screen, share)} {share:.0%} of {total / 1e6:,.0f} MB"
+        self._stream.write(f"\r{cut(line, self._screen.width - 1, self._screen.ellipsis)}\x1b[K")
+        self._stream.flush()
+
+
+def _bar(screen: Screen, share: float) -> str:
+    done = round(_BAR_WIDTH * share)
+    full, empty = ("█", "░") if screen.has_unicode else ("#", ".")
+    return full * done + empty * (_BAR_WIDTH - done)
 
 
 class LoadView:
@@ -46,10 +83,8 @@ class LoadView:
         table = io.StringIO()
         print_result(self._database.sql(self._query), stream=table)
         seconds = perf_counter() - self._started
-        done = round(_BAR_WIDTH * rows / self._total)
-        full, empty = ("█", "░") if self._screen.has_unicode else ("#", ".")
         lines = [
-            f"{full * done}{empty * (_BAR_WIDTH - done)} {rows:,} of {self._total:,} rows",
+            f"{_bar(self._screen, rows / self._total)} {rows:,} of {self._total:,} rows",
             f"{records / append_seconds:,.0f} rows/s appended · {records / seconds:,.0f} events/s through the queries",
             *table.getvalue().splitlines(),
         ]

@@ -59,6 +59,11 @@ class Check:
         finally:
             self._segments.clear()
 
+    @property
+    def state(self) -> State | None:
+        """The state after the last commit that can be read, once `findings` is exhausted; None if there is none."""
+        return self._state
+
     def _findings(self) -> Iterator[Finding]:
         listed = self._listed()
         origin: int | None = None
