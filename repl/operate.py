@@ -20,6 +20,7 @@ from headwater.storage import OsStorage
 from headwater.storage.backup import back_up
 from headwater.storage.check import Check
 from headwater.storage.findings import Finding
+from headwater.storage.giving_up import unfinished
 from headwater.storage.repair import LostCommits, LostImages, LostRows, parse_loss, prospect
 from headwater.storage.repair import repair as repair_database
 from headwater.storage.state import State
@@ -178,8 +179,13 @@ def _propose(directory: str) -> int:
     """Say what can be done about damage; nothing is changed."""
     damages = _show_check(directory)
     if not damages:
-        print("there is nothing to repair")
-        return 0
+        note = unfinished(OsStorage(read_only=True), directory)
+        if note is None:
+            print("there is nothing to repair")
+            return 0
+        print("an earlier repair was interrupted before the log had a note of it. To finish it:")
+        print(f"  {_command('repair', directory)} --accept-loss after:{note['after']}")
+        return 1
     found = prospect(OsStorage(read_only=True), directory, damages)
     options = [("--rebuild", f"makes {path} again; nothing is lost") for path in _paths(found.rebuildable)]
     options += [(f"--accept-loss {loss}", _meaning(loss, directory)) for loss in found.losses]

@@ -45,6 +45,7 @@ class Check:
         self._done = 0
         self._state: State | None = None
         self._given_up: set[tuple[int, ...]] = set()
+        self._missed: dict[str, State] = {}  # the state when a file was found to be missing or damaged
         self.commits = 0
         self.streams = 0
         self.files = 0
@@ -202,7 +203,7 @@ class Check:
                 self._advance(frame_size(placed.payload_size))
             return
         except FileNotFoundError:
-            if self._is_gone(placed.stream, version):
+            if self._is_gone(path, placed.stream, version):
                 return
             reason = "the file is missing"
         except BadFrame as bad:
@@ -219,11 +220,19 @@ class Check:
         assert self._state is not None
         return self._state.schemas
 
-    def _is_gone(self, stream: int, version: int) -> bool:
-        """Whether retention took the rows of a version while the check went on."""
-        directory = f"{self._path}/commits"
-        now = latest_state(self._storage, directory, listed_files(self._storage, directory))
-        return now is not None and stream in now.streams and version <= now.streams[stream].start.version
+    def _is_gone(self, path: str, stream: int, version: int) -> bool:
+        """Whether retention took the rows of a version, and with them a file, while the check went on."""
+        now = self._state_now(path)
+        return stream in now.streams and version <= now.streams[stream].start.version
+
+    def _state_now(self, path: str) -> State:
+        """The newest state at the time when something was first found to be wrong with a file."""
+        if path not in self._missed:
+            directory = f"{self._path}/commits"
+            now = latest_state(self._storage, directory, listed_files(self._storage, directory))
+            assert now is not None, "there was one before"
+            self._missed[path] = now
+        return self._missed[path]
 
     # ---------------------------------------------------------------- images
 
@@ -235,15 +244,10 @@ class Check:
         for image in state.images.values():
             for place, nbytes, reason in verify_image(self._storage, f"{self._path}/images", image, known):
                 self._advance(nbytes)
-                if reason is not None and not self._is_discarded(image.version):
+                path = self._image_path(place[0])
+                if reason is not None and image.version in self._state_now(path).images:
                     message = f"{reason}; the image of version {image.version} cannot be read"
-                    yield damage("image", self._image_path(place[0]), place[1], message, image.version)
-
-    def _is_discarded(self, version: int) -> bool:
-        """Whether an image was discarded while the check went on."""
-        directory = f"{self._path}/commits"
-        now = latest_state(self._storage, directory, listed_files(self._storage, directory))
-        return now is not None and version not in now.images
+                    yield damage("image", path, place[1], message, image.version)
 
 
 def _verify(file: File, placed: Placed, version: int | None, schemas: list[pa.Schema]) -> None:

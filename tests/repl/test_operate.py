@@ -109,6 +109,15 @@ def test_commits_are_given_up_as_proposed(shop: Path, capsys: Capture) -> None:
         assert db.sql("SELECT count(*) FROM bids").fetchall() == [(2,)]
 
 
+def test_a_repair_that_was_interrupted_at_its_end_is_finished(shop: Path, capsys: Capture) -> None:
+    (shop / "lost/1").mkdir(parents=True)
+    (shop / "lost/1/UNFINISHED").write_text('{"after":3,"saved":"lost/1"}')
+    code, out, _ = run(capsys, "repair", "shop.hw")
+    assert code == 1 and out.endswith("  headwater repair shop.hw --accept-loss after:3\n")
+    assert run(capsys, "repair", "shop.hw", "--accept-loss", "after:3")[0] == 0
+    assert run(capsys, "repair", "shop.hw")[0] == 0
+
+
 def test_format_is_made_again_at_no_loss(shop: Path, capsys: Capture) -> None:
     before = (shop / "FORMAT").read_bytes()
     flip(shop / "FORMAT", 3)
