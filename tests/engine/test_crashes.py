@@ -118,6 +118,69 @@ DATABASE = Workload(
 )
 
 
+# ---------------------------------------------------------------- retention
+
+RETAINED = {
+    "bids": "STREAM bids (auction BIGINT KEY, person BIGINT, price BIGINT) WITH (retention_size = '1 kB')",
+    "people": "TABLE people (id BIGINT PRIMARY KEY, name VARCHAR) WITH (retention_size = '1 B')",
+    "totals": "TABLE totals WITH (retention_size = '1 B') AS SELECT auction, count(*) AS n, sum(price) AS total, "
+    "max(price) AS top FROM bids GROUP BY auction",
+}
+
+
+def define_retained(db: Database, journal: Journal) -> None:
+    for name, definition in RETAINED.items():
+        if db.pipeline.catalog.get(name) is None:
+            db.execute(f"CREATE {definition}")
+    for number, name in NAMES.items():
+        db.append("people", [{"id": number, "name": name}])
+    journal.defined = True
+
+
+def settle_retained(db: Database, journal: Journal) -> None:
+    """Tables count every batch; of the stream's own rows, the youngest are there."""
+    if db.pipeline.catalog.get("totals") is None:
+        assert not journal.defined
+        return
+    db.settle()
+    found = contents(db, "totals")
+    count = sum(n for _, n, _, _ in found) // 5  # type: ignore[misc]
+    assert journal.acknowledged <= count <= len(journal.tried)
+    batches = journal.tried[:count]
+    bids = [bid for batch in batches for bid in batch]
+    prices = {a: [b["price"] for b in bids if b["auction"] == a] for a in {b["auction"] for b in bids}}
+    assert found == Counter((a, len(p), sum(p), max(p)) for a, p in prices.items())
+    stored = [price for chunk in db.log.scan(1) for price in chunk.rows.column("price").to_pylist()]
+    assert stored == [bid["price"] for bid in bids][len(bids) - len(stored) :]
+    if journal.defined:
+        assert contents(db, "people") == Counter(NAMES.items())
+    journal.tried, journal.acknowledged = batches, len(batches)
+
+
+def go_on_retained(db: Database, journal: Journal) -> None:
+    define_retained(db, journal)
+    append(db, journal)
+    checkpoint(db, journal)
+
+
+RETAINING = Workload(
+    "retention of a database",
+    Journal,
+    opened,
+    (define_retained, append, checkpoint, append, checkpoint, append, checkpoint),
+    settle_retained,
+    go_on_retained,
+)
+
+
+def test_no_crash_while_history_is_removed_takes_anything_else() -> None:
+    states = enumerate_crashes(RETAINING, seeds=range(2))
+    print(f"{states} crash states of retention: results whole, the youngest rows there")
+    assert states > 300
+    for seed in range(10):
+        run_chain(RETAINING, seed)
+
+
 def test_no_crash_loses_or_repeats_anything() -> None:
     states = enumerate_crashes(DATABASE, seeds=range(4))
     print(f"{states} crash states of appends, steps and a checkpoint: nothing lost, nothing twice")
