@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from headwater.errors import AlreadyOpen, StorageError
-from headwater.storage import CRASH_MODELS, Append, CrashModel, SimulatedCrash, SimulatedDisk
+from headwater.storage import Append, CrashModel, SimulatedCrash, SimulatedDisk
 from headwater.storage.chain import listed_files
 from headwater.storage.check_commits import latest_state
 from headwater.storage.repair import Loss, LostCommits, LostImages, LostRows, parse_loss, prospect, repair
@@ -210,13 +210,13 @@ def test_an_open_database_is_not_repaired() -> None:
     log.close()
 
 
-@pytest.mark.parametrize("model", CRASH_MODELS)
+@pytest.mark.parametrize("model", ["kill9", "drop", "random", "names_any"])
 @pytest.mark.parametrize(
     "place",
     [
         (SEGMENTS[-1], 100),
         (f"{PATH}/images/2.img", 200),
-        *((name, FILES[name].index(b"HWFC") + 70) for name in COMMITS[1::2]),
+        *((name, FILES[name].index(b"HWFC") + 70) for name in COMMITS[1::4]),
     ],
 )
 def test_a_repair_can_be_interrupted_anywhere_and_done_again(place: tuple[str, int], model: CrashModel) -> None:
