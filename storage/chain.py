@@ -14,6 +14,7 @@ import threading
 from bisect import bisect_right
 from collections import OrderedDict
 from contextlib import suppress
+from typing import NoReturn
 
 from headwater.errors import CorruptLog
 from headwater.storage.commits import CommitFile, Record
@@ -250,7 +251,17 @@ class CommitLog:
         except BadFrame as reason:
             raise _damaged(commits, reason) from None
         with self._lock:
+            following = self._firsts[bisect_right(self._firsts, first)] if first in self._firsts else index.last + 1
+        if index.last + 1 != following:
+            self._refuse_gap(commits, index.last + 1, following)
+        with self._lock:
             return self._keep_loaded(commits, index)
+
+    def _refuse_gap(self, commits: CommitFile, wanted: int, following: int) -> NoReturn:
+        """Raise `CorruptLog` where the file after an older one does not begin with the version `wanted`."""
+        if commits.ends_rolled():
+            raise CorruptLog(f'"{commits_path(self._directory.commits, wanted)}" is missing', hint=_RESTORE)
+        raise _damaged(commits, BadFrame(f"it ends before version {wanted}, and the next file begins with {following}"))
 
     def files(self) -> tuple[int, ...]:
         """The commit files, by first version, oldest first."""
@@ -275,14 +286,26 @@ class CommitLog:
 
         They are taken out of the chain; the caller removes them, oldest first.
         """
-        needed = min([self.state.history, *(stream.oldest + 1 for stream in self.state.streams.values())])
         with self._lock:
-            count = max(0, bisect_right(self._firsts, needed) - 1)
+            count = max(0, bisect_right(self._firsts, self._needed()) - 1)
             gone, self._firsts = self._firsts[:count], self._firsts[count:]
             for first in gone:
                 self._loaded.pop(first, None)
         paths = [commits_path(self._directory.commits, first) for first in gone]
         return [path for log in paths for path in (index_path(log), log)]
+
+    def check_oldest(self) -> None:
+        """Raise `CorruptLog` if files are missing at the old end."""
+        if self._needed() < self._firsts[0]:
+            raise CorruptLog(
+                f'"{self._directory.commits}" lacks its oldest file: version {self._needed()} is needed, and the oldest '
+                f"file that is there begins with {self._firsts[0]}",
+                hint=_RESTORE,
+            )
+
+    def _needed(self) -> int:
+        """The oldest version whose record a stream, or a reader of history, needs."""
+        return min([self.state.history, *(stream.oldest + 1 for stream in self.state.streams.values())])
 
     def close(self) -> None:
         """Mark that the log was closed in order, as far as that works."""

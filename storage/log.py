@@ -60,6 +60,7 @@ class Log:
         self._writer: Writer | None = None
         with explained(f'cannot open the database "{directory.path}"'):
             self._chain.open(repair=not directory.read_only)
+            self._chain.check_oldest()
             if not directory.read_only:
                 self._restore()
                 self._writer = Writer(storage, directory.path, self._chain, self._segments, inline_bytes)

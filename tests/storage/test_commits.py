@@ -305,3 +305,37 @@ def test_what_is_in_the_way_of_the_next_file_is_removed_when_the_log_is_rolled()
     log.roll()
     assert log.files() == (1, 2)
     assert not disk.exists(f"{COMMITS}/{9:020}.log")
+
+
+def three_files() -> SimulatedDisk:
+    disk, log = rolled()
+    write(log, record(2))
+    log.roll()
+    write(log, record(3))
+    return disk
+
+
+def test_a_missing_file_between_two_others_is_named() -> None:
+    disk = three_files()
+    disk.remove(SECOND)
+    log = log_on(disk)
+    for version in (1, 2):
+        with pytest.raises(CorruptLog, match=f'"{SECOND}" is missing'):
+            log.index_of(version)
+
+
+def test_an_older_file_that_was_cut_short_does_not_pass_for_a_shorter_one() -> None:
+    disk = three_files()
+    disk.open(SECOND).truncate([position for kind, position in frames(disk, SECOND) if kind is Kind.COMMIT][0])
+    with pytest.raises(CorruptLog, match=f'"{SECOND}" is damaged .* it ends before version 2, and the next .* with 3'):
+        log_on(disk).index_of(2)
+
+
+def test_the_oldest_file_may_be_missing_only_if_nothing_needs_it() -> None:
+    disk = three_files()
+    disk.remove(FIRST)
+    log = log_on(disk)
+    with pytest.raises(CorruptLog, match=f'"{COMMITS}" lacks its oldest file: version 1 is needed, .* begins with 2'):
+        log.check_oldest()
+    write(log, Record(4, 2000, (), {"history": 2, "starts": [[1, 1, 6, [[2, 11]], []]]}, b""))
+    log.check_oldest()
