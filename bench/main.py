@@ -9,7 +9,9 @@ from collections.abc import Callable, Sequence
 def main(arguments: Sequence[str]) -> int:
     """Run the benchmark that is named first; the program's exit code."""
     parser = argparse.ArgumentParser(prog="headwater bench", description="Measure Headwater on this machine.")
-    parser.add_argument("name", choices=("log", "flights"), help="the commit log; or the queries of the demo")
+    parser.add_argument(
+        "name", choices=("log", "flights", "parse"), help="the commit log; the queries of the demo; or the parser"
+    )
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="see headwater bench NAME --help")
     options = parser.parse_args(arguments)
     return _benchmark(options.name)(options.arguments)
@@ -20,6 +22,10 @@ def _benchmark(name: str) -> Callable[[Sequence[str]], int]:
         from headwater.bench import log
 
         return log.main
+    if name == "parse":
+        from headwater.bench import parse
+
+        return parse.main
     from headwater.bench import flights
 
     return flights.main

@@ -109,7 +109,7 @@ class Builder(QueryBuilder):
         columns = [part for part in parts if isinstance(part, ColumnDefinition)]
         watermarks = [part for part in parts if isinstance(part, Watermark)]
         if len(watermarks) > 1:
-            raise SyntaxProblem("WATERMARK is given twice", watermarks[1].span)
+            raise SyntaxProblem("WATERMARK is given twice", watermarks[1].span, hint="keep one of them")
         for name in (name for part in parts if isinstance(part, tuple) for name in part):
             places = [i for i, column in enumerate(columns) if column.name.text.lower() == name.text.lower()]
             if not places:

@@ -193,7 +193,7 @@ class QueryBuilder(ExpressionBuilder):
         name, columns = next((part for part in parts if isinstance(part, Alias)), (None, ()))
         as_of = next((part for part in parts if isinstance(part, AsOf)), None)
         if as_of and query.as_of:
-            raise SyntaxProblem("AS OF is given twice for one query", as_of.span)
+            raise SyntaxProblem("AS OF is given twice for one query", as_of.span, hint="keep one of them")
         return Derived(replace(query, as_of=as_of) if as_of else query, name, columns, bool(lateral), span=span)
 
     def as_of_query(self, span: Span, body: Query, *endings: Any) -> Query:
@@ -322,7 +322,7 @@ def whole(number: Token) -> int:
     """The value of a number that must be a whole one."""
     if not number.isdigit():
         place = Span(number.start_pos or 0, number.end_pos or 0)
-        raise SyntaxProblem(f"expected a whole number instead of {number}", place)
+        raise SyntaxProblem(f"expected a whole number instead of {number}", place, hint="leave out the fraction")
     return int(number)
 
 
@@ -332,7 +332,9 @@ def _clauses(endings: tuple[AsOf | tuple[str, Any], ...], span: Span) -> dict[st
     for ending in endings:
         name, value = ("as_of", ending) if isinstance(ending, AsOf) else ending
         if name in clauses:
-            raise SyntaxProblem(f"{name.upper().replace('_', ' ')} is given twice in one query", span)
+            raise SyntaxProblem(
+                f"{name.upper().replace('_', ' ')} is given twice in one query", span, hint="keep one of them"
+            )
         clauses[name] = value
     return clauses
 
@@ -340,7 +342,7 @@ def _clauses(endings: tuple[AsOf | tuple[str, Any], ...], span: Span) -> dict[st
 def _window(kind: str, size: int, advance: int, options: tuple[tuple[str, int], ...], span: Span) -> Window:
     given = dict(options)
     if len(given) < len(options):
-        raise SyntaxProblem("GRACE PERIOD or RETENTION is given twice in one window", span)
+        raise SyntaxProblem("GRACE PERIOD or RETENTION is given twice in one window", span, hint="keep one of them")
     return Window(kind, size, advance, given.get("grace"), given.get("retention"), span=span)
 
 

@@ -1,4 +1,4 @@
-"""How each statement is written, in one line: the last resort of a hint."""
+"""How each statement, and each clause of a query, is written, in one line: the last resort of a hint."""
 
 from __future__ import annotations
 
@@ -55,11 +55,65 @@ _FORMS = {
     "UPDATE": "UPDATE table SET column = value WHERE condition",
     "VERIFY": "VERIFY STREAM name",
 }
+# By a word or mark in a query; the last one before the error is taken.
+_CLAUSES = {
+    "::": "value::type",
+    "[": "list[1], list[1:2] or [1, 2, 3]",
+    "{": "{'name': value, …}",
+    "AS OF": "AS OF OFFSET 1000, AS OF VERSION 42, AS OF TIMESTAMP '…' or AS OF '5 minutes ago'",
+    "BETWEEN": "value BETWEEN low AND high",
+    "CASE": "CASE WHEN condition THEN value ELSE value END",
+    "CAST": "CAST(value AS type)",
+    "CHANGES": "CHANGES FROM OFFSET 10 TO OFFSET 20",
+    "CROSS": "a CROSS JOIN b, or a JOIN b ON condition",
+    "DISTINCT": "DISTINCT ON (column, …)",
+    "EXCEPT": "SELECT … EXCEPT SELECT …, or * EXCLUDE (column, …)",
+    "EXCLUDE": "* EXCLUDE (column, …)",
+    "EXTRACT": "EXTRACT(year FROM time)",
+    "FILTER": "FILTER (WHERE condition)",
+    "FROM": "FROM relation, or FROM (SELECT …) AS name",
+    "GROUP": "GROUP BY column, …",
+    "HAVING": "HAVING count(*) > 1",
+    "HOPPING": "WINDOW HOPPING (SIZE 1 MINUTE, ADVANCE BY 10 SECONDS)",
+    "IN": "value IN (1, 2), or value IN (SELECT …)",
+    "IS": "value IS NULL, value IS TRUE or value IS DISTINCT FROM other",
+    "JOIN": "a JOIN b ON a.id = b.id, or a JOIN b USING (id)",
+    "LIKE": "value LIKE 'pattern%'",
+    "LIMIT": "LIMIT 10 OFFSET 20",
+    "MAP": "MAP {key: value, …}",
+    "NATURAL": "a NATURAL JOIN b",
+    "NOT": "NOT condition, value NOT IN (…) or value NOT LIKE 'pattern%'",
+    "ORDER": "ORDER BY column DESC NULLS LAST, …",
+    "OVER": "OVER (PARTITION BY a ORDER BY b ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)",
+    "REPLACE": "* REPLACE (expression AS column)",
+    "SELECT": "SELECT column, … FROM relation",
+    "SESSION": "WINDOW SESSION (5 MINUTES)",
+    "SLIDING": "WINDOW TUMBLING (SIZE …), WINDOW HOPPING (SIZE …, ADVANCE BY …) or WINDOW SESSION (…)",
+    "STRUCT": "STRUCT<name type, …>",
+    "TUMBLING": "WINDOW TUMBLING (SIZE 10 SECONDS, GRACE PERIOD 2 SECONDS)",
+    "UNION": "SELECT … UNION ALL SELECT …",
+    "USING": "a JOIN b USING (id)",
+    "VALUES": "VALUES (1, 'a'), (2, 'b')",
+    "WHERE": "WHERE price > 100 AND auction = 7",
+    "WITH": "WITH name AS (SELECT …) SELECT …",
+    "WITHIN": "a JOIN b WITHIN 10 SECONDS ON …, or WITHIN (1 MINUTE, 2 MINUTES)",
+}
 _FILLERS = frozenset({"OR", "REPLACE"})
 
 
 def form_of(words: Sequence[str]) -> str | None:
-    """A hint with the form of the statement that begins with `words`; None for a query."""
+    """A hint with the form of the statement that begins with `words`, or of the clause that stands last in them."""
     leading = [word for word in (word.upper() for word in words[:4]) if word not in _FILLERS]
     form = _FORMS.get(" ".join(leading[:2])) or _FORMS.get("".join(leading[:1]))
-    return f"write {form}" if form else None
+    return f"write {form or _clause(words)}" if form or _clause(words) else None
+
+
+def _clause(words: Sequence[str]) -> str | None:
+    """The form of the last clause; marks of one character are tokens, so `::` and AS OF are two."""
+    for i in range(len(words) - 1, -1, -1):
+        word = words[i].upper()
+        pair = word + words[i + 1].upper() if word == ":" and i + 1 < len(words) else word
+        pair = f"{word} {words[i + 1].upper()}" if word == "AS" and i + 1 < len(words) else pair
+        if pair in _CLAUSES:
+            return _CLAUSES[pair]
+    return None

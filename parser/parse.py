@@ -37,7 +37,10 @@ def parse_statement(text: str) -> Statement:
     if not statements:
         raise SyntaxProblem("there is no statement here", Span(len(text), len(text)))
     if len(statements) > 1:
-        raise SyntaxProblem("expected one statement, but there is another one", statements[1].span)
+        raise SyntaxProblem(
+            "expected one statement, but there is another one", statements[1].span,
+            hint="give one at a time, or run all as a script with execute()",
+        )  # fmt: skip
     return statements[0]
 
 

@@ -149,6 +149,7 @@ def _hint(text: str, statement: Span, place: _Place) -> str | None:
         or _with_properties(place)
         or _missing_comma(place)
         or _unclosed(text, statement, place)
+        or _missing_operator(place)
         or form_of(place.before)
     )
 
@@ -173,12 +174,12 @@ def _nearest(word: str, keywords: frozenset[str]) -> str | None:
         return None
     # Another keyword is rarely a slip of the finger, unless it is nearly the same: SHOW STREAM.
     likeness = 0.8 if word.upper() in KEYWORDS else 0.6
-    near = difflib.get_close_matches(word.upper(), keywords, n=1, cutoff=likeness)
+    near = difflib.get_close_matches(word.upper(), keywords - {word.upper()}, n=1, cutoff=likeness)
     return f'did you mean "{near[0]}"?' if near else None
 
 
 def _reserved(place: _Place) -> str | None:
-    if place.found.upper() in RESERVED and "IDENTIFIER" in place.accepts and "PLUS" not in place.accepts:
+    if place.found.upper() in RESERVED - {"FROM"} and "IDENTIFIER" in place.accepts and "PLUS" not in place.accepts:
         return f'{place.found.upper()} is a reserved word; as a name, write it in quotes: "{place.found}"'
     return None
 
@@ -200,6 +201,13 @@ def _missing_comma(place: _Place) -> str | None:
     starts_item = re.match(r"[\w'\"`(]", place.found) and place.found.upper() not in RESERVED
     if starts_item and "COMMA" in place.accepts and re.search(r"[\w'\"`)\]]$", place.previous):
         return "is a comma missing before it?"
+    return None
+
+
+def _missing_operator(place: _Place) -> str | None:
+    starts_operand = re.match(r"[\w'\"`(]", place.found) and place.found.upper() not in KEYWORDS
+    if starts_operand and {"AND", "OR"} & place.accepts and re.search(r"[\w'\"`)\]]$", place.previous):
+        return "is AND, OR or another operator missing before it?"
     return None
 
 
@@ -255,8 +263,8 @@ def _unsupported_statement(text: str, statement: Span) -> Unsupported | None:
 # What is looked for around the place, which ¶ marks, and the name of the feature.
 _CLAUSE_PATTERNS = {
     r"¶TABLESAMPLE\b": "TABLESAMPLE",
-    r"\b(?:UN)?PIVOT\s*¶\(": "PIVOT",
-    r"\bMATCH_RECOGNIZE\s*¶\(": "MATCH_RECOGNIZE",
+    r"\b(?:UN)?PIVOT\s*\([^¶]*¶": "PIVOT",
+    r"\bMATCH_RECOGNIZE\s*\([^¶]*¶": "MATCH_RECOGNIZE",
     r"(?:¶RETURNING\b|\bRETURNING\s+¶)": "RETURNING",
     r"¶ON\s+CONFLICT\b": "ON CONFLICT",
     r"(?:¶COLLATE\b|\bCOLLATE\s+¶)": "COLLATE",

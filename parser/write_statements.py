@@ -55,8 +55,9 @@ def _create_relation(node: syntax.CreateRelation) -> str:
 
 def _definitions(columns: tuple[syntax.ColumnDefinition, ...], watermark: syntax.Watermark | None = None) -> str | None:
     keys = [column.name for column in columns if column.primary_key]
-    parts = [_column(column, primary_key=column.primary_key and len(keys) == 1) for column in columns]
-    if len(keys) > 1:
+    together = len(keys) > 1 and len({key.text.lower() for key in keys}) == len(keys)
+    parts = [_column(column, primary_key=column.primary_key and not together) for column in columns]
+    if together:
         parts.append(f"PRIMARY KEY ({listed(keys)})")
     if watermark is not None:
         parts.append(unparse(watermark))
