@@ -298,8 +298,8 @@ class CommitLog:
         """Raise `CorruptLog` if files are missing at the old end."""
         if self._needed() < self._firsts[0]:
             raise CorruptLog(
-                f'"{self._directory.commits}" lacks its oldest file: version {self._needed()} is needed, and the oldest '
-                f"file that is there begins with {self._firsts[0]}",
+                f'"{self._directory.commits}" lacks its oldest file: version {self._needed()} is needed, and the '
+                f"oldest file that is there begins with {self._firsts[0]}",
                 hint=_RESTORE,
             )
 

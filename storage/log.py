@@ -270,6 +270,7 @@ class Log:
         if self._writer is None:
             with self._refresh_lock, self._reading():
                 self._chain.refresh()
+                self._chain.unneeded()  # the other process removes them
         return self.version
 
     def _watch(self, after: int, timeout: float | None) -> int:
