@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from headwater.errors import Span, SqlError, Unsupported
 from headwater.parser import quote, syntax
-from headwater.planner.sql_types import cast_from_arrow, explain_duckdb_error, open_duckdb
+from headwater.planner.duckdb_errors import explain_duckdb_error
+from headwater.planner.sql_types import cast_from_arrow, open_duckdb
 from headwater.values import Column
 
 

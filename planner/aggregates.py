@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headwater.errors import SqlError, TypeProblem, UnknownName, Unsupported
 from headwater.parser import syntax, unparse
 from headwater.parser.syntax import Identifier
 from headwater.planner.expressions import AGGREGATES, bind_expression, bind_predicate, column_expression, refuse_call
 from headwater.planner.logical import Aggregate, AggregateCall, Expression, Plan, Project
+from headwater.planner.names import NONE, Bound, bound_by, is_bound, names_in
 from headwater.planner.scope import Scope, ScopeColumn
 from headwater.planner.select_list import output_name, unique_names
 from headwater.planner.sql_types import type_of
@@ -48,13 +49,10 @@ def bind_grouping(select: syntax.Select, source: Plan, scope: Scope, window: tup
     `window` are the names of the window bounds, which are keys of every windowed grouping.
     """
     builder = _GroupingBuilder(scope, window)
-    for expression in select.group_by:
+    for expression in _group_expressions(select):
         builder.add_key(_group_expression(expression, select, scope))
-    items = []
-    for item in select.items:
-        if isinstance(item.expression, syntax.Star):
-            raise SqlError("* cannot stand in a SELECT with GROUP BY", item.span, hint="name the columns")
-        items.append((output_name(item, scope), builder.over_groups(item.expression)))
+    _refuse_star(select)
+    items = [(output_name(item, scope), builder.over_groups(item.expression)) for item in select.items]
     having = builder.over_groups(_with_aliases(select.having, select, scope)) if select.having is not None else None
 
     aggregate = builder.aggregate(source)
@@ -64,11 +62,29 @@ def bind_grouping(select: syntax.Select, source: Plan, scope: Scope, window: tup
     return Grouping(aggregate, predicate, bound)
 
 
+def _group_expressions(select: syntax.Select) -> tuple[syntax.Expression, ...]:
+    """The items of GROUP BY; ALL is everything in the select list that holds no aggregate."""
+    if not any(isinstance(item, syntax.All) for item in select.group_by):
+        return select.group_by
+    _refuse_star(select)
+    return tuple(item.expression for item in select.items if not _has_aggregate(item.expression))
+
+
+def _refuse_star(select: syntax.Select) -> None:
+    for item in select.items:
+        if isinstance(item.expression, syntax.Star):
+            raise SqlError("* cannot stand in a SELECT with GROUP BY", item.span, hint="name the columns")
+
+
 def _group_expression(expression: syntax.Expression, select: syntax.Select, scope: Scope) -> syntax.Expression:
     """A GROUP BY item with ordinals and aliases of the select list replaced by what they stand for."""
     if isinstance(expression, syntax.Literal) and expression.kind == "number":
         if not expression.text.isdigit() or not 1 <= int(expression.text) <= len(select.items):
-            raise SqlError(f"GROUP BY {expression.text} is not a place in the select list", expression.span)
+            raise SqlError(
+                f"GROUP BY {expression.text} is not a place in the select list",
+                expression.span,
+                hint=f"1 to {len(select.items)}",
+            )
         return select.items[int(expression.text) - 1].expression
     return _with_aliases(expression, select, scope)
 
@@ -104,10 +120,14 @@ class _GroupingBuilder:
             name = bound.reads[0] if bound.is_column else unparse(expression)
             self.keys[bound.sql] = (name, bound)
 
-    def over_groups(self, expression: syntax.Expression) -> syntax.Expression:
+    def over_groups(self, expression: syntax.Expression, bound: Bound = NONE) -> syntax.Expression:
         """`expression` with keys and aggregates replaced by names of the aggregate's columns."""
 
         def change(node: syntax.Node) -> syntax.Node | None:
+            if isinstance(node, syntax.Name) and is_bound(node, bound):
+                return node
+            if isinstance(node, syntax.Lambda):
+                return replace(node, body=self.over_groups(node.body, bound_by(node, bound)))
             if isinstance(node, syntax.Call) and _is_aggregate(node):
                 return _column(self.call(node), node)
             if isinstance(node, syntax.Call):
@@ -131,7 +151,7 @@ class _GroupingBuilder:
         """The key column that `node` is, if it is a grouping expression."""
         if not isinstance(node, syntax.Expression) or isinstance(node, syntax.Literal) or _has_aggregate(node):
             return None
-        names = [n for n in syntax.walk(node) if isinstance(n, syntax.Name)]
+        names = list(names_in(node))
         if not names or not all(self.scope.has(n) for n in names):
             return None
         if not isinstance(node, syntax.Name) and all(key.is_column for _, key in self.keys.values()):

@@ -6,24 +6,22 @@ Relations that are themselves derived are replaced by their plans, so that a pla
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from headwater.errors import OutOfRange, SqlError, TypeProblem, Unsupported
+from headwater.errors import OutOfRange, SqlError, Unsupported
 from headwater.parser import syntax
 from headwater.planner.aggregates import bind_grouping, is_grouped
 from headwater.planner.calls import with_duckdb_calls
 from headwater.planner.catalog import Catalog, Relation
-from headwater.planner.expressions import bind_expression, bind_predicate, column_expression, conjuncts
-from headwater.planner.join_keys import same_type, with_keys
+from headwater.planner.expressions import bind_predicate, column_expression
+from headwater.planner.from_items import CARRIED, BoundItem, aliased, joined, stream_item, table_item
 from headwater.planner.logical import (
     EVENT_TIME,
     PARTITION,
     STREAM_TIME,
     Aggregate,
     Changelog,
-    Expression,
     Filter,
-    Join,
     Plan,
     Project,
     StreamTime,
@@ -32,29 +30,11 @@ from headwater.planner.logical import (
 from headwater.planner.optimize import optimize
 from headwater.planner.scope import Scope, ScopeColumn
 from headwater.planner.select_list import expand_items, unique_names
-from headwater.planner.sql_types import common_type
 from headwater.planner.state_bounds import keeps_state
 from headwater.planner.unsupported import refuse_continuous
 from headwater.values import PSEUDO_COLUMNS, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART, Column
 
-CARRIED = {EVENT_TIME: ROWTIME, PARTITION: ROWPARTITION}  # hidden columns of a stream's plan, and what they are called
-
 DEFAULT_GRACE_US = 24 * 3600 * 1_000_000  # a window without GRACE PERIOD stays open for a day, as in ksqlDB
-
-
-@dataclass(frozen=True)
-class BoundItem:
-    """A bound FROM item: its plan, what can be named, and for a stream the columns of its event time and partition."""
-
-    plan: Plan
-    scope: Scope
-    time: str | None = None
-    partition: str | None = None
-    stream_time: str | None = None
-
-    @property
-    def is_stream(self) -> bool:
-        return self.time is not None
 
 
 @dataclass(frozen=True)
@@ -110,6 +90,11 @@ def _limit(query: syntax.Query) -> int | None:
     return int(query.limit.text)
 
 
+def _over(source: BoundItem, plan: Plan) -> BoundItem:
+    """`source` with a plan of the same columns."""
+    return replace(source, plan=plan)
+
+
 class _Binder:
     """Binds one query; collects the ids of the relations that it names in `reads`, and in `shared` their plans.
 
@@ -122,10 +107,27 @@ class _Binder:
         self.keep_window = keep_window
         self.reads: set[int] = set()
         self.shared: set[Plan] = set()
+        self.ctes: dict[str, BoundItem] = {}  # those in reach, by their names in lower case
 
     def query(self, query: syntax.Query) -> BoundItem:
-        if query.ctes:
-            raise Unsupported("WITH is not supported in a continuous query yet", query.ctes[0].span)
+        outer = self.ctes
+        for cte in query.ctes:
+            if query.recursive:
+                raise Unsupported("WITH RECURSIVE is not supported in a continuous query yet", cte.span)
+            item = self.inner(cte.query, cte)
+            self.ctes = {**self.ctes, cte.name.text.lower(): aliased(item, cte.name.text, cte.columns)}
+        try:
+            return self.body(query)
+        finally:
+            self.ctes = outer
+
+    def inner(self, query: syntax.Query, at: syntax.Node) -> BoundItem:
+        """A query inside another one, which has no order and no limit."""
+        if query.order_by or query.limit is not None or query.offset is not None:
+            raise Unsupported("ORDER BY and LIMIT inside a continuous query are not supported yet", at.span)
+        return self.query(query)
+
+    def body(self, query: syntax.Query) -> BoundItem:
         if query.emit == "FINAL":
             raise Unsupported("EMIT FINAL is not supported yet", query.span, hint="use EMIT CHANGES")
         if query.as_of is not None:
@@ -144,7 +146,7 @@ class _Binder:
         if select.window is not None:
             source = _with_stream_time(source, select.window)
         if select.where is not None:
-            source = _replace_plan(source, Filter(source.plan, bind_predicate(select.where, source.scope, "WHERE")))
+            source = _over(source, Filter(source.plan, bind_predicate(select.where, source.scope, "WHERE")))
         if select.window is not None:
             source = _with_windows(source, select.window)
         if is_grouped(select):
@@ -154,12 +156,12 @@ class _Binder:
         items = expand_items(select.items, source.scope)
         if select.distinct:
             plan = Project(source.plan, items)
-            return _table(Aggregate(plan, plan.names, ()))
+            return table_item(Aggregate(plan, plan.names, ()))
         if source.time is None or source.partition is None:
-            return _table(Project(source.plan, items))
+            return table_item(Project(source.plan, items))
         time = (EVENT_TIME, column_expression(source.time, "TIMESTAMP"))
         partition = (PARTITION, column_expression(source.partition, "INTEGER"))
-        return _stream(Project(source.plan, (*items, time, partition)))
+        return stream_item(Project(source.plan, (*items, time, partition)))
 
     def grouped(self, select: syntax.Select, source: BoundItem) -> BoundItem:
         window = (WINDOWSTART, WINDOWEND) if select.window is not None else ()
@@ -175,7 +177,7 @@ class _Binder:
         plan = Project(plan, items)
         if select.distinct:
             plan = Aggregate(plan, plan.names, ())
-        return _table(plan)
+        return table_item(plan)
 
     # ---------------------------------------------------------------- FROM
 
@@ -184,26 +186,27 @@ class _Binder:
             case syntax.Relation():
                 return self.relation(item)
             case syntax.Derived():
-                inner = self.query(item.query)
-                if item.query.order_by or item.query.limit is not None:
-                    raise Unsupported("ORDER BY and LIMIT inside a continuous query are not supported yet", item.span)
-                return _aliased(inner, item.alias.text if item.alias else None)
+                inner = self.inner(item.query, item)
+                return aliased(inner, item.alias.text if item.alias else None, item.columns)
             case syntax.Join():
-                return self.join(item)
+                return joined(item, self.from_item(item.left), self.from_item(item.right))
             case syntax.TableFunction() | syntax.WindowFunction():
                 raise Unsupported("a function in FROM is not supported in a continuous query yet", item.span)
 
     def relation(self, item: syntax.Relation) -> BoundItem:
         if item.as_of is not None:
             raise OutOfRange("AS OF asks about the past; a continuous query cannot use it", item.as_of.span)
+        cte = self.ctes.get(item.name.text.lower())
+        if cte is not None:
+            return aliased(cte, item.alias.text if item.alias else item.name.text, item.columns)
         relation = self.catalog.find(item.name)
         self.reads.add(relation.id)
         plan = self.relation_plan(relation)
         alias = item.alias.text if item.alias else relation.name
         columns = tuple(ScopeColumn(alias, c.name, c.name, c.type, c.name in PSEUDO_COLUMNS) for c in plan.columns)
         if relation.is_stream:
-            return BoundItem(plan, Scope(columns), ROWTIME, ROWPARTITION)
-        return BoundItem(plan, Scope(columns))
+            return aliased(BoundItem(plan, Scope(columns), ROWTIME, ROWPARTITION), alias, item.columns)
+        return aliased(BoundItem(plan, Scope(columns)), alias, item.columns)
 
     def relation_plan(self, relation: Relation) -> Plan:
         if self.stored and relation.is_derived:
@@ -214,112 +217,6 @@ class _Binder:
         if relation.is_derived and keeps_state(plan):
             self.shared.add(plan)
         return plan
-
-    def join(self, item: syntax.Join) -> BoundItem:
-        if item.kind not in ("INNER", "CROSS"):
-            raise Unsupported(
-                f"{item.kind} JOIN is not supported in a continuous query yet", item.span, hint="use JOIN"
-            )
-        left, right = _prefixed(self.from_item(item.left)), _prefixed(self.from_item(item.right))
-        both = {c.relation for c in left.scope.columns} & {c.relation for c in right.scope.columns}
-        if both:
-            raise SqlError(
-                f'"{both.pop()}" stands on both sides of the join', item.span, hint="give each its own alias"
-            )
-        if left.is_stream and right.is_stream:
-            raise Unsupported(
-                "a join of two streams is not supported yet", item.span, hint="keep one of them as a table"
-            )
-        if right.is_stream:
-            left, right = right, left
-        keys, rest = self.join_condition(item, left.scope, right.scope)
-        left_plan, left_keys = with_keys(left.plan, tuple(k[0] for k in keys), "l")
-        right_plan, right_keys = with_keys(right.plan, tuple(k[1] for k in keys), "r")
-        plan: Plan = Join(left_plan, right_plan, left_keys, right_keys, by_version=left.is_stream)
-        scope = Scope(left.scope.columns + right.scope.columns)
-        for condition in rest:
-            plan = Filter(plan, bind_predicate(condition, scope, "ON"))
-        if item.using:
-            hidden = {u.text.lower() for u in item.using}
-            scope = Scope(left.scope.columns + tuple(c for c in right.scope.columns if c.name.lower() not in hidden))
-        return BoundItem(plan, scope, left.time, left.partition, left.stream_time)
-
-    def join_condition(
-        self, item: syntax.Join, left: Scope, right: Scope
-    ) -> tuple[list[tuple[Expression, Expression]], list[syntax.Expression]]:
-        """Equalities between the sides as pairs of keys of one type, and the conditions that remain."""
-        keys: list[tuple[Expression, Expression]] = []
-        rest: list[syntax.Expression] = []
-        for column in item.using:
-            name = syntax.Name((column,), span=column.span)
-            keys.append(_same_type(bind_expression(name, left), bind_expression(name, right), column))
-        for condition in conjuncts(item.on) if item.on is not None else ():
-            pair = _equality(condition, left, right)
-            if pair is None:
-                rest.append(condition)
-            else:
-                keys.append(_same_type(*pair, condition))
-        return keys, rest
-
-
-def _table(plan: Plan) -> BoundItem:
-    return BoundItem(plan, Scope(tuple(ScopeColumn(None, c.name, c.name, c.type) for c in plan.columns)))
-
-
-def _stream(plan: Plan) -> BoundItem:
-    """A stream as a FROM item: event time and partition go by the names of pseudo-columns, if no column has them."""
-    shown = [ScopeColumn(None, c.name, c.name, c.type) for c in plan.columns if c.name not in CARRIED]
-    taken = {column.name.upper() for column in shown}
-    types = {c.name: c.type for c in plan.columns}
-    hidden = [ScopeColumn(None, n, c, types[c], hidden=True) for c, n in CARRIED.items() if n not in taken]
-    return BoundItem(plan, Scope((*shown, *hidden)), EVENT_TIME, PARTITION)
-
-
-def _aliased(source: BoundItem, alias: str | None) -> BoundItem:
-    columns = tuple(ScopeColumn(alias, c.name, c.internal, c.type, c.hidden) for c in source.scope.columns)
-    return BoundItem(source.plan, Scope(columns), source.time, source.partition, source.stream_time)
-
-
-def _replace_plan(source: BoundItem, plan: Plan) -> BoundItem:
-    return BoundItem(plan, source.scope, source.time, source.partition, source.stream_time)
-
-
-def _prefixed(source: BoundItem) -> BoundItem:
-    """One side of a join, with its columns renamed to `alias.column` so that both sides' names are distinct."""
-    if any("." in c.internal for c in source.scope.columns):
-        return source
-    internal = {c.internal: f"{c.relation}.{c.internal}" for c in source.scope.columns}
-    items = tuple(
-        (internal[c.name], column_expression(c.name, c.type)) for c in source.plan.columns if c.name in internal
-    )
-    columns = tuple(
-        ScopeColumn(c.relation, c.name, internal[c.internal], c.type, c.hidden) for c in source.scope.columns
-    )
-    time, partition = internal.get(source.time or ""), internal.get(source.partition or "")
-    return BoundItem(Project(source.plan, items), Scope(columns), time, partition)
-
-
-def _equality(condition: syntax.Expression, left: Scope, right: Scope) -> tuple[Expression, Expression] | None:
-    if not (isinstance(condition, syntax.Binary) and condition.operator == "="):
-        return None
-    for a, b in ((condition.left, condition.right), (condition.right, condition.left)):
-        if _belongs(a, left) and _belongs(b, right):
-            return bind_expression(a, left), bind_expression(b, right)
-    return None
-
-
-def _belongs(expression: syntax.Expression, scope: Scope) -> bool:
-    names = [n for n in syntax.walk(expression) if isinstance(n, syntax.Name)]
-    return bool(names) and all(scope.has(n) for n in names)
-
-
-def _same_type(a: Expression, b: Expression, at: syntax.Node) -> tuple[Expression, Expression]:
-    pair = same_type(a, b, at)
-    if pair is None:
-        if "VARCHAR" not in (a.type, b.type):
-            common_type(a.type, b.type, at.span)  # what is wrong with them
-        raise TypeProblem(f"cannot join {a.type} with {b.type}", at.span, hint="cast one side")
-    return pair
 
 
 def _with_stream_time(source: BoundItem, window: syntax.Window) -> BoundItem:

@@ -15,6 +15,7 @@ from typing import TypeVar
 from headwater.errors import SqlError, Unsupported
 from headwater.parser import syntax, unparse
 from headwater.parser.syntax import Call, Expression, Identifier, Literal
+from headwater.planner.names import with_names
 from headwater.planner.time_formats import duckdb_format
 from headwater.values import ROWOFFSET, ROWPARTITION
 
@@ -191,6 +192,56 @@ def _cube_explode(node: Call) -> Expression:
     return call("unnest", call("cube_of", *node.arguments, at=node), at=node)
 
 
+# ---------------------------------------------------------------- lambdas
+
+
+def _transform(node: Call) -> Expression:
+    """TRANSFORM(array, x => …), or TRANSFORM(map, (k, v) => key, (k, v) => value)."""
+    _count_of_arguments(node, 2, 3)
+    if len(node.arguments) == 2:
+        return replace(node, name="list_transform")
+    source, key, value = node.arguments
+    pairs = tuple((name, _of_entry(function)) for name, function in (("key", key), ("value", value)))
+    body = syntax.Struct(pairs, span=node.span)
+    entries = call("map_entries", source, at=node)
+    made = call("list_transform", entries, syntax.Lambda((_ENTRY,), body, span=node.span), at=node)
+    return call("map_from_entries", made, at=node)
+
+
+def _reduce(node: Call) -> Expression | None:
+    """REDUCE(array, state, (s, x) => …) and REDUCE(map, state, (s, k, v) => …); DuckDB has the function second."""
+    if len(node.arguments) != 3 or not isinstance(node.arguments[2], syntax.Lambda):
+        return None
+    source, state, function = node.arguments
+    assert isinstance(function, syntax.Lambda)
+    if len(function.parameters) == 3:
+        source = call("map_entries", source, at=node)
+        function = syntax.Lambda((function.parameters[0], _ENTRY), _of_entry(function, 1), span=function.span)
+    return call("list_reduce", source, function, state, at=node)
+
+
+_ENTRY = Identifier("entry_of_map")
+
+
+def _of_entry(function: Expression, first: int = 0) -> Expression:
+    """The body of a lambda of a key and a value, its parameters from `first` on, over an entry of a map."""
+    if not isinstance(function, syntax.Lambda) or len(function.parameters) != first + 2:
+        raise SqlError("a map needs a function of a key and a value", function.span, hint="write (k, v) => …")
+    key, value = (parameter.text.lower() for parameter in function.parameters[first:])
+    parts = {key: "key", value: "value"}
+
+    def change(name: syntax.Name) -> Expression:
+        part = parts.get(name.parts[0].text.lower())
+        if part is None:
+            return name
+        found: Expression = call("struct_extract", syntax.Name((_ENTRY,)), _text(part, name), at=name)
+        for field in name.parts[1:]:
+            found = call("struct_extract", found, _text(field.text, name), at=name)
+        return found
+
+    return with_names(function.body, change)
+
+
 # ---------------------------------------------------------------- times
 
 
@@ -291,6 +342,7 @@ _FORMS: dict[str, Callable[[Call], Expression | None]] = {
     "encode": _encode,
     "explode": _explode,
     "field": _field,
+    "filter": _renamed("list_filter"),
     "format_date": _format_time,
     "format_time": _format_time,
     "format_timestamp": _format_time,
@@ -300,6 +352,7 @@ _FORMS: dict[str, Callable[[Call], Expression | None]] = {
     "parse_date": _parse_time,
     "parse_time": _parse_time,
     "parse_timestamp": _parse_time,
+    "reduce": _reduce,
     "stddev_sample": _renamed("stddev_samp"),
     "stringtodate": _parse_time,
     "stringtotimestamp": _parse_time,
@@ -310,6 +363,7 @@ _FORMS: dict[str, Callable[[Call], Expression | None]] = {
     "timesub": _add_time("TIME", "-"),
     "topk": _topk,
     "topkdistinct": _topk_distinct,
+    "transform": _transform,
     "unix_date": _now_if_empty(_today),
     "unix_timestamp": _now_if_empty(_now_ms),
 }

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from headwater.errors import SqlError, TypeProblem, UnknownName, Unsupported, suggestion
 from headwater.parser import syntax, unparse
-from headwater.planner.bind import CARRIED, BoundQuery, bind_query
+from headwater.planner.bind import BoundQuery, bind_query
 from headwater.planner.catalog import Catalog, Relation
+from headwater.planner.from_items import CARRIED
 from headwater.planner.logical import Plan, Project, StreamOutput
 from headwater.planner.properties import (
     OF_ANY_LOG,

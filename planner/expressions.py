@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from headwater.errors import TypeProblem, Unsupported
 from headwater.parser import quote, syntax, unparse
 from headwater.parser.syntax import Identifier
 from headwater.planner.logical import Expression
+from headwater.planner.names import NONE, Bound, bound_by, is_bound
 from headwater.planner.scope import Scope
 from headwater.planner.sql_types import aggregate_functions, row_type_of, volatile_functions
 from headwater.values import Column
@@ -44,18 +46,19 @@ def bind_predicate(expression: syntax.Expression, scope: Scope, clause: str) -> 
     )
 
 
-def _resolve(expression: syntax.Expression, scope: Scope, reads: dict[str, Column]) -> syntax.Expression:
+def _resolve(
+    expression: syntax.Expression, scope: Scope, reads: dict[str, Column], bound: Bound = NONE
+) -> syntax.Expression:
+    """`expression` with names replaced by those of columns, which are collected in `reads`."""
+
     def change(node: syntax.Node) -> syntax.Node | None:
         match node:
+            case syntax.Name() if is_bound(node, bound):
+                return node
             case syntax.Name():
-                column, fields = scope.resolve(node)
-                reads[column.internal] = Column(column.internal, column.type)
-                result: syntax.Expression = syntax.Name((Identifier(column.internal, quoted=True),), span=node.span)
-                for part in fields:
-                    result = syntax.Call(
-                        "struct_extract", (result, syntax.Literal("string", part.text)), span=node.span
-                    )
-                return result
+                return _column(node, scope, reads)
+            case syntax.Lambda():
+                return replace(node, body=_resolve(node.body, scope, reads, bound_by(node, bound)))
             case syntax.Call():
                 refuse_call(node)
             case syntax.Subquery() | syntax.Exists():
@@ -65,6 +68,16 @@ def _resolve(expression: syntax.Expression, scope: Scope, reads: dict[str, Colum
         return None
 
     return syntax.rewrite(expression, change)
+
+
+def _column(name: syntax.Name, scope: Scope, reads: dict[str, Column]) -> syntax.Expression:
+    """The column that `name` means, or the field of a struct in it."""
+    column, fields = scope.resolve(name)
+    reads[column.internal] = Column(column.internal, column.type)
+    result: syntax.Expression = syntax.Name((Identifier(column.internal, quoted=True),), span=name.span)
+    for part in fields:
+        result = syntax.Call("struct_extract", (result, syntax.Literal("string", part.text)), span=name.span)
+    return result
 
 
 def refuse_call(call: syntax.Call) -> None:

@@ -14,6 +14,7 @@ from headwater.parser import parse_statement, syntax, unparse
 from headwater.parser.syntax import Identifier
 from headwater.planner.expressions import conjuncts
 from headwater.planner.logical import Expression, Filter, Join, Plan, Unary
+from headwater.planner.names import names_in, with_names
 
 Shared = frozenset[Plan]
 
@@ -45,8 +46,7 @@ def tree_of(sql: str) -> syntax.Expression:
 
 def reads_of(tree: syntax.Node) -> tuple[str, ...]:
     """The columns that the syntax of a bound expression names, each once."""
-    names = (node.parts[0].text for node in syntax.walk(tree) if isinstance(node, syntax.Name))
-    return tuple(dict.fromkeys(names))
+    return tuple(dict.fromkeys(name.parts[0].text for name in names_in(tree)))
 
 
 def predicate(tree: syntax.Expression) -> Expression:
@@ -90,12 +90,10 @@ def _joined(operator: str, parts: list[syntax.Expression]) -> syntax.Expression:
 def renamed(expression: Expression, names: Mapping[str, str]) -> Expression:
     """`expression` over columns that are called otherwise: by `names`, from old to new."""
 
-    def change(node: syntax.Node) -> syntax.Node | None:
-        if isinstance(node, syntax.Name):
-            return syntax.Name((Identifier(names[node.parts[0].text], quoted=True),), span=node.span)
-        return None
+    def change(name: syntax.Name) -> syntax.Name:
+        return syntax.Name((Identifier(names[name.parts[0].text], quoted=True),), span=name.span)
 
-    return predicate(syntax.rewrite(tree_of(expression.sql), change))
+    return predicate(with_names(tree_of(expression.sql), change))
 
 
 def filtered(plan: Plan, conditions: Iterable[Expression]) -> Plan:

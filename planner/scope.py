@@ -7,13 +7,24 @@ from dataclasses import dataclass
 
 from headwater.errors import UnknownName, suggestion
 from headwater.parser.syntax import Identifier, Name
+from headwater.values import ROWOFFSET, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART
+
+# What makes the pseudo-columns be there.
+_ONLY_WITH = {
+    ROWTIME: "only a stream has it",
+    ROWPARTITION: "only a stream has it",
+    ROWOFFSET: "only a stream has it",
+    WINDOWSTART: "write WINDOW TUMBLING (SIZE …) after FROM",
+    WINDOWEND: "write WINDOW TUMBLING (SIZE …) after FROM",
+}
 
 
 @dataclass(frozen=True)
 class ScopeColumn:
     """A column that can be named: by its relation's alias and its name. `internal` is its name in the plan.
 
-    Hidden columns (ROWTIME, WINDOWSTART …) can be named but are not part of `*`.
+    Hidden columns (ROWTIME, WINDOWSTART …) can be named but are not part of `*`. A merged one, which USING has made one
+    with a column of the other side, can be named as its relation's alone.
     """
 
     relation: str | None
@@ -21,6 +32,7 @@ class ScopeColumn:
     internal: str
     type: str
     hidden: bool = False
+    merged: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,7 +53,7 @@ class Scope:
             if found:
                 return found[0], parts[2:]
             raise self._unknown(parts[1], members, f" in {parts[0].text}")
-        found = [c for c in self.columns if _same(parts[0], c.name)]
+        found = [c for c in self.columns if not c.merged and _same(parts[0], c.name)]
         if len(found) > 1:
             listed = " or ".join(f"{c.relation}.{c.name}" for c in found)
             raise UnknownName(f'column "{parts[0].text}" is ambiguous', name.span, hint=f"write {listed}")
@@ -64,7 +76,7 @@ class Scope:
     def visible(self, relation: Identifier | None = None) -> list[ScopeColumn]:
         """The columns of `*`, or of `relation.*`."""
         if relation is None:
-            return [c for c in self.columns if not c.hidden]
+            return [c for c in self.columns if not c.hidden and not c.merged]
         aliases = {c.relation for c in self.columns if c.relation is not None}
         if not any(_same(relation, alias) for alias in aliases):
             hint = suggestion(relation.text, aliases, "relations here")
@@ -73,9 +85,8 @@ class Scope:
 
     def _unknown(self, part: Identifier, candidates: Iterable[ScopeColumn], where: str) -> UnknownName:
         names = [c.name for c in candidates if not c.hidden]
-        return UnknownName(
-            f'there is no column "{part.text}"{where}', part.span, hint=suggestion(part.text, names, "columns")
-        )
+        hint = _ONLY_WITH.get(part.text.upper()) or suggestion(part.text, names, "columns")
+        return UnknownName(f'there is no column "{part.text}"{where}', part.span, hint=hint)
 
 
 def _same(identifier: Identifier, name: str) -> bool:

@@ -7,7 +7,6 @@ construction the types that the same SELECT has as a snapshot query.
 from __future__ import annotations
 
 import contextlib
-import re
 import threading
 from collections.abc import Sequence
 from functools import lru_cache
@@ -15,8 +14,9 @@ from functools import lru_cache
 import duckdb
 import pyarrow as pa
 
-from headwater.errors import Span, SqlError, TypeProblem, UnknownName, Unsupported, suggestion
+from headwater.errors import Span, TypeProblem, Unsupported, suggestion
 from headwater.parser import quote
+from headwater.planner.duckdb_errors import explain_duckdb_error
 from headwater.planner.functions import install_functions
 from headwater.values import Column
 
@@ -182,28 +182,3 @@ def cast_from_arrow(column: Column) -> str:
     """SQL that reads `column` from its Arrow form with its declared type."""
     name = quote(column.name)
     return f"CAST({name} AS {column.type}) AS {name}" if column.type in _LOSSY_IN_ARROW else name
-
-
-# DuckDB's words for the commonest mistakes, and ours.
-_REWORDED = (
-    (r'Referenced column "(.+?)" (?:was )?not found', 'there is no column "{0}"'),
-    (r'Referenced table "(.+?)" not found', 'there is no relation "{0}" in FROM'),
-    (r'(?:Table|[Vv]alues list) "(.+?)" does not have a column named "(.+?)"', 'there is no column "{1}" in {0}'),
-    (r"(?:Scalar|Aggregate|Table) Function with name (\S+) does not exist", "there is no function {0}()"),
-)
-
-
-def explain_duckdb_error(error: duckdb.Error, span: Span | None) -> SqlError:
-    """A DuckDB complaint as one of ours: its first sentence, without its own position and class."""
-    text = str(error).partition("\n\nLINE ")[0].strip()
-    kind, _, message = text.partition(": ")
-    lines = [line.strip() for line in (message if kind.endswith("Error") else text).splitlines() if line.strip()]
-    first = lines[0] if lines else "the expression cannot be evaluated"
-    near = re.search(r'(?:Did you mean|Candidate bindings:|Candidate Functions?:)\s*:?\s*"((?:[^"]|"")+)"', text)
-    hint = f'did you mean "{near[1]}"?' if near else None
-    for pattern, words in _REWORDED:
-        found = re.search(pattern, first)
-        if found:
-            return UnknownName(words.format(*found.groups()), span, hint=hint)
-    sentence = re.split(r"\. (?=[A-Z])", first)[0].rstrip(".!")
-    return TypeProblem(sentence[:1].lower() + sentence[1:], span, hint=hint)

@@ -90,6 +90,17 @@ COLLECTIONS: list[tuple[str, Any]] = [
     ("slice([1, 2, 3, 4], 2, 3)", [2, 3]),
 ]
 
+LAMBDAS: list[tuple[str, Any]] = [
+    ("transform([1, 2], x => x + 1)", [2, 3]),
+    ("transform(MAP('a' := 1, 'b' := 2), (k, v) => ucase(k), (k, v) => v * 10)", {"A": 10, "B": 20}),
+    ("filter([1, 2, 3], x => x > 1)", [2, 3]),
+    ("reduce([1, 2, 3], 10, (s, x) => s + x)", 16),
+    ("reduce(MAP('a' := 1, 'b' := 2), 10, (s, k, v) => s + v)", 13),
+    ("reduce(['a', 'b'], '', (s, x) => concat(s, initcap(x)))", "AB"),
+    ("transform([[1], [2, 3]], x => transform(x, y => y + array_length(x)))", [[2], [4, 5]]),
+    ("list_reduce([1, 2], (a, x) -> a + x)", 3),
+]
+
 TEXT: list[tuple[str, Any]] = [
     ("chr(75)", "K"),
     (r"chr('\u004b')", "K"),
@@ -234,7 +245,7 @@ DUCKDB_FIRST: list[tuple[str, Any]] = [
 
 
 @pytest.mark.parametrize(
-    ("expression", "expected"), [*NUMBERS, *COLLECTIONS, *TEXT, *JSON, *BYTES, *TIMES, *URLS, *DUCKDB_FIRST]
+    ("expression", "expected"), [*NUMBERS, *COLLECTIONS, *LAMBDAS, *TEXT, *JSON, *BYTES, *TIMES, *URLS, *DUCKDB_FIRST]
 )
 def test_a_function_gives_what_its_documentation_says(expression: str, expected: Any) -> None:
     assert value(expression) == expected
@@ -353,6 +364,7 @@ def test_what_a_continuous_query_cannot_compute_is_refused_where_it_stands(
     [
         ("dateadd(FORTNIGHT, 1, DATE '2020-01-01')", '"FORTNIGHT" is not a unit of time'),
         ("topk(v)", "topk() takes 2 arguments, not 1"),
+        ("transform(MAP('a' := 1), k => k, (k, v) => v)", "a map needs a function of a key and a value"),
         (r"chr('\uzzzz')", r"'\uzzzz' is not the code of a character"),
     ],
 )

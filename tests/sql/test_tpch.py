@@ -32,7 +32,7 @@ NOT_CONTINUOUS = {
     "q04": "a subquery in an expression",
     "q11": "a subquery",
     "q13": "LEFT JOIN",
-    "q15": "WITH",
+    "q15": "a subquery in an expression",
     "q16": "a subquery in an expression",
     "q17": "a subquery in an expression",
     "q18": "a subquery in an expression",

@@ -1,0 +1,74 @@
+"""What DuckDB complains of, in our words: one sentence, the name in quotes, and a way out where DuckDB knows one."""
+
+from __future__ import annotations
+
+import re
+
+import duckdb
+
+from headwater.errors import Span, SqlError, TypeProblem, UnknownName
+
+# DuckDB's words for the commonest mistakes, and ours.
+_UNKNOWN = (
+    (r'Referenced column "(.+?)" (?:was )?not found', 'there is no column "{0}"'),
+    (r'Referenced table "(.+?)" not found', 'there is no relation "{0}" in FROM'),
+    (r'(?:Table|[Vv]alues list) "(.+?)" does not have a column named "(.+?)"', 'there is no column "{1}" in {0}'),
+    (r"(?:Scalar|Aggregate|Table) Function with name (\S+) does not exist", "there is no function {0}()"),
+    (r'Ambiguous reference to column name "(.+?)"', 'column "{0}" is ambiguous'),
+    (r"Type with name (\S+) does not exist", 'there is no type "{0}"'),
+    (r'Could not find key "(.+?)" in struct', 'there is no field "{0}"'),
+)
+_NO_FUNCTION = re.compile(r"No function matches the given name and argument types '(\S+?)\((.*)\)'")
+_NEAREST = re.compile(r'(?:Did you mean|Candidate bindings:|Candidate Functions?:)\s*:?\s*"((?:[^"]|"")+)"')
+_USE = re.compile(r"\(use: '(.+)'\)")
+_ENTRIES = re.compile(r"Candidate Entries:\s*(.+)")
+_CANDIDATES = re.compile(r"^\s+\S+?\((.*)\) -> .*$", re.MULTILINE)
+_CANDIDATES_MAX = 3
+
+
+def explain_duckdb_error(error: duckdb.Error, span: Span | None) -> SqlError:
+    """A DuckDB complaint as one of ours: its first sentence, without its own position and class."""
+    text = str(error).partition("\n\nLINE ")[0].strip()
+    kind, _, message = text.partition(": ")
+    lines = [line.strip() for line in (message if kind.endswith("Error") else text).splitlines() if line.strip()]
+    first = lines[0] if lines else "the expression cannot be evaluated"
+    for pattern, words in _UNKNOWN:
+        found = re.search(pattern, first)
+        if found:
+            return UnknownName(words.format(*found.groups()), span, hint=_way_out(text))
+    no_function = _NO_FUNCTION.search(first)
+    if no_function:
+        return _wrong_arguments(no_function[1], no_function[2], text, span)
+    sentence = re.split(r"\. (?=[A-Z])", first)[0].rstrip(".!")
+    return TypeProblem(sentence[:1].lower() + sentence[1:], span, hint=_way_out(text))
+
+
+def _way_out(text: str) -> str | None:
+    """The hint in DuckDB's complaint, in our words."""
+    nearest, use, entries = _NEAREST.search(text), _USE.search(text), _ENTRIES.search(text)
+    if use:
+        return f"write {use[1].replace(chr(39), '')}"
+    if entries:
+        return "fields: " + ", ".join(sorted(re.findall(r'"(.+?)"', entries[1])))
+    if nearest:
+        return f'did you mean "{nearest[1].removeprefix("main.")}"?'
+    return None
+
+
+def _wrong_arguments(name: str, arguments: str, text: str, span: Span | None) -> SqlError:
+    """A function or operator that does not take such arguments, with some that it takes."""
+    given = arguments.replace("INTEGER_LITERAL", "INTEGER").replace("STRING_LITERAL", "VARCHAR")
+    if name == "struct_extract":
+        return TypeProblem(f"{given.rpartition(', ')[0]} has no fields", span, hint="only a STRUCT has")
+    if not name[0].isalpha():
+        return TypeProblem(f'"{name}" does not take {given.replace(", ", " and ")}', span, hint="cast one side")
+    taken = [_signature(parameters) for parameters in dict.fromkeys(_CANDIDATES.findall(text))]
+    more = ", …" if len(taken) > _CANDIDATES_MAX else ""
+    hint = f"it takes {', '.join(taken[:_CANDIDATES_MAX])}{more}" if taken else None
+    return TypeProblem(f"{name}() does not take ({given})", span, hint=hint)
+
+
+def _signature(parameters: str) -> str:
+    """The types of a candidate's parameters: `(VARCHAR, BIGINT)` of `string VARCHAR, "start" BIGINT, /`."""
+    types = (parameter.partition(" ")[2] or parameter for parameter in parameters.split(", ") if parameter != "/")
+    return f"({', '.join(types)})"
