@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 
 from headwater.storage import File, OsStorage
@@ -40,6 +42,9 @@ class _UnsyncedFile:
 
     def pwrite(self, offset: int, data: bytes | memoryview) -> int:
         return self._file.pwrite(offset, data)
+
+    def pwritev(self, offset: int, parts: Sequence[bytes | pa.Buffer]) -> int:
+        return self._file.pwritev(offset, parts)
 
     def truncate(self, size: int) -> None:
         self._file.truncate(size)

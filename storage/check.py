@@ -21,11 +21,12 @@ from headwater.storage.failures import explained
 from headwater.storage.file_cache import FileCache
 from headwater.storage.files import File, Storage
 from headwater.storage.findings import Finding, damage, remark
-from headwater.storage.frames import BadFrame, Kind, frame_size, read_header
+from headwater.storage.frames import BadFrame, frame_size
 from headwater.storage.images import Place, image_path, verify_image
 from headwater.storage.index_files import index_path
 from headwater.storage.records import Extent
 from headwater.storage.retention import live_images
+from headwater.storage.rows import Known, Projections, read_layout
 from headwater.storage.segments import read_placed
 from headwater.storage.state import Segment, State
 
@@ -255,13 +256,14 @@ def _verify(file: File, placed: Placed, version: int | None, schemas: list[pa.Sc
 
     Without a version, any will do: rows that stand for older ones were written by a younger commit.
     """
-    header = read_header(file, placed.position, placed.seal, Kind.ROWS, Kind.COLUMNS)
+    layout = read_layout(file, placed.position, placed.seal)
+    header = layout.header
     found = (header.stream, header.partition, header.offset, header.count, header.payload_size)
     expected = (placed.stream, placed.partition, placed.offset, placed.count, placed.payload_size)
     if found != expected or version not in (None, header.version):
         raise BadFrame("the frame is one of other rows than the commit names")
     try:
-        rows, _ = read_placed(file, placed, schemas, None, 0)
+        rows, _ = read_placed(file, placed, Projections(schemas, None), Known(layout))
     except pa.ArrowException as error:
         raise BadFrame(f"the rows cannot be decoded: {error}") from None
     if rows.num_rows != placed.count:

@@ -129,6 +129,9 @@ class _FaultyFile:
             data = data[: (len(data) + 1) // 2]
         return self._inner.pwrite(offset, data)
 
+    def pwritev(self, offset: int, parts: Sequence[bytes | pa.Buffer]) -> int:
+        return self.pwrite(offset, b"".join(parts))
+
     def truncate(self, size: int) -> None:
         self._storage._begin("truncate")
         self._inner.truncate(size)

@@ -22,9 +22,10 @@ class FileCache:
         """The file at `path`. Raises `FileNotFoundError` if there is none."""
         with self._lock:
             file = self._files.get(path)
-            if file is None:
-                file = self._storage.open(path)
-        return self.keep(path, file)
+            if file is not None:
+                self._files.move_to_end(path)
+                return file
+        return self.keep(path, self._storage.open(path))
 
     def keep(self, path: str, file: File) -> File:
         """Enter an open file."""

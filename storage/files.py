@@ -13,6 +13,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Sequence
 from typing import Protocol
 
 import pyarrow as pa
@@ -22,6 +23,7 @@ from headwater.errors import AlreadyOpen
 # A file is mapped again only once this much of it is unmapped; until then its youngest bytes are read and copied. So a
 # reader that follows a growing file, and keeps everything it was given, holds few maps.
 REMAP_BYTES = 4 << 20
+PARTS_MAX = 512  # pieces of one write; systems allow 1024
 
 
 class File(Protocol):
@@ -38,6 +40,9 @@ class File(Protocol):
 
     def pwrite(self, offset: int, data: bytes | memoryview) -> int:
         """Write at `offset` and return how many bytes were taken, which can be fewer than given; see `write_all`."""
+
+    def pwritev(self, offset: int, parts: Sequence[bytes | pa.Buffer]) -> int:
+        """As `pwrite`, of several pieces one behind the other."""
 
     def truncate(self, size: int) -> None:
         """Cut the file, or lengthen it with zeros, to `size` bytes."""
@@ -99,13 +104,24 @@ class Storage(Protocol):
         """Bytes that nobody can guess, for identifiers."""
 
 
-def write_all(file: File, offset: int, data: bytes | pa.Buffer) -> int:
+def write_all(file: File, offset: int, data: bytes | memoryview) -> int:
     """Write all of `data`, going on after short writes; the position behind it."""
     rest = memoryview(data)
     while rest:
         written = file.pwrite(offset, rest)
         offset, rest = offset + written, rest[written:]
     return offset
+
+
+def write_parts(file: File, offset: int, parts: Sequence[bytes | pa.Buffer]) -> None:
+    """Write pieces one behind the other, without joining them, and going on after short writes."""
+    for begin in range(0, len(parts), PARTS_MAX):
+        some = parts[begin : begin + PARTS_MAX]
+        size = sum(map(len, some))
+        written = file.pwritev(offset, some)
+        if written < size:
+            write_all(file, offset + written, memoryview(b"".join(some))[written:])
+        offset += size
 
 
 def wall_clock_us() -> int:
@@ -230,6 +246,9 @@ class _OsFile:
 
     def pwrite(self, offset: int, data: bytes | memoryview) -> int:
         return os.pwrite(self._descriptor, data, offset)
+
+    def pwritev(self, offset: int, parts: Sequence[bytes | pa.Buffer]) -> int:
+        return os.pwritev(self._descriptor, parts, offset)
 
     def truncate(self, size: int) -> None:
         os.ftruncate(self._descriptor, size)

@@ -19,7 +19,7 @@ from enum import Enum
 import google_crc32c
 import pyarrow as pa
 
-from headwater.storage.files import File, write_all
+from headwater.storage.files import File, write_parts
 
 ALIGNMENT = 64
 HEADER_BYTES = 64
@@ -27,7 +27,6 @@ _MAGIC = b"HWF"
 _PREFIX = struct.Struct("<4sI")  # magic and kind, seal
 _FIELDS = struct.Struct("<IIQIIQIIQQ")  # everything that the seal covers
 _PAYLOAD_LIMIT = 1 << 40
-_LARGE = 1 << 16  # bytes that are not worth copying to save a call of the system
 _SHORT = "the file ends inside the payload of a frame"
 
 
@@ -156,16 +155,8 @@ class FrameChain:
         return position, self.seal
 
     def write(self, file: File) -> None:
-        """Write all frames, small ones at once, large ones from where they are."""
-        position, small = self.start, list[bytes | pa.Buffer]()
-        for part in self._parts:
-            if len(part) < _LARGE:
-                small.append(part)
-                continue
-            position = write_all(file, position, b"".join(small))
-            position = write_all(file, position, part)
-            small.clear()
-        write_all(file, position, b"".join(small))
+        """Write all frames."""
+        write_parts(file, self.start, self._parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from headwater.storage.frames import BadFrame, frame_size
 from headwater.storage.index import FileIndex, StreamIndex
 from headwater.storage.readers import Readers
 from headwater.storage.records import Chunk, Extent
+from headwater.storage.rows import Known, Projections
 from headwater.storage.segments import Segments, read_placed
 from headwater.storage.state import Start
 
@@ -46,31 +47,30 @@ class History:
     def _scan(self, stream: int, after: int, upto: int, columns: Sequence[str] | None) -> Iterator[Chunk]:
         with self._readers.reading():
             start, files = self._look_up(stream, after, upto)
+            projections = Projections(self._chain.state.schemas, columns)
             if after < start.version <= upto:
                 for placed in start.replacement:
                     if self._is_lost(placed, start.version):
                         continue
-                    rows, _ = self._read(self._chain.current, placed, start.version, columns, 0)
+                    rows, _ = self._read(self._chain.current, placed, start.version, projections, None)
                     yield Chunk(start.version, self.time_of(start.version), placed.partition, placed.offset, rows)
             for commits, index, streams, append in self._appends(stream, files, max(after, start.version), upto):
                 placed, version = streams.placed(append, stream), streams.versions[append]
                 if self._is_lost(placed, version):
                     continue
-                verified = streams.verified(append)
-                rows, now_verified = self._read(commits, placed, version, columns, verified)
-                if now_verified != verified:
-                    streams.set_verified(append, now_verified)
+                rows, known = self._read(commits, placed, version, projections, streams.known.get(append))
+                streams.known[append] = known
                 yield Chunk(version, index.time_of(version), placed.partition, placed.offset, rows)
 
     def _read(
-        self, commits: CommitFile, placed: Placed, version: int, columns: Sequence[str] | None, verified: int
-    ) -> tuple[pa.RecordBatch, int]:
+        self, commits: CommitFile, placed: Placed, version: int, projections: Projections, known: Known | None
+    ) -> tuple[pa.RecordBatch, Known]:
         self._check_open()
         is_inline = placed.segment == INLINE
         path = commits.path if is_inline else self._segments.path(placed.stream, placed.segment)
         try:
             file = commits.file if is_inline else self._segments.files.open(path)
-            return read_placed(file, placed, self._chain.state.schemas, columns, verified)
+            return read_placed(file, placed, projections, known)
         except FileNotFoundError:
             if version <= self.start(placed.stream).version:
                 raise self.gone(placed.stream) from None

@@ -27,7 +27,7 @@ from headwater.storage.frames import (
     read_header,
     read_payload,
 )
-from headwater.storage.rows import Rows, encode_rows, read_rows
+from headwater.storage.rows import Projection, Rows, encode_rows, read_layout, read_rows
 from headwater.storage.state import ImageState, pack_schema, unpack_schema
 
 Parts = Mapping[str, pa.Table | pa.RecordBatch]
@@ -240,5 +240,4 @@ def _combined(files: _Files, schema: pa.Schema, places: Sequence[Place]) -> pa.R
 def _read_chunk(files: _Files, schema: pa.Schema, place: Place) -> pa.RecordBatch:
     number, position, seal = place
     file = files.open(number)
-    header = read_header(file, position, seal, Kind.ROWS, Kind.COLUMNS)
-    return read_rows(file, position, header, schema, None, 0)[0]
+    return read_rows(file, position, read_layout(file, position, seal), Projection(schema, None), 0)[0]

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from headwater.storage.commits import Placed, Record, parse_json
 from headwater.storage.records import Extent
+from headwater.storage.rows import Known
 from headwater.storage.state import State
 
 
@@ -41,7 +42,7 @@ class StreamIndex:
         self.positions = numbers()
         self.payload_sizes = numbers()
         self._ends: dict[int, tuple[array[int], array[int]]] = {}  # partition -> versions, and next offsets after them
-        self._verified: dict[int, int] = {}  # append -> columns, as bits, whose checksums were found right
+        self.known: dict[int, Known] = {}  # what is known of appends that were read
 
     def add(self, version: int, placed: Placed) -> None:
         """Add an append, which belongs to the youngest version so far or to a younger one."""
@@ -129,14 +130,6 @@ class StreamIndex:
     def rows(self, version: int) -> int:
         """How many rows the stream had as of a version, in the whole log."""
         return self.total(bisect_right(self.versions, version))
-
-    def verified(self, row: int) -> int:
-        """The columns of an append, as bits, whose checksums were found right before."""
-        return self._verified.get(row, 0)
-
-    def set_verified(self, row: int, columns: int) -> None:
-        """Remember that they were."""
-        self._verified[row] = columns
 
 
 class FileIndex:

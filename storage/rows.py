@@ -22,7 +22,16 @@ import pyarrow as pa
 
 from headwater.errors import DataError
 from headwater.storage.files import File
-from headwater.storage.frames import ALIGNMENT, HEADER_BYTES, BadFrame, Header, Kind, crc32c, read_payload
+from headwater.storage.frames import (
+    ALIGNMENT,
+    HEADER_BYTES,
+    BadFrame,
+    Header,
+    Kind,
+    crc32c,
+    read_payload,
+    unpack_header,
+)
 
 Codec = Literal["lz4", "zstd"]
 COLUMNS_BYTES = 1 << 18  # a batch of fewer bytes is one message: its columns are not worth places of their own
@@ -30,6 +39,7 @@ ALL = -1  # columns as the bits of a number: all of them
 
 _COUNT = struct.Struct("<II")
 _COLUMN = struct.Struct("<IIQQ")
+_START_BYTES = 1024  # read at once: the header and, of most tables, the directory of the columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,44 +76,102 @@ def encode_rows(batch: pa.RecordBatch, codec: Codec | None = None) -> Rows:
     return Rows(batch.schema, batch.num_rows, Kind.COLUMNS, tuple(payload), position, crc32c(head))
 
 
+class Projection:
+    """Some columns of a schema: what a reader of them wants of each batch."""
+
+    def __init__(self, schema: pa.Schema, columns: Sequence[str] | None) -> None:
+        """With no `columns`, all of them."""
+        self.numbers = range(len(schema)) if columns is None else [schema.get_field_index(name) for name in columns]
+        self.is_all = columns is None
+        self.stored = schema
+        # Also of no columns there are so many rows: then the first one is read, for their number.
+        self.read = [(number, pa.schema([schema.field(number)])) for number in self.numbers or [0]]
+        self.schema = pa.schema([schema.field(number) for number, _ in self.read], schema.metadata)
+
+
+class Projections:
+    """The same columns of all schemas of a log, by number."""
+
+    def __init__(self, schemas: Sequence[pa.Schema], columns: Sequence[str] | None) -> None:
+        self._schemas = schemas
+        self._columns = columns
+        self._known: dict[int, Projection] = {}
+
+    def __getitem__(self, schema: int) -> Projection:
+        """Raise `BadFrame` for a number that no schema has."""
+        known = self._known.get(schema)
+        if known is None:
+            if schema >= len(self._schemas):
+                raise BadFrame(f"the schema {schema} of a frame is not known")
+            known = self._known[schema] = Projection(self._schemas[schema], self._columns)
+        return known
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What a frame of rows says about itself, verified: where its columns are, if they lie apart."""
+
+    header: Header
+    columns: tuple[tuple[int, int, int, int], ...]  # of each: checksum, zero, position in the payload, size
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of an append that was read: its layout, and which of its columns are verified, as bits."""
+
+    layout: Layout
+    verified: int = 0
+
+
+def read_layout(file: File, position: int, seal: int) -> Layout:
+    """The layout of the frame of rows at `position`. Raise `BadFrame` if it is not the one that has the seal."""
+    start = file.read(position, _START_BYTES)
+    header, found = unpack_header(start[:HEADER_BYTES])
+    if found != seal or header.kind not in (Kind.ROWS, Kind.COLUMNS):
+        raise BadFrame("a frame is here that was not committed here")
+    if header.kind is Kind.ROWS:
+        return Layout(header, ())
+    count, _ = _COUNT.unpack(_exactly(start[HEADER_BYTES : HEADER_BYTES + _COUNT.size], _COUNT.size))
+    size = _COUNT.size + count * _COLUMN.size
+    if size > header.payload_size:
+        raise BadFrame("the directory of a frame's columns is damaged")
+    directory = start[HEADER_BYTES : HEADER_BYTES + size]
+    if len(directory) < size:
+        directory = _exactly(file.read(position + HEADER_BYTES, size), size)
+    if crc32c(directory) != header.payload_crc:
+        raise BadFrame("the checksum of the directory of a frame's columns does not match")
+    return Layout(header, tuple(_COLUMN.iter_unpack(directory[_COUNT.size :])))
+
+
 def read_rows(
-    file: File, position: int, header: Header, schema: pa.Schema, columns: Sequence[str] | None, verified: int
+    file: File, position: int, layout: Layout, projection: Projection, verified: int
 ) -> tuple[pa.RecordBatch, int]:
-    """The batch in the frame at `position`, whose columns are slices of the file, and what is verified after that.
+    """The rows of the frame at `position`, whose columns are slices of the file, and what is verified after that.
 
     `verified` has a bit for each column whose bytes need no check any more. Raise `BadFrame` for bytes that are not
-    those that `header` was made for.
+    those that were written.
     """
-    wanted = range(len(schema)) if columns is None else [schema.get_field_index(name) for name in columns]
-    if header.kind is Kind.ROWS:
-        payload = read_payload(file, position, header, check=verified != ALL)
-        batch = pa.ipc.read_record_batch(payload, schema)
-        return batch if columns is None else batch.select(wanted), ALL
-    places = _directory(file, position, header, len(schema))
-    arrays, fields = [], []
-    for number in wanted or [0]:  # also of no columns there are so many rows
-        field = schema.field(number)
-        crc, _, start, size = places[number]
+    if not layout.columns:
+        payload = read_payload(file, position, layout.header, check=verified != ALL)
+        batch = pa.ipc.read_record_batch(payload, projection.stored)
+        return batch if projection.is_all else batch.select(projection.numbers), ALL
+    arrays = []
+    for number, schema in projection.read:
+        crc, _, start, size = layout.columns[number]
         message = file.view(position + HEADER_BYTES + start, size)
         if not verified >> number & 1:
             if len(message) != size or crc32c(message) != crc:
-                raise BadFrame(f'the checksum of column "{field.name}" does not match')
+                raise BadFrame(f'the checksum of column "{schema.names[0]}" does not match')
             verified |= 1 << number
-        arrays.append(pa.ipc.read_record_batch(message, pa.schema([field])).column(0))
-        fields.append(field)
-    batch = pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields, schema.metadata))
-    return batch if wanted else batch.select([]), verified
+        arrays.append(pa.ipc.read_record_batch(message, schema).column(0))
+    batch = pa.RecordBatch.from_arrays(arrays, schema=projection.schema)
+    return batch if projection.numbers else batch.select([]), verified
 
 
-def _directory(file: File, position: int, header: Header, columns: int) -> list[tuple[int, int, int, int]]:
-    """Checksum, zero, position and size of each column."""
-    size = _COUNT.size + columns * _COLUMN.size
-    directory = file.read(position + HEADER_BYTES, size)
-    if len(directory) != size:
+def _exactly(data: bytes, size: int) -> bytes:
+    if len(data) != size:
         raise BadFrame("the file ends inside the payload of a frame")
-    if crc32c(directory) != header.payload_crc:
-        raise BadFrame("the checksum of the directory of a frame's columns does not match")
-    return list(_COLUMN.iter_unpack(directory[_COUNT.size :]))
+    return data
 
 
 def _message(batch: pa.RecordBatch, codec: Codec | None) -> pa.Buffer:

@@ -7,7 +7,7 @@ decided by the commit log; so what is behind the last true frame may be overwrit
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import pyarrow as pa
 
@@ -15,8 +15,8 @@ from headwater.errors import CorruptLog
 from headwater.storage.commits import Placed, rows_header
 from headwater.storage.file_cache import FileCache
 from headwater.storage.files import File, Storage, numbered_files, sync_directory, sync_file
-from headwater.storage.frames import BadFrame, FrameChain, Kind, read_header
-from headwater.storage.rows import Rows, read_rows
+from headwater.storage.frames import FrameChain
+from headwater.storage.rows import Known, Projections, Rows, read_layout, read_rows
 from headwater.storage.state import Segment, StreamState
 
 SEGMENT_BYTES = 64 << 20
@@ -142,17 +142,14 @@ class SegmentGroup:
 
 
 def read_placed(
-    file: File,
-    placed: Placed,
-    schemas: Sequence[pa.Schema],
-    columns: Sequence[str] | None,
-    verified: int,
-) -> tuple[pa.RecordBatch, int]:
-    """The rows of an append, and which of its columns are verified then, as bits.
+    file: File, placed: Placed, projections: Projections, known: Known | None
+) -> tuple[pa.RecordBatch, Known]:
+    """The rows of an append, and what is known of it then.
 
     Raise `BadFrame` if the frame is not, to the byte, the one that was committed.
     """
-    header = read_header(file, placed.position, placed.seal, Kind.ROWS, Kind.COLUMNS)
-    if header.schema >= len(schemas):
-        raise BadFrame(f"the schema {header.schema} of a frame is not known")
-    return read_rows(file, placed.position, header, schemas[header.schema], columns, verified)
+    if known is None:
+        known = Known(read_layout(file, placed.position, placed.seal))
+    projection = projections[known.layout.header.schema]
+    rows, verified = read_rows(file, placed.position, known.layout, projection, known.verified)
+    return rows, known if verified == known.verified else Known(known.layout, verified)

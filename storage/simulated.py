@@ -22,7 +22,7 @@ later write shares.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -247,6 +247,9 @@ class SimulatedFile:
         self._disk._begin_operation(write)
         self._inode.write(offset, write.data)
         return len(write.data)
+
+    def pwritev(self, offset: int, parts: Sequence[bytes | pa.Buffer]) -> int:
+        return self.pwrite(offset, b"".join(parts))
 
     def truncate(self, size: int) -> None:
         self._disk._begin_operation()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 
 from headwater.storage import File, Lock, Storage
@@ -57,6 +59,9 @@ class PassingFile:
 
     def pwrite(self, offset: int, data: bytes | memoryview) -> int:
         return self.inner.pwrite(offset, data)
+
+    def pwritev(self, offset: int, parts: Sequence[bytes | pa.Buffer]) -> int:
+        return self.pwrite(offset, b"".join(parts))
 
     def truncate(self, size: int) -> None:
         self.inner.truncate(size)
