@@ -169,7 +169,7 @@ class Model:
         upto = self.version if upto is None else upto
         if 0 < after < beginning.version or after < upto < beginning.version:
             raise PositionGone("", earliest=beginning.version)
-        found = beginning.replacement if after < beginning.version else []
+        found = beginning.replacement if after < beginning.version <= upto else []
         return found + [row for row in self.rows[stream] if max(after, beginning.version) < row[0] <= upto]
 
     def first(self, stream: int, count: int, upto: int) -> tuple[int, dict[int, int]] | None:
