@@ -297,10 +297,10 @@ class _Warm:
 
     def read(self, path: str, position: int) -> str:
         self._storage.rot(path, position)
-        verdict = _worst([_verdict(self._log, part, expected) for part, expected in self._parts])
-        if verdict != "detected":
+        found = [_verdict(self._log, part, expected) for part, expected in self._parts]
+        if set(found) != {"detected"}:
             self._open()  # what was found right once is not verified again
-        return verdict
+        return _worst(found)
 
 
 def _verdict(log: Log, part: Part, expected: object) -> str:
