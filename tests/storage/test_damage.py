@@ -60,7 +60,6 @@ def test_a_byte_that_rots_is_noticed_or_does_not_matter() -> None:
     everything = sorted(stretches(), key=lambda stretch: not stretch.at_first)  # what takes longest comes first
     with ProcessPoolExecutor(PROCESSES, mp_context=multiprocessing.get_context("spawn")) as pool:
         found = sum(pool.map(verdicts, everything, chunksize=4), Counter[str]())
-    print(dict(found))
     assert sum(found.values()) == sum(len(content) for content in store().disk.files().values())
     assert found["wrong"] == 0
     assert found["detected"] > 0.99 * sum(found.values()), "only zeros between frames, and index files, do not matter"

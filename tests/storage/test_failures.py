@@ -17,7 +17,7 @@ import pyarrow as pa
 import pytest
 
 from headwater.errors import NoSpace, StorageError
-from headwater.storage import Append, Fault, FaultyStorage, File, Log, OsStorage, SimulatedDisk, Storage
+from headwater.storage import CRASH_MODELS, Append, Fault, FaultyStorage, File, Log, OsStorage, SimulatedDisk, Storage
 from headwater.storage.faults import Operation
 from tests.storage.passing import PassingFile, PassingStorage
 
@@ -133,6 +133,58 @@ def test_an_error_of_the_disk_while_reading_is_quoted_and_passes() -> None:
     assert values(log) == ["first"]
 
 
+def commit_files(storage: Storage) -> int:
+    return sum(name.endswith(".log") for name in storage.listdir(f"{PATH}/commits"))
+
+
+def about_to_roll() -> tuple[SimulatedDisk, FaultyStorage, Log, int]:
+    """A log whose commit file is full, so that the next commit rolls it; and how many commits it has."""
+    disk = SimulatedDisk()
+    storage = FaultyStorage(disk)
+    log = Log.open(storage, PATH, commits_bytes=1)
+    while not log._chain.is_full:
+        log.commit(append(log.version))
+    storage.counts.clear()
+    return disk, storage, log, log.version
+
+
+@pytest.mark.parametrize("operation", ["open", "pwrite", "listdir"])
+def test_when_there_is_no_room_for_the_next_commit_file_the_current_one_is_gone_on_with(operation: Operation) -> None:
+    disk, storage, log, count = about_to_roll()
+    storage.plan = (Fault(operation, 1, errno.ENOSPC),)
+    log.commit(append(count))
+    assert found_after_crash(disk) == values(log) == list(range(count + 1))
+    assert log.first_version == 1 and len(log._chain.files()) == 1
+    storage.plan = ()
+    log.commit(append(count + 1))
+    assert commit_files(disk) == 2
+    assert found_after_crash(disk) == values(log) == list(range(count + 2))
+
+
+@pytest.mark.parametrize("operation, nth", [("sync", 1), ("sync_dir", 1), ("sync", 2)])
+def test_a_failed_sync_while_a_commit_file_is_rolled_is_an_error_of_the_disk(operation: Operation, nth: int) -> None:
+    disk, storage, log, count = about_to_roll()
+    storage.plan = (Fault(operation, nth, errno.EIO),)
+    with pytest.raises(StorageError, match="takes no more commits because the disk failed"):
+        log.commit(append(count))
+    assert values(log) == list(range(count))
+    log.close()
+    again = Log.open(disk, PATH)
+    again.commit(append("next"))
+    assert found_after_crash(disk) == values(again) == [*range(count), "next"]
+
+
+@pytest.mark.parametrize("nth", [2, 3], ids=["mark", "index"])
+def test_a_commit_file_can_do_without_its_mark_and_its_index(nth: int) -> None:
+    disk, storage, log, count = about_to_roll()
+    storage.plan = (Fault("pwrite", nth, errno.ENOSPC),)
+    log.commit(append(count))
+    assert commit_files(disk) == 2
+    assert found_after_crash(disk) == values(log) == list(range(count + 1))
+    log.close()
+    assert values(Log.open(disk, PATH)) == list(range(count + 1))
+
+
 class InterruptedStorage(PassingStorage):
     """Calls what it is given once, before the next sync of a commit log."""
 
@@ -173,6 +225,29 @@ def test_an_interrupted_commit_is_not_made_and_the_log_stays_usable() -> None:
     assert values(Log.open(storage, PATH)) == ["next"]
 
 
+def test_a_commit_that_is_being_taken_back_is_gone_or_whole_after_every_crash() -> None:
+    """Its record was written whole when it was interrupted. It must not outlive its rows."""
+    disk = SimulatedDisk()
+    storage = InterruptedStorage(disk)
+    log = Log.open(storage, PATH, inline_bytes=0)
+    log.commit(append("first"))
+    moments: list[SimulatedDisk] = []
+
+    def interrupt() -> None:
+        disk.on_operation = lambda: moments.append(disk.fork())
+        press_ctrl_c()
+
+    storage.before_sync = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        log.commit(append("interrupted"))
+    for moment in moments:
+        for model in CRASH_MODELS:
+            for seed in range(10):
+                assert values(Log.open(moment.crash(model, seed), PATH)) in (["first"], ["first", "interrupted"])
+    disk.on_operation = None
+    assert values(Log.open(disk.crash("kill9"), PATH)) == found_after_crash(disk) == ["first"]
+
+
 def test_interrupting_one_thread_does_not_lose_the_commits_of_those_it_leads() -> None:
     storage = InterruptedStorage(SimulatedDisk())
     log = Log.open(storage, PATH)
@@ -204,7 +279,7 @@ def test_interrupting_one_thread_does_not_lose_the_commits_of_those_it_leads() -
 KILLED = """
 import os, sys
 import pyarrow as pa
-from headwater.storage import Append, Fault, FaultyStorage, Log, OsStorage
+from headwater.storage import CRASH_MODELS, Append, Fault, FaultyStorage, Log, OsStorage
 storage = FaultyStorage(OsStorage(), [Fault(sys.argv[2], int(sys.argv[3]), "kill")])
 log = Log.open(storage, sys.argv[1], segment_bytes=2000, inline_bytes=300, commits_bytes=5000)
 for number in range(1000):
