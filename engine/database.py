@@ -23,7 +23,7 @@ from headwater.engine.pipeline import Pipeline
 from headwater.engine.reading import Reader
 from headwater.engine.result import Acknowledgement, Result
 from headwater.engine.subscription import Subscription
-from headwater.errors import HeadwaterError, SqlError, StorageError, Unsupported
+from headwater.errors import HeadwaterError, SqlError, StorageError, UnknownName, Unsupported, suggestion
 from headwater.parser import parse, parse_statement, syntax
 from headwater.planner import Catalog, Relation, define, refuse_statement
 from headwater.storage import Commit, Log, OsStorage, SimulatedDisk, Storage
@@ -75,6 +75,7 @@ class Database:
         self._storage = storage
         self.log = Log.open(storage, directory, read_only=read_only)
         self._closed = False
+        self._variables: dict[str, str] = {}  # what DEFINE said, by names in lower case
         try:
             self._opened = storage.now_us(), storage.monotonic()
             self._retained_at = storage.monotonic()
@@ -96,7 +97,7 @@ class Database:
         """Runs one statement and gives its result. A query that ends in EMIT CHANGES belongs to `subscribe`."""
         self._check_open()
         with _attached(text):
-            outcome = self._run(parse_statement(text))
+            outcome = self._run(parse_statement(text, self._variables))
             if isinstance(outcome, Subscription):
                 outcome.close()
                 raise SqlError("this query does not end", hint="use subscribe(sql), or leave out EMIT CHANGES")
@@ -113,7 +114,7 @@ class Database:
         """Runs the statements of a script and gives each one's result, before the next one is run."""
         self._check_open()
         with _attached(text):
-            script = parse(text)
+            script = parse(text, self._variables)
         for statement in script:
             with _attached(text):
                 outcome = self._run(statement)
@@ -123,7 +124,7 @@ class Database:
         """Watches a query: iterates over its changes, first the rows there are. EMIT CHANGES may be left out."""
         self._check_open()
         with _attached(sql):
-            statement = parse_statement(sql)
+            statement = parse_statement(sql, self._variables)
             if not isinstance(statement, syntax.Query):
                 raise SqlError("only a query can be watched", statement.span, hint="SELECT … FROM … EMIT CHANGES")
             return Subscription(self.pipeline, statement)
@@ -141,6 +142,11 @@ class Database:
                 return self._insert(statement)
             case syntax.Drop():
                 return self._drop(statement)
+            case syntax.Define():
+                self._variables[statement.name.text.lower()] = statement.value
+                return Result.of_message(f"defined {statement.name.text}")
+            case syntax.Undefine():
+                return self._undefine(statement.name)
             case syntax.Checkpoint():
                 self.pipeline.catch_up()
                 version = self.pipeline.checkpoint()
@@ -148,6 +154,12 @@ class Database:
                 return Result.of_message(f"checkpoint at version {version}")
             case _:
                 return statements.show(statement, self.pipeline, self._storage.now_us())
+
+    def _undefine(self, name: syntax.Identifier) -> Result:
+        if self._variables.pop(name.text.lower(), None) is None:
+            hint = suggestion(name.text, self._variables, "defined")
+            raise UnknownName(f'there is no variable "{name.text}"', name.span, hint=hint)
+        return Result.of_message(f"forgot {name.text}")
 
     # ---------------------------------------------------------------- definitions
 

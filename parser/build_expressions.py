@@ -134,6 +134,8 @@ class ExpressionBuilder(Transformer_NonRecursive[Token, Any]):
     def plain_name(self, span: Span, token: Token) -> Identifier:
         return Identifier(str(token), span=span)
 
+    keyword_name = plain_name
+
     def quoted_name(self, span: Span, token: Token) -> Identifier:
         mark = token[0]
         text = token[1:-1].replace(mark * 2, mark)

@@ -6,14 +6,16 @@ checked. Whatever does not parse raises SyntaxProblem, or Unsupported where the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
 from headwater.caches import cache_file
-from headwater.errors import Span, SyntaxProblem, Unsupported
+from headwater.errors import Span, SqlError, SyntaxProblem, Unsupported
 from headwater.parser.keywords import GRAMMAR
 from headwater.parser.script import Piece, check_closed, pieces
-from headwater.parser.syntax import Node, Statement, children
+from headwater.parser.syntax import Define, Node, Statement, Undefine, children
+from headwater.parser.variables import substitute
 
 if TYPE_CHECKING:
     from lark import Lark
@@ -26,14 +28,26 @@ DEPTH_MAX = 200
 TABLES = "grammar-1.tables"
 
 
-def parse(text: str) -> tuple[Statement, ...]:
-    """The statements of `text`, which `;` separates (the last may lack it); empty ones are skipped."""
-    return tuple(_parse_piece(text, piece) for piece in pieces(text))
+def parse(text: str, variables: Mapping[str, str] | None = None) -> tuple[Statement, ...]:
+    """The statements of `text`, which `;` separates (the last may lack it); empty ones are skipped.
+
+    `${name}` stands for what `variables` (names in lower case), or a DEFINE further up in the text, says.
+    """
+    known = dict(variables or {})
+    statements = []
+    for piece in pieces(text):
+        statement = _parse_piece(text, piece, known)
+        if isinstance(statement, Define):
+            known[statement.name.text.lower()] = statement.value
+        if isinstance(statement, Undefine):
+            known.pop(statement.name.text.lower(), None)
+        statements.append(statement)
+    return tuple(statements)
 
 
-def parse_statement(text: str) -> Statement:
+def parse_statement(text: str, variables: Mapping[str, str] | None = None) -> Statement:
     """The one statement of `text`, with or without a `;`."""
-    statements = parse(text)
+    statements = parse(text, variables)
     if not statements:
         raise SyntaxProblem("there is no statement here", Span(len(text), len(text)))
     if len(statements) > 1:
@@ -44,7 +58,19 @@ def parse_statement(text: str) -> Statement:
     return statements[0]
 
 
-def _parse_piece(text: str, piece: Piece) -> Statement:
+def _parse_piece(text: str, piece: Piece, variables: Mapping[str, str]) -> Statement:
+    check_closed(piece, text)
+    if "${" not in text[piece.span.start : piece.span.end]:
+        return _parse_span(text, piece.span)
+    substituted = substitute(text, piece.span, variables)
+    try:
+        return substituted.restored(_parse_span(substituted.text, Span(0, len(substituted.text))))
+    except SqlError as error:
+        error.span = error.span and substituted.place(error.span)
+        raise
+
+
+def _parse_span(text: str, span: Span) -> Statement:
     # Lark costs 40 ms to import and the grammar 0.4 s to compile: only those who parse pay.
     from lark import TextSlice, UnexpectedInput
     from lark.exceptions import VisitError
@@ -52,12 +78,11 @@ def _parse_piece(text: str, piece: Piece) -> Statement:
     from headwater.parser.build import Builder
     from headwater.parser.problems import problem
 
-    check_closed(piece, text)
     try:
-        tree = _lark().parse(TextSlice(text, piece.span.start, piece.span.end))
+        tree = _lark().parse(TextSlice(text, span.start, span.end))
         statement: Statement = Builder().transform(tree)
     except UnexpectedInput as error:
-        raise problem(text, piece.span, error) from None
+        raise problem(text, span, error) from None
     except VisitError as error:
         raise error.orig_exc from None
     _check_depth(statement)

@@ -210,3 +210,12 @@ def test_rowtime_can_be_given_where_the_stream_names_no_timestamp(db: Database) 
 
 def test_a_checkpoint_tells_its_version(shop: Database) -> None:
     assert shop.sql("CHECKPOINT").message == f"checkpoint at version {shop.version}"
+
+
+def test_a_defined_name_stands_for_its_value_until_it_is_undefined(db: Database) -> None:
+    db.execute("CREATE TABLE t (v INTEGER); INSERT INTO t VALUES (1), (2); DEFINE least = '2'")
+    assert db.sql("SELECT v FROM t WHERE v >= ${least}").fetchall() == [(2,)]
+    db.execute("DEFINE least = '1'; UNDEFINE least")
+    for sql in ("SELECT ${least}", "UNDEFINE least"):
+        with pytest.raises(UnknownName, match='there is no variable "least"'):
+            db.sql(sql)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from headwater.errors import SyntaxProblem, Unsupported
 from headwater.parser import parse, parse_statement, unparse
 from headwater.parser import syntax as ast
+from headwater.parser.keywords import KEYWORDS, RESERVED
 from headwater.parser.parse import DEPTH_MAX
 from headwater.parser.syntax import Identifier, Literal, Name
 
@@ -244,6 +247,22 @@ def test_a_keyword_is_a_name_wherever_that_is_unambiguous(word: str) -> None:
     assert isinstance(insert, ast.Insert) and insert.columns[0] == Identifier(word)
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        "CREATE TABLE {word} ({word} INTEGER, b INTEGER)",
+        "SELECT {word}, t.{word}, b AS {word}, f({word}) FROM {word} AS t WHERE {word} = {word} ORDER BY {word}",
+        "INSERT INTO {word} ({word}) VALUES (1)",
+        "SELECT CASE {word} WHEN {word} THEN {word} ELSE {word} END FROM a JOIN {word} USING ({word})",
+        "DROP TABLE {word}",
+        "DESCRIBE {word}",
+    ],
+)
+def test_every_keyword_that_is_not_reserved_is_a_name(form: str) -> None:
+    for word in KEYWORDS - RESERVED:
+        parse_statement(form.format(word=word.lower()))
+
+
 def test_a_reserved_word_is_a_name_in_quotes() -> None:
     assert expression('"select"') == Name((Identifier("select", quoted=True),))
 
@@ -299,6 +318,18 @@ def test_a_tree_as_deep_as_is_allowed_can_be_walked_rewritten_and_unparsed() -> 
     assert sum(1 for _ in ast.walk(statement)) > calls
     renamed = ast.rewrite(statement, lambda node: name("y") if node == name("x") else None)
     assert unparse(renamed) == "SELECT " + "f(" * calls + "y" + ")" * calls
+
+
+def test_a_script_of_a_thousand_lines_takes_less_than_a_second() -> None:
+    statement = """CREATE TABLE hot AS
+      SELECT auction, count(*) AS n, max(price) AS top
+      FROM bids WINDOW TUMBLING (SIZE 10 SECONDS, GRACE PERIOD 2 SECONDS)
+      WHERE price > 100 AND auction IS NOT NULL
+      GROUP BY auction;\n"""
+    parse(statement)
+    began = time.perf_counter()
+    assert len(parse(statement * 200)) == 200
+    assert time.perf_counter() - began < 1
 
 
 def test_a_list_of_a_hundred_thousand_values_is_one_in() -> None:
