@@ -32,6 +32,7 @@ from headwater.planner.scope import Scope, ScopeColumn
 from headwater.planner.select_list import expand_items, unique_names
 from headwater.planner.state_bounds import keeps_state
 from headwater.planner.unsupported import refuse_continuous
+from headwater.planner.window_functions import check_lengths, windowed_item
 from headwater.values import PSEUDO_COLUMNS, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART, Column
 
 DEFAULT_GRACE_US = 24 * 3600 * 1_000_000  # a window without GRACE PERIOD stays open for a day, as in ksqlDB
@@ -190,7 +191,9 @@ class _Binder:
                 return aliased(inner, item.alias.text if item.alias else None, item.columns)
             case syntax.Join():
                 return joined(item, self.from_item(item.left), self.from_item(item.right))
-            case syntax.TableFunction() | syntax.WindowFunction():
+            case syntax.WindowFunction():
+                return windowed_item(item, self.from_item(item.source))
+            case syntax.TableFunction():
                 raise Unsupported("a function in FROM is not supported in a continuous query yet", item.span)
 
     def relation(self, item: syntax.Relation) -> BoundItem:
@@ -231,12 +234,7 @@ def _with_stream_time(source: BoundItem, window: syntax.Window) -> BoundItem:
 
 def _with_windows(source: BoundItem, window: syntax.Window) -> BoundItem:
     assert source.time is not None and source.stream_time is not None
-    if window.size_us <= 0 or window.advance_us <= 0:
-        raise SqlError("a window's SIZE and ADVANCE BY must be longer than nothing", window.span)
-    if window.advance_us > window.size_us:
-        raise SqlError(
-            "ADVANCE BY must not be longer than SIZE", window.span, hint="rows between two windows would be lost"
-        )
+    check_lengths(window.size_us, window.advance_us, window.span)
     grace = DEFAULT_GRACE_US if window.grace_us is None else window.grace_us
     plan = WindowAssign(source.plan, source.time, source.stream_time, window.size_us, window.advance_us, grace)
     bounds = tuple(ScopeColumn(None, n, n, "TIMESTAMP", hidden=True) for n in (WINDOWSTART, WINDOWEND))

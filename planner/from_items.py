@@ -64,7 +64,7 @@ def aliased(source: BoundItem, alias: str | None, names: tuple[Identifier, ...] 
     return replace(source, scope=Scope(columns), is_join=False)
 
 
-def _prefixed(source: BoundItem) -> BoundItem:
+def prefixed(source: BoundItem) -> BoundItem:
     """One side of a join, with its columns renamed to `alias.column` so that both sides' names are distinct."""
     if source.is_join:
         return source
@@ -84,7 +84,7 @@ def joined(item: syntax.Join, first: BoundItem, second: BoundItem) -> BoundItem:
     """The join of two items. A stream on the right changes places with the table on the left; `*` does not notice."""
     if item.kind not in ("INNER", "CROSS"):
         raise Unsupported(f"{item.kind} JOIN is not supported in a continuous query yet", item.span, hint="use JOIN")
-    first, second = _prefixed(first), _prefixed(second)
+    first, second = prefixed(first), prefixed(second)
     aliases = {c.relation.lower() if c.relation else "" for c in first.scope.columns}
     for column in second.scope.columns:
         if (column.relation.lower() if column.relation else "") in aliases:

@@ -8,7 +8,7 @@ input of its own: the content of the same continuous query at that point.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from headwater.errors import SqlError
 from headwater.parser import syntax, unparse
@@ -19,7 +19,10 @@ from headwater.planner.catalog import PSEUDO_TYPES, Catalog, Relation
 from headwater.planner.logical import Plan
 from headwater.planner.select_list import output_name
 from headwater.planner.unsupported import refuse_snapshot
+from headwater.planner.window_functions import windowed_query
 from headwater.values import Column
+
+N = TypeVar("N", bound=syntax.Node)
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class _SnapshotPlanner:
         self.pseudo = tuple(c for c in PSEUDO_TYPES if c.name in named)
         self.inputs: list[Input] = []
 
-    def rewrite(self, node: syntax.Query) -> syntax.Query:
+    def rewrite(self, node: N) -> N:
         return syntax.rewrite(node, self.change)
 
     def change(self, node: syntax.Node) -> syntax.Node | None:
@@ -75,6 +78,8 @@ class _SnapshotPlanner:
                 return self.select(node)
             case syntax.Relation():
                 return self.relation(node)
+            case syntax.WindowFunction():
+                return self.rewrite(windowed_query(node))
         return None
 
     def query(self, query: syntax.Query, as_of: syntax.AsOf | None) -> syntax.Query:

@@ -76,20 +76,15 @@ _IN_QUERIES = (
     _Part(syntax.Relation, "qualifier", "a relation of an instance"),
     _Part(syntax.Relation, "start", "FROM OFFSET"),
     _Part(syntax.Select, "partition_by", "PARTITION BY"),
-    _Part(syntax.WindowFunction, None, "a window as a function in FROM"),
+    _Part(syntax.WindowFunction, "partition_by", "PARTITION BY of a window"),
 )
 
 _IN_CONTINUOUS_QUERIES = (
-    _Part(syntax.All, None, "ALL"),
     _Part(syntax.ArrayQuery, None, "a subquery in an expression"),
     _Part(syntax.Call, "nulls", "IGNORE NULLS"),
     _Part(syntax.Call, "within_group", "WITHIN GROUP"),
-    _Part(syntax.Derived, "columns", "a list of column names in an alias"),
     _Part(syntax.Derived, "lateral", "LATERAL"),
     _Part(syntax.Grouping, None, "a GROUP BY with ROLLUP, CUBE or GROUPING SETS"),
-    _Part(syntax.Join, "natural", "NATURAL JOIN"),
-    _Part(syntax.Lambda, None, "a lambda"),
-    _Part(syntax.Relation, "columns", "a list of column names in an alias"),
     _Part(syntax.Relation, "read_as", "a stream read as a table, or a table as a stream,"),
     _Part(syntax.Select, "distinct_on", "DISTINCT ON"),
     _Part(syntax.Select, "qualify", "QUALIFY"),
