@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -13,8 +14,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from headwater.errors import DataError, StorageError
-from headwater.storage import Append, Extent, File, Log, OsStorage, SimulatedDisk, Storage
+from headwater.errors import DataError, MemberFenced, StorageError
+from headwater.storage import Append, Extent, File, GroupOffsets, Log, OsStorage, SimulatedDisk, Storage
 from headwater.storage.writer import INLINE_BYTES
 from tests.storage.passing import PassingFile, PassingStorage
 
@@ -427,6 +428,20 @@ def test_commits_of_many_threads_are_all_made_once_and_in_one_order(log: Log, st
     again.close()
 
 
+def test_a_commit_that_is_sent_again_gets_the_answer_that_it_got_however_much_came_between(storage: Storage) -> None:
+    log = Log.open(storage, PATH, commits_bytes=1)
+    stamp = replace(log.register("p"), sequence=1)
+    made = log.commit([Append(0, 0, batch(1, 2))], {"a": 1}, stamp=stamp)
+    for _ in range(10):
+        log.commit([Append(0, 0, batch(3))], {"b": "filler" * 100})
+        again = log.commit([Append(0, 0, batch(1, 2))], {"a": 1}, stamp=stamp)
+        assert again == replace(made, duplicate=True)
+        log.close()
+        log = Log.open(storage, PATH, commits_bytes=1)
+    assert log.version == 12
+    log.close()
+
+
 class GatedStorage(PassingStorage):
     """Syncs of the commit log wait for a gate, and are counted."""
 
@@ -471,4 +486,31 @@ def test_commits_that_gather_during_a_sync_share_the_next_one() -> None:
         assert first.result(60).version == 1
         assert sorted(other.result(60).version for other in others) == list(range(2, 10))
     assert storage.syncs == 2
+    log.close()
+
+
+def test_a_refused_commit_changes_nothing_for_those_that_share_a_sync_with_it() -> None:
+    storage = GatedStorage(SimulatedDisk())
+    log = Log.open(storage, PATH)
+    for generation in (1, 2):
+        log.commit([], offsets=[GroupOffsets("stale", generation, {})])
+    log.commit([], offsets=[GroupOffsets("current", 1, {})])
+    storage.reached.clear()
+    storage.gate.clear()
+    refused_offsets = GroupOffsets("current", 2, {(0, 0): 7}), GroupOffsets("stale", 1, {})
+    with ThreadPoolExecutor(3) as pool:
+        first = pool.submit(log.commit, [])
+        assert storage.reached.wait(60)
+        refused = pool.submit(log.commit, [], offsets=refused_offsets)
+        while len(log._writer._queue) < 1:
+            os.sched_yield()
+        made = pool.submit(log.commit, [], offsets=[GroupOffsets("current", 1, {(0, 0): 5})])
+        while len(log._writer._queue) < 2:
+            os.sched_yield()
+        storage.gate.set()
+        assert first.result(60).version == 4
+        with pytest.raises(MemberFenced):
+            refused.result(60)
+        assert made.result(60).version == 5
+    assert (log.generation("current"), log.group_offsets("current")) == (1, {(0, 0): 5})
     log.close()

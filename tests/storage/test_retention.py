@@ -63,6 +63,21 @@ def test_rows_of_one_stream_go_and_those_of_others_stay(storage: Storage) -> Non
     again.close()
 
 
+def test_a_stream_can_begin_at_any_version() -> None:
+    disk = SimulatedDisk()
+    filled(disk).close()
+    for version in range(2 * COMMITS + 1):
+        cut = disk.fork()
+        log = opened(cut)
+        log.retain({0: version, 1: version}, history=version)
+        expected = numbers(-(-version // 2)), numbers(version // 2)
+        assert (values(log, 0), values(log, 1)) == expected
+        log.close()
+        log = opened(cut)
+        assert (values(log, 0), values(log, 1)) == expected
+        log.close()
+
+
 def test_the_files_of_what_is_gone_go(storage: Storage) -> None:
     log = filled(storage)
     segments, commits, before = names(storage, "streams/0"), names(storage, "commits"), log.size_bytes()
