@@ -17,6 +17,7 @@ from itertools import pairwise
 import pyarrow as pa
 
 from headwater.storage import Append, Chunk, Log
+from headwater.storage import Commit as Committed
 from headwater.storage.groups import GroupOffsets
 from headwater.storage.producers import Stamp
 
@@ -67,7 +68,7 @@ class Change:
     def note(self) -> dict[str, str]:
         return {"identity": self.identity}
 
-    def make(self, log: Log) -> None:
+    def make(self, log: Log) -> object:
         raise NotImplementedError
 
     def enter(self, contents: Contents) -> None:
@@ -84,9 +85,9 @@ class Commit(Change):
     stamp: tuple[str, Stamp] | None = None  # with the name of the producer
     offsets: tuple[GroupOffsets, ...] = ()
 
-    def make(self, log: Log) -> None:
+    def make(self, log: Log) -> Committed:
         stamp = self.stamp[1] if self.stamp is not None else None
-        log.commit(self.appends(), self.note, keep=self.keep, stamp=stamp, offsets=self.offsets)
+        return log.commit(self.appends(), self.note, keep=self.keep, stamp=stamp, offsets=self.offsets)
 
     def enter(self, contents: Contents) -> None:
         if self.stamp is not None:
@@ -204,16 +205,17 @@ class Model:
         self.count += 1
         return f"change{self.count}"
 
-    def attempt(self, log: Log, change: Change) -> None:
-        """Note a change, make it, and note that it was made."""
-        self.attempt_together([change], lambda: change.make(log))
+    def attempt(self, log: Log, change: Change) -> object:
+        """Note a change, make it, note that it was made, and give back the answer."""
+        return self.attempt_together([change], lambda: change.make(log))
 
-    def attempt_together(self, changes: Sequence[Change], make: Callable[[], None]) -> None:
+    def attempt_together(self, changes: Sequence[Change], make: Callable[[], object]) -> object:
         """As `attempt`, of changes that are made by one call."""
         self.tried += changes
-        make()
+        answer = make()
         self.made += changes
         self.tried.clear()
+        return answer
 
     def contents(self, tried: int = 0) -> Contents:
         """What a log must hold, if of the changes without an answer the first `tried` were made."""

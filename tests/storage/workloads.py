@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from headwater.errors import NoSpace, NotADatabase, Rejected
+from headwater.storage import Commit as Committed
 from headwater.storage import Fault, FaultyStorage, Log, Storage
 from headwater.storage.commits import pack_json
 from headwater.storage.groups import GroupOffsets
@@ -125,15 +126,15 @@ def register(name: str) -> Step:
 
 
 def produce(name: str, sizes: Mapping[Place, int]) -> Step:
-    """A stamped commit, sent twice."""
+    """A stamped commit, sent twice. The answer is the same, so that who missed the first one has missed nothing."""
 
     def step(log: Log, model: Model) -> None:
         known = model.contents().producers.get(name)
         if known is None:
             return
         change = Commit(model.name(), sizes, stamp=(name, replace(known, sequence=known.sequence + 1)))
-        model.attempt(log, change)
-        model.attempt(log, change)
+        made, again = model.attempt(log, change), model.attempt(log, change)
+        assert isinstance(made, Committed) and again == replace(made, duplicate=True)
 
     return step
 
