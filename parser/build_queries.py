@@ -134,17 +134,31 @@ class QueryBuilder(ExpressionBuilder):
         select_items: Any,
         source: Any,
         where: Any,
-        group_by: Any,
-        partition_by: Any,
-        having: Any,
-        windows: Any,
-        qualify: Any,
+        grouped: Any,
+        windowed: Any,
     ) -> Select:
         relations, window = source or (None, None)
+        group_by, partition_by, having = grouped or (None, None, None)
+        windows, qualify = windowed or (None, None)
         return Select(
             select_items, relations, window, where, group_by or (), having, distinct is True,
             distinct if isinstance(distinct, tuple) else (), partition_by or (), windows or (), qualify, span=span,
         )  # fmt: skip
+
+    def grouped(self, span: Span, group_by: Any, partition_by: Any, having: Any) -> tuple[Any, Any, Any]:
+        return group_by, partition_by, having
+
+    def grouped_by_key(self, span: Span, partition_by: Any, having: Any) -> tuple[Any, Any, Any]:
+        return None, partition_by, having
+
+    def grouped_as_one(self, span: Span, having: Any) -> tuple[Any, Any, Any]:
+        return None, None, having
+
+    def windowed(self, span: Span, windows: Any, qualify: Any) -> tuple[Any, Any]:
+        return windows, qualify
+
+    def qualified(self, span: Span, qualify: Any) -> tuple[Any, Any]:
+        return None, qualify
 
     def grouping(self, span: Span, kind: Token, *sets: Expression) -> Grouping:
         return Grouping(" ".join(kind.upper().split()), sets, span=span)

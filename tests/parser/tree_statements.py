@@ -59,7 +59,7 @@ CREATES = short(
             maybe(WATERMARKS),
         ),
         st.builds(
-            ast.CreateRelation, KINDS, IDENTIFIERS, properties=PROPERTIES, query=QUERIES, check=maybe(CHECKS)
+            ast.CreateRelation, KINDS, IDENTIFIERS, properties=PROPERTIES, query=QUERIES, check=CHECKS
         ),
     )
 )  # fmt: skip
@@ -157,6 +157,7 @@ PIPELINES = short(st.builds(ast.CreatePipeline, IDENTIFIERS, tuples(PORTS), tupl
 
 STATEMENTS = {
     "queries": QUERIES,
+    "relations": CREATES,
     "definitions": DEFINING,
     "changes": CHANGING,
     "consuming": CONSUMING,

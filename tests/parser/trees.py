@@ -205,11 +205,11 @@ def joins(streaming: bool) -> Any:
     """A function from sources to joins of them."""
     kinds = st.sampled_from(["INNER", "LEFT", "RIGHT", "FULL", "SEMI", "ANTI"])
     asof = st.sampled_from(["ASOF", "ASOF LEFT"])
-    within = maybe(st.builds(ast.Within, LENGTHS, LENGTHS, maybe(LENGTHS))) if streaming else NOTHING
+    within = st.builds(ast.Within, LENGTHS, LENGTHS, maybe(LENGTHS)) if streaming else NOTHING
 
     def of(inner: Any) -> Any:
         return st.one_of(
-            st.builds(ast.Join, kinds | asof, inner, inner, EXPRESSIONS, within=within),
+            st.builds(ast.Join, kinds | asof, inner, inner, EXPRESSIONS, within=maybe(within)),
             st.builds(ast.Join, kinds, inner, inner, NOTHING, tuples(IDENTIFIERS, least=1), within=within),
             st.builds(ast.Join, kinds, inner, inner, natural=st.just(True)),
             st.builds(ast.Join, st.sampled_from(["CROSS", "POSITIONAL"]), inner, inner),
