@@ -17,6 +17,7 @@ from headwater.executor.operators import Stateful
 from headwater.parser import syntax, unparse
 from headwater.planner import Catalog, Relation, explain_plan
 from headwater.planner.calls import with_duckdb_calls
+from headwater.planner.names import names_in
 from headwater.planner.properties import PROPERTIES
 from headwater.planner.scope import Scope, ScopeColumn
 from headwater.planner.sql_types import arrow_schema
@@ -198,10 +199,10 @@ def _targets(statement: syntax.Insert, relation: Relation) -> tuple[Column, ...]
 
 
 def _refuse_name(value: syntax.Expression) -> None:
+    for name in names_in(value):
+        text = name.parts[-1].text
+        raise SqlError(f'"{text}" is not a value', name.span, hint=f"write a string as '{text}'")
     for node in syntax.walk(value):
-        if isinstance(node, syntax.Name):
-            text = node.parts[-1].text
-            raise SqlError(f'"{text}" is not a value', node.span, hint=f"write a string as '{text}'")
         if isinstance(node, syntax.Subquery | syntax.Exists):
             raise Unsupported("a query inside VALUES is not supported yet", node.span)
 

@@ -1,7 +1,8 @@
-"""Calls by ksqlDB's names that no DuckDB macro can be, as calls that DuckDB knows.
+"""Calls by ksqlDB's names, as calls that DuckDB knows.
 
-Those are aggregates, whose FILTER and DISTINCT must stay with them; functions with any number of arguments; those that
-take a unit of time or a format as ksqlDB writes it; and longer forms of functions that DuckDB has.
+Functions that one expression defines are in a table (`functions.py`). Here are aggregates, whose FILTER and DISTINCT
+must stay with them; functions with any number of arguments; those that take a unit of time or a format as ksqlDB writes
+it; and longer forms of functions that DuckDB has.
 A call that DuckDB understands is left as it is: `regexp_extract`, `regexp_replace`, `array_distinct` and `round` mean
 what DuckDB says, not what ksqlDB says.
 """
@@ -15,6 +16,7 @@ from typing import TypeVar
 from headwater.errors import SqlError, Unsupported
 from headwater.parser import syntax, unparse
 from headwater.parser.syntax import Call, Expression, Identifier, Literal
+from headwater.planner.functions import expanded
 from headwater.planner.names import with_names
 from headwater.planner.time_formats import duckdb_format
 from headwater.values import ROWOFFSET, ROWPARTITION
@@ -37,10 +39,10 @@ def with_duckdb_calls(node: N) -> N:
             if expression is inner.expression:
                 return inner
             return replace(inner, expression=expression, alias=Identifier(unparse(inner.expression), quoted=True))
-        if isinstance(inner, Call) and inner.name.lower() in _FORMS:
-            rewritten = _FORMS[inner.name.lower()](inner)
-            if rewritten is not None:
-                return with_duckdb_calls(rewritten)
+        if isinstance(inner, Call):
+            form = _FORMS.get(inner.name.lower())
+            rewritten = (form(inner) if form is not None else None) or expanded(inner)
+            return None if rewritten is None else with_duckdb_calls(rewritten)
         return None
 
     return syntax.rewrite(node, change)

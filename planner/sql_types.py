@@ -17,7 +17,6 @@ import pyarrow as pa
 from headwater.errors import Span, TypeProblem, Unsupported, suggestion
 from headwater.parser import quote
 from headwater.planner.duckdb_errors import explain_duckdb_error
-from headwater.planner.functions import install_functions
 from headwater.values import Column
 
 _lock = threading.Lock()
@@ -35,7 +34,7 @@ def _oracle() -> duckdb.DuckDBPyConnection:
 
 
 def open_duckdb(threads: int | None = None) -> duckdb.DuckDBPyConnection:
-    """An in-memory DuckDB with ksqlDB's functions that sees no files, no variables, no network, and lives in UTC."""
+    """An in-memory DuckDB that looks at no files, no variables of the program, no network, and lives in UTC."""
     con = duckdb.connect(":memory:", config={"python_enable_replacements": "false"})
     con.execute("SET autoinstall_known_extensions = false")
     with contextlib.suppress(duckdb.Error):  # without its ICU extension DuckDB knows no other zone than UTC
@@ -43,7 +42,6 @@ def open_duckdb(threads: int | None = None) -> duckdb.DuckDBPyConnection:
     if threads is not None:
         con.execute(f"SET threads = {threads}")
     con.execute("SET enable_external_access = false")
-    install_functions(con)
     return con
 
 

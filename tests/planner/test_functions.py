@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from headwater.engine.database import connect
 from headwater.errors import SqlError, Unsupported
 from headwater.parser import parse_statement
 from headwater.parser.syntax import Query
 from headwater.planner import Catalog, bind_query, plan_snapshot
-from headwater.planner.functions import MACROS
+from headwater.planner.functions import FUNCTIONS
 from headwater.planner.sql_types import open_duckdb
 from headwater.planner.time_formats import duckdb_format
 from tests.planner.shop import catalog_of
@@ -251,9 +252,23 @@ def test_a_function_gives_what_its_documentation_says(expression: str, expected:
     assert value(expression) == expected
 
 
-def test_no_macro_hides_a_function_of_duckdb() -> None:
+def test_no_definition_hides_a_function_of_duckdb() -> None:
     known = {row[0] for row in CON.execute("SELECT function_name FROM duckdb_functions() WHERE internal").fetchall()}
-    assert not known & {macro.name for macro in MACROS}
+    assert not known & FUNCTIONS.keys()
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("array_remove([1, 2], x) FROM (SELECT 2 AS x) AS q", [1]),
+        ("array_union(x, a) FROM (SELECT [2] AS x, [3] AS a) AS q", [2, 3]),
+        ("transform([1, 2], x => array_remove([1, 2], x))", [[2], [1]]),
+        ("array_remove(array_remove([1, 2, 3], 1), 3)", [2]),
+        ("transform(['a b'], s => initcap(s))", ["A B"]),
+    ],
+)
+def test_what_a_definition_calls_its_own_is_not_mistaken_for_a_column(sql: str, expected: Any) -> None:
+    assert value(sql) == expected
 
 
 @pytest.mark.parametrize(
@@ -364,6 +379,9 @@ def test_what_a_continuous_query_cannot_compute_is_refused_where_it_stands(
     [
         ("dateadd(FORTNIGHT, 1, DATE '2020-01-01')", '"FORTNIGHT" is not a unit of time'),
         ("topk(v)", "topk() takes 2 arguments, not 1"),
+        ("array_union([1])", "array_union() takes 2 arguments, not 1"),
+        ("MASK('a', 'b', 'c', 'd', 'e', 'f')", "MASK() takes 1 to 5 arguments, not 6"),
+        ("initcap(DISTINCT 'a')", "initcap() is no aggregate"),
         ("transform(MAP('a' := 1), k => k, (k, v) => v)", "a map needs a function of a key and a value"),
         (r"chr('\uzzzz')", r"'\uzzzz' is not the code of a character"),
     ],
@@ -392,3 +410,22 @@ def test_a_format_of_times_is_translated(pattern: str, expected: str) -> None:
 def test_a_format_that_has_no_translation_is_refused(pattern: str) -> None:
     with pytest.raises(ValueError):
         duckdb_format(pattern)
+
+
+def test_every_function_gives_the_same_in_a_continuous_query() -> None:
+    calls = [call for call, _ in (*NUMBERS, *COLLECTIONS, *LAMBDAS, *TEXT, *JSON, *BYTES, *TIMES, *URLS)]
+    items = ", ".join(f"{call} AS c{i}" for i, call in enumerate(calls))
+    with connect(None, background=False) as db:
+        db.execute(f"CREATE STREAM s (k INTEGER); CREATE TABLE t AS SELECT {items} FROM s; INSERT INTO s VALUES (1)")
+        assert db.sql("SELECT * FROM t").fetchall() == db.sql(f"SELECT {items} FROM s").fetchall()
+
+
+def test_functions_of_columns_are_kept_up_to_date() -> None:
+    with connect(None, background=False) as db:
+        db.execute("""
+            CREATE STREAM s (x VARCHAR, list INTEGER[]);
+            CREATE TABLE t AS SELECT initcap(x) AS name, array_join(array_remove(list, 1), x) AS rest FROM s
+                              WHERE array_max(list) > 1 AND mask(x) <> 'n';
+            INSERT INTO s VALUES (initcap('a b'), [1, 2, 3]), ('c', [1]), ('5', [7]), (NULL, [8, 9]);
+        """)
+        assert db.sql("SELECT * FROM t").fetchall() == [("A B", "2A B3")]
