@@ -1,13 +1,24 @@
 """SQL text to syntax trees and back.
 
-`parse` and `parse_statement` read, `unparse` and `quote` write, `split` and `is_complete` cut a text into statements;
-the trees are in `headwater.parser.syntax`.
+`parse` and `parse_statement` read, `unparse` and `quote` write, `split` and `is_complete` cut a text into statements,
+`pieces` and `parse_piece` read them one at a time; the trees are in `headwater.parser.syntax`.
 """
 
 from headwater.parser.keywords import KEYWORDS
-from headwater.parser.parse import parse, parse_statement
+from headwater.parser.parse import parse, parse_piece, parse_statement
 from headwater.parser.quoting import quote
-from headwater.parser.script import is_complete, split
+from headwater.parser.script import Piece, is_complete, pieces, split
 from headwater.parser.unparse import unparse
 
-__all__ = ["KEYWORDS", "is_complete", "parse", "parse_statement", "quote", "split", "unparse"]
+__all__ = [
+    "KEYWORDS",
+    "Piece",
+    "is_complete",
+    "parse",
+    "parse_piece",
+    "parse_statement",
+    "pieces",
+    "quote",
+    "split",
+    "unparse",
+]

@@ -36,7 +36,7 @@ def parse(text: str, variables: Mapping[str, str] | None = None) -> tuple[Statem
     known = dict(variables or {})
     statements = []
     for piece in pieces(text):
-        statement = _parse_piece(text, piece, known)
+        statement = parse_piece(text, piece, known)
         if isinstance(statement, Define):
             known[statement.name.text.lower()] = statement.value
         if isinstance(statement, Undefine):
@@ -46,21 +46,23 @@ def parse(text: str, variables: Mapping[str, str] | None = None) -> tuple[Statem
 
 
 def parse_statement(text: str, variables: Mapping[str, str] | None = None) -> Statement:
-    """The one statement of `text`, with or without a `;`."""
-    statements = parse(text, variables)
-    if not statements:
+    """The one statement of `text`, with or without a `;`. Without `variables`, `${name}` is nothing special."""
+    found = tuple(pieces(text))
+    if not found:
         raise SyntaxProblem("there is no statement here", Span(len(text), len(text)))
-    if len(statements) > 1:
+    statement = parse_piece(text, found[0], variables)
+    if len(found) > 1:
         raise SyntaxProblem(
-            "expected one statement, but there is another one", statements[1].span,
+            "expected one statement, but there is another one", found[1].span,
             hint="give one at a time, or run all as a script with execute()",
         )  # fmt: skip
-    return statements[0]
+    return statement
 
 
-def _parse_piece(text: str, piece: Piece, variables: Mapping[str, str]) -> Statement:
+def parse_piece(text: str, piece: Piece, variables: Mapping[str, str] | None = None) -> Statement:
+    """The statement of one of the pieces of `text`. Without `variables`, `${name}` is nothing special."""
     check_closed(piece, text)
-    if "${" not in text[piece.span.start : piece.span.end]:
+    if variables is None or "${" not in text[piece.span.start : piece.span.end]:
         return _parse_span(text, piece.span)
     substituted = substitute(text, piece.span, variables)
     try:

@@ -1,7 +1,8 @@
 """`${name}` in a statement: it is read with the value in place of the name, and its places are those of the text.
 
 In goes a part of a text and what DEFINE has said before; out comes the text to read, and the way back to where its
-parts stood. Inside quotes a name that is not defined is left alone, since it may be meant as it stands.
+parts stood. Inside quotes a name that is not defined is left alone, since it may be meant as it stands, and `$${name}`
+is `${name}` as it stands.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from headwater.errors import Span, UnknownName, suggestion
 from headwater.parser.nodes import Node
 from headwater.parser.script import tokens
 
-_VARIABLE = re.compile(r"\$\{(\w+)\}")
+_VARIABLE = re.compile(r"\$?\$\{(\w+)\}")
 _QUOTES = ("'", '"', "`")
 
 N = TypeVar("N", bound=Node)
@@ -79,7 +80,9 @@ def _found(text: str, within: Span, variables: Mapping[str, str]) -> Iterator[tu
                 break
             place, name = Span(*found.span()), found.group(1)
             value = variables.get(name.lower())
-            if value is not None:
+            if found.group().startswith("$$"):
+                yield place, found.group()[1:]
+            elif value is not None:
                 yield place, value.replace(mark, mark * 2) if mark in _QUOTES else value
             elif mark not in _QUOTES:
                 hint = suggestion(name, variables, "defined") or f"DEFINE {name} = '…'"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from headwater.errors import SqlError, UnknownName
-from headwater.parser import parse, parse_statement
+from headwater.errors import SqlError, SyntaxProblem, UnknownName
+from headwater.parser import parse, parse_statement, unparse
 from headwater.parser import syntax as ast
 
 
@@ -31,6 +31,17 @@ def test_a_name_that_is_not_defined_is_an_error_but_inside_quotes() -> None:
         parse_statement("SELECT ${cty}", {"city": "x"})
     assert caught.value.span is not None and (caught.value.span.start, caught.value.span.end) == (7, 13)
     assert caught.value.hint == 'did you mean "city"?'
+
+
+def test_two_dollars_inside_quotes_keep_the_characters_of_a_name() -> None:
+    assert parse_statement("SELECT '$${city}'", {"city": "x"}) == parse_statement("SELECT '${city}'")
+
+
+def test_without_variables_there_is_nothing_to_replace() -> None:
+    literal = parse_statement("SELECT '$${city}'")
+    assert parse_statement(unparse(literal)) == literal
+    with pytest.raises(SyntaxProblem):
+        parse_statement("SELECT ${city}")
 
 
 def test_undefine_forgets_a_name() -> None:
