@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/setup.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench lock
+.PHONY: help setup demo test crashes check format bench lock
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-15s %s\n", $$1, $$2 }'
@@ -16,7 +16,11 @@ demo: setup  ## Show what Headwater does, in the terminal
 	$(BIN)/headwater demo
 
 test: check  ## Run all checks and all tests
-	$(BIN)/pytest
+	HEADWATER_STATES=50000 $(BIN)/pytest
+
+crashes: STATES ?= 2000000
+crashes: setup  ## Crash the log in many more ways, for a night: make crashes STATES=5000000
+	$(BIN)/python -m tests.storage.crashes --states $(STATES) --lives $$(($(STATES) / 10))
 
 check: setup  ## Run the fast checks: lint, format, types, direction of imports
 	$(BIN)/ruff check .
