@@ -54,7 +54,7 @@ def _build_both(directory: Path, report: Report, batch: pa.RecordBatch, commits:
             log.commit([Append(0, 0, batch)])
         log.close()
         report.doing("writing it to the disk")
-        storage.sync_all()
+        storage.make_durable()
     return large, small
 
 

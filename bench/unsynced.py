@@ -10,7 +10,7 @@ from headwater.storage import File, OsStorage
 
 
 class UnsyncedStorage(OsStorage):
-    """The real file system, whose files become durable only with `sync_all`."""
+    """The real file system, whose files become durable only with `make_durable`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -20,10 +20,13 @@ class UnsyncedStorage(OsStorage):
         self._paths.add(path)
         return _UnsyncedFile(super().open(path, create=create))
 
+    def sync_all(self, files: Sequence[File]) -> None:
+        pass
+
     def sync_dir(self, path: str) -> None:
         pass
 
-    def sync_all(self) -> None:
+    def make_durable(self) -> None:
         """Make all files that were opened durable."""
         for path in sorted(self._paths):
             if self.exists(path):

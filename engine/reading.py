@@ -91,5 +91,5 @@ class Reader:
             ends = circuit_at(self._log, [relation.plan], cut).ends(relation.plan)
             cut = Cut(self._log.version, {relation.id: ends})
         leaf = StreamSource(relation.id, relation.name, source.columns)
-        batches = [rows_of([chunk], leaf) for chunk in read_chunks(self._log, relation.id, 0, cut)]
+        batches = [rows_of([chunk], leaf) for chunk in read_chunks(self._log, leaf, 0, cut)]
         return pa.Table.from_batches(batches, schema=arrow_schema(source.columns))

@@ -34,19 +34,27 @@ class Cut:
 
 def read_rows(log: Log, leaf: Leaf, after: int, cut: Cut) -> pa.RecordBatch:
     """The stored records of a leaf committed in (after, cut.version], with the columns of the leaf, in log order."""
-    return rows_of(read_chunks(log, leaf.id, after, cut), leaf)
+    return rows_of(read_chunks(log, leaf, after, cut), leaf)
 
 
-def read_chunks(log: Log, relation: int, after: int, cut: Cut) -> list[Chunk]:
-    """The committed chunks of a relation's log in (after, cut.version], those across a limit cut off there.
+def read_chunks(log: Log, leaf: Leaf, after: int, cut: Cut) -> list[Chunk]:
+    """The committed chunks of a leaf's log in (after, cut.version], those across a limit cut off there, with those
+    columns of the leaf that are stored.
 
     Raises `PositionGone` where retention has taken what the cut has.
     """
-    limits = cut.limits.get(relation)
-    start = log.start(relation)
+    limits = cut.limits.get(leaf.id)
+    start = log.start(leaf.id)
     if limits is not None and any(limits.get(partition, 0) < end for partition, end in start.ends.items()):
         raise PositionGone("records that this asks for are no more", earliest=start.version)
-    return list(_within(log.scan(relation, after, cut.version), limits, start.version))
+    stored = [f.name for f in _log_schema(leaf) if f.name not in (ROWPARTITION, ROWOFFSET)]
+    return list(_within(log.scan(leaf.id, after, cut.version, stored), limits, start.version))
+
+
+def _log_schema(leaf: Leaf) -> pa.Schema:
+    """The columns of a leaf and, of a table, the weight."""
+    schema = arrow_schema(leaf.columns)
+    return schema if isinstance(leaf, StreamSource) else schema.append(pa.field(WEIGHT, pa.int64()))
 
 
 def _within(chunks: Iterable[Chunk], limits: Mapping[int, int] | None, start: int) -> Iterator[Chunk]:
@@ -63,14 +71,11 @@ def _within(chunks: Iterable[Chunk], limits: Mapping[int, int] | None, start: in
 
 def rows_of(chunks: list[Chunk], leaf: Leaf) -> pa.RecordBatch:
     """One batch of the leaf's columns, pseudo-columns made from the chunks' places, and the weights of a table."""
-    schema = arrow_schema(leaf.columns)
-    if not isinstance(leaf, StreamSource):
-        schema = schema.append(pa.field(WEIGHT, pa.int64()))
+    schema = _log_schema(leaf)
     if not chunks:
         return empty_batch(schema)
     lengths = np.array([c.rows.num_rows for c in chunks])
-    stored = [f.name for f in schema if f.name not in (ROWPARTITION, ROWOFFSET)]
-    batches = [c.rows.select(stored) for c in chunks]
+    batches = [c.rows for c in chunks]
     rows = batches[0] if len(batches) == 1 else pa.concat_batches(batches)
     places = {
         ROWPARTITION: lambda: pa.array(np.repeat(np.array([c.partition for c in chunks], dtype=np.int32), lengths)),

@@ -13,6 +13,7 @@ from __future__ import annotations
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
 
@@ -34,9 +35,17 @@ _RESTORE = "restore the file from a copy, or see what headwater repair can save"
 class CommitLog:
     """The commit files of one database. Only one thread writes; any may ask for indexes."""
 
-    def __init__(self, storage: Storage, directory: OpenDirectory, commits_bytes: int = COMMITS_BYTES) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        directory: OpenDirectory,
+        commits_bytes: int = COMMITS_BYTES,
+        is_whole: Callable[[Record], bool] = lambda _: True,
+    ) -> None:
+        """`is_whole` tells whether all rows of a commit that are in segments are there."""
         self._storage = storage
         self._directory = directory
+        self._is_whole = is_whole
         self._commits_bytes = commits_bytes
         self._lock = threading.Lock()  # guards the next three
         self._firsts: list[int] = []  # first versions of the files
@@ -67,7 +76,7 @@ class CommitLog:
         stuck_at = -1
         while True:
             try:
-                for position, record in self.current.read():
+                for position, record in self.current.read(self._is_whole):
                     self.add(record, position)
             except BadFrame as reason:
                 if self.current.end == stuck_at:
@@ -98,24 +107,26 @@ class CommitLog:
             if not before.ends_rolled():
                 self._read_to_end(before)
                 if bad is not None or newest.previous != before.seal:
-                    return self._fall_back(newest, before.first, repair=repair)
+                    return self._fall_back(newest, before, repair=repair)
                 if repair:
                     self._finish_roll(before, newest)
         if bad is not None:
             raise _damaged(newest, bad)
         return newest
 
-    def _fall_back(self, newest: CommitFile, first: int, *, repair: bool) -> CommitFile:
+    def _fall_back(self, newest: CommitFile, before: CommitFile, *, repair: bool) -> CommitFile:
         """The file before the newest, which is the remains of a roll."""
         if newest.has_commits():
+            if before.version + 1 < newest.first:
+                raise _cut_short(before, newest.first)
             raise _damaged(newest, BadFrame("it does not follow the file before it"))
         if repair:
             self._storage.remove(newest.path)
             self._storage.sync_dir(self._directory.commits)
         self._firsts.pop()
-        before = self._file(first)
-        before.open()
-        return before
+        again = self._file(before.first)
+        again.open()
+        return again
 
     def _finish_roll(self, before: CommitFile, newest: CommitFile) -> None:
         """Do what a killed process may not have come to after it began a file: make that durable, and mark it."""
@@ -261,7 +272,7 @@ class CommitLog:
         """Raise `CorruptLog` where the file after an older one does not begin with the version `wanted`."""
         if commits.ends_rolled():
             raise CorruptLog(f'"{commits_path(self._directory.commits, wanted)}" is missing', hint=_RESTORE)
-        raise _damaged(commits, BadFrame(f"it ends before version {wanted}, and the next file begins with {following}"))
+        raise _cut_short(commits, following)
 
     def files(self) -> tuple[int, ...]:
         """The commit files, by first version, oldest first."""
@@ -325,3 +336,8 @@ def listed_files(storage: Storage, directory: str) -> list[int]:
 
 def _damaged(commits: CommitFile, reason: BadFrame) -> CorruptLog:
     return CorruptLog(f'"{commits.path}" is damaged at byte {commits.end}: {reason}', hint=_RESTORE)
+
+
+def _cut_short(commits: CommitFile, following: int) -> CorruptLog:
+    missing = commits.version + 1
+    return _damaged(commits, BadFrame(f"it ends before version {missing}, and the next file begins with {following}"))

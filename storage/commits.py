@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,6 @@ from headwater.storage.files import File, sync_file
 from headwater.storage.frames import (
     HEADER_BYTES,
     BadFrame,
-    Frame,
     FrameChain,
     Header,
     Kind,
@@ -121,6 +120,18 @@ class CommitGroup:
         return self.chain.add(header, payload)[0]
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A commit, or a mark, that was found in a file: its frame, and where its group begins."""
+
+    position: int
+    end: int
+    seal: int
+    base: int
+    kind: Kind
+    record: Record | None
+
+
 class CommitFile:
     """One file of the commit log, which is read from its base to its end, and then may be written to."""
 
@@ -175,27 +186,57 @@ class CommitFile:
         content = self.file.view(0, self.file.size())
         return any(header.kind is Kind.COMMIT for _, header in later_frames(content, 0))
 
-    def read(self) -> Iterator[tuple[int, Record]]:
+    def read(self, is_whole: Callable[[Record], bool] = lambda _: True) -> Iterator[tuple[int, Record]]:
         """The commits behind `end`, with the positions of their frames. Raise `BadFrame` where no more are.
 
-        Rows that are damaged, and were durable once, are passed over: who reads them will notice.
+        Of the last group, whose syncs need not have ended, commits count up to the first whose rows elsewhere are not
+        whole, as `is_whole` tells. Rows that are damaged, and were durable once, are passed over: who reads them will
+        notice.
         """
-        start = self.end
+        group: list[_Found] = []
+        bad: BadFrame | None = None
+        try:
+            for found in self._find():
+                if group and found.base > group[0].base:
+                    yield from self._take(group)
+                    group = []
+                group.append(found)
+        except BadFrame as reason:
+            bad = reason
+        for found in group:
+            if found.record is not None and not is_whole(found.record):
+                raise BadFrame("rows of a commit are not whole")
+            yield from self._take([found])
+        if bad is not None:
+            raise bad
+
+    def _find(self) -> Iterator[_Found]:
+        """The commits and marks behind `end`; nothing is taken for true yet."""
+        start, version, is_rolled = self.end, self.version, self.is_rolled
         content = self.file.view(start, max(0, self.file.size() - start))
         for frame in walk_frames(content, 0, self.seal):
-            if frame.damage is not None and not (
-                frame.header.kind is Kind.ROWS and self._was_durable(start + frame.position)
-            ):
+            header, position = frame.header, start + frame.position
+            if frame.damage is not None and not (header.kind is Kind.ROWS and self._was_durable(position)):
                 raise frame.damage
-            if self.is_rolled or frame.header.kind not in _BEHIND_BASE:
+            if is_rolled or header.kind not in _BEHIND_BASE:
                 raise BadFrame("a frame is here that does not belong here")
-            record = self._read_record(frame)
-            position = start + frame.position
-            self.end, self.seal = position + frame.header.size, frame.seal
-            self._marked = frame.header.kind is Kind.END
-            self.is_rolled = frame.header.kind is Kind.ROLLED
-            if record is not None:
-                yield position, record
+            if header.version != version + (header.kind in (Kind.COMMIT, Kind.ROWS)):
+                raise BadFrame("a commit does not follow the one before it")
+            if header.kind is Kind.ROWS:
+                continue
+            version, is_rolled = header.version, header.kind is Kind.ROLLED
+            is_commit = header.kind is Kind.COMMIT
+            record = Record.unpack(version, frame.payload.to_pybytes()) if is_commit else None
+            yield _Found(position, position + header.size, frame.seal, header.base, header.kind, record)
+
+    def _take(self, group: Sequence[_Found]) -> Iterator[tuple[int, Record]]:
+        for found in group:
+            self.end, self.seal = found.end, found.seal
+            self._marked = found.kind is Kind.END
+            self.is_rolled = found.kind is Kind.ROLLED
+            if found.record is not None:
+                self.version = found.record.version
+                yield found.position, found.record
 
     def refuse_unless_torn(self, reason: BadFrame) -> None:
         """Raise `CorruptLog` unless what is behind `end` is what a crash left of the last group of commits."""
@@ -217,14 +258,13 @@ class CommitFile:
         return CommitGroup(self.end, self.seal)
 
     def write(self, group: CommitGroup) -> None:
-        """Write a group; `sync` makes it true."""
+        """Write a group, which is true once this file, and those that its rows are in, are synced; then `keep` it."""
         self._staged = group.chain.end, group.chain.seal
         group.chain.write(self.file)
 
-    def sync(self, version: int) -> None:
-        """Make what was written durable, and by that true: now the last commit is `version`."""
+    def keep(self, version: int) -> None:
+        """Take what was written for true, now that it is synced: the last commit is `version`."""
         assert self._staged is not None, "nothing was written"
-        sync_file(self.file)
         self.end, self.seal = self._staged
         self.version = version
         self._staged = None
@@ -281,16 +321,6 @@ class CommitFile:
         chain.add(Header(kind, 0, crc32c(b""), base=self.end, version=self.version))
         chain.write(self.file)
         self.end, self.seal = chain.end, chain.seal
-
-    def _read_record(self, frame: Frame) -> Record | None:
-        """The commit in a frame, if it is one. Raise `BadFrame` if it is not the next."""
-        is_next = frame.header.kind in (Kind.COMMIT, Kind.ROWS)
-        if frame.header.version != self.version + is_next:
-            raise BadFrame("a commit does not follow the one before it")
-        if frame.header.kind is not Kind.COMMIT:
-            return None
-        self.version = frame.header.version
-        return Record.unpack(self.version, frame.payload.to_pybytes())
 
 
 _BEHIND_BASE = {Kind.COMMIT, Kind.ROWS, Kind.END, Kind.ROLLED}

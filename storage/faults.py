@@ -63,6 +63,10 @@ class FaultyStorage:
         self._begin("open")
         return _FaultyFile(self, self._inner.open(path, create=create))
 
+    def sync_all(self, files: Sequence[File]) -> None:
+        for file in files:
+            file.sync()
+
     def listdir(self, path: str) -> list[str]:
         self._begin("listdir")
         return self._inner.listdir(path)

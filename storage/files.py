@@ -14,6 +14,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Protocol
 
 import pyarrow as pa
@@ -23,6 +24,7 @@ from headwater.errors import AlreadyOpen
 # A file is mapped again only once this much of it is unmapped; until then its youngest bytes are read and copied. So a
 # reader that follows a growing file, and keeps everything it was given, holds few maps.
 REMAP_BYTES = 4 << 20
+SYNC_THREADS = 4
 PARTS_MAX = 512  # pieces of one write; systems allow 1024
 
 
@@ -75,6 +77,9 @@ class Storage(Protocol):
 
         A new name is durable only after `sync_dir` of its directory.
         """
+
+    def sync_all(self, files: Sequence[File]) -> None:
+        """Return once all of several files are durable, in whatever order. After an error, as after `File.sync`."""
 
     def listdir(self, path: str) -> list[str]:
         """Names in a directory, sorted."""
@@ -146,6 +151,14 @@ def sync_file(file: File) -> None:
         raise SyncFailed(error.errno, error.strerror) from error
 
 
+def sync_files(storage: Storage, files: Sequence[File]) -> None:
+    """As `sync_file`, of several."""
+    try:
+        storage.sync_all(files)
+    except OSError as error:
+        raise SyncFailed(error.errno, error.strerror) from error
+
+
 def sync_directory(storage: Storage, path: str) -> None:
     """Make the names in a directory durable, or raise `SyncFailed`, unless the sync could not even be tried."""
     try:
@@ -177,12 +190,25 @@ class OsStorage:
     def __init__(self, *, read_only: bool = False) -> None:
         self._base = os.getcwd()
         self._flags = os.O_RDONLY if read_only else os.O_RDWR
+        self._syncing: ThreadPoolExecutor | None = None
 
     def lock(self, path: str) -> Lock:
         return _OsLock(self._resolve(path))
 
     def open(self, path: str, *, create: bool = False) -> File:
         return _OsFile(self._resolve(path), self._flags | (os.O_CREAT if create else 0))
+
+    def sync_all(self, files: Sequence[File]) -> None:
+        *others, last = files
+        if others and self._syncing is None:
+            self._syncing = ThreadPoolExecutor(SYNC_THREADS, "headwater-sync")
+        under_way = [self._syncing.submit(file.sync) for file in others] if self._syncing is not None else []
+        try:
+            last.sync()
+        finally:
+            wait(under_way)
+        for sync in under_way:
+            sync.result()
 
     def listdir(self, path: str) -> list[str]:
         return sorted(os.listdir(self._resolve(path)))

@@ -49,8 +49,8 @@ class Log:
         """Use `Log.open`."""
         self._storage = storage
         self._directory = directory
-        self._chain = CommitLog(storage, directory, commits_bytes)
         self._segments = Segments(storage, directory.streams, segment_bytes)
+        self._chain = CommitLog(storage, directory, commits_bytes, self._segments.is_whole)
         self._readers = Readers()
         self._remover = Remover(storage, self._chain, self._segments, self._readers, directory.images)
         self._history = History(self._chain, self._segments, self._readers, self._check_open)
@@ -97,6 +97,7 @@ class Log:
 
     def _restore(self) -> None:
         """Cut what is behind the truth, remove what is not part of it, verify the rows of the last commit."""
+        self._segments.sync_found()
         streams = self._chain.state.streams
         for number, stream in streams.items():
             if stream.segments:

@@ -81,12 +81,19 @@ class Projection:
 
     def __init__(self, schema: pa.Schema, columns: Sequence[str] | None) -> None:
         """With no `columns`, all of them."""
-        self.numbers = range(len(schema)) if columns is None else [schema.get_field_index(name) for name in columns]
+        self.numbers = range(len(schema)) if columns is None else [_number(schema, name) for name in columns]
         self.is_all = columns is None
         self.stored = schema
         # Also of no columns there are so many rows: then the first one is read, for their number.
         self.read = [(number, pa.schema([schema.field(number)])) for number in self.numbers or [0]]
         self.schema = pa.schema([schema.field(number) for number, _ in self.read], schema.metadata)
+
+
+def _number(schema: pa.Schema, name: str) -> int:
+    number = int(schema.get_field_index(name))
+    if number < 0:
+        raise DataError(f'there is no column "{name}" in some of the rows', hint=f"columns: {', '.join(schema.names)}")
+    return number
 
 
 class Projections:
@@ -166,6 +173,16 @@ def read_rows(
         arrays.append(pa.ipc.read_record_batch(message, schema).column(0))
     batch = pa.RecordBatch.from_arrays(arrays, schema=projection.schema)
     return batch if projection.numbers else batch.select([]), verified
+
+
+def verify_rows(file: File, position: int, layout: Layout) -> None:
+    """Raise `BadFrame` unless all bytes of the rows in a frame are those that were written."""
+    if not layout.columns:
+        read_payload(file, position, layout.header)
+    for number, (crc, _, start, size) in enumerate(layout.columns):
+        message = file.view(position + HEADER_BYTES + start, size)
+        if len(message) != size or crc32c(message) != crc:
+            raise BadFrame(f"the checksum of column {number} does not match")
 
 
 def _exactly(data: bytes, size: int) -> bytes:

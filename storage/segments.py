@@ -12,12 +12,12 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 from headwater.errors import CorruptLog
-from headwater.storage.commits import Placed, rows_header
+from headwater.storage.commits import INLINE, Placed, Record, rows_header
 from headwater.storage.file_cache import FileCache
 from headwater.storage.files import File, Storage, numbered_files, sync_directory, sync_file
-from headwater.storage.frames import FrameChain
-from headwater.storage.rows import Known, Projections, Rows, read_layout, read_rows
-from headwater.storage.state import Segment, StreamState
+from headwater.storage.frames import BadFrame, FrameChain
+from headwater.storage.rows import Known, Projections, Rows, read_layout, read_rows, verify_rows
+from headwater.storage.state import Segment, StreamState, named_by
 
 SEGMENT_BYTES = 64 << 20
 
@@ -30,6 +30,7 @@ class Segments:
         self._path = path
         self._segment_bytes = segment_bytes
         self.files = FileCache(storage)
+        self._found: set[str] = set()
 
     def restore(self, stream: int, segment: Segment) -> None:
         """Check that a segment has its true bytes, and cut what is behind them."""
@@ -61,6 +62,26 @@ class Segments:
         """Numbers of the segment files that there are of a stream, also those that nothing names any more."""
         directory = f"{self._path}/{stream}"
         return numbered_files(self._storage, directory, ".seg") if self._storage.exists(directory) else []
+
+    def is_whole(self, record: Record) -> bool:
+        """Whether all rows of a commit that are in segments are, to the byte, those that it names."""
+        return all(self._has(placed) for placed in named_by(record) if placed.segment != INLINE)
+
+    def _has(self, placed: Placed) -> bool:
+        path = self.path(placed.stream, placed.segment)
+        try:
+            file = self.files.open(path)
+            verify_rows(file, placed.position, read_layout(file, placed.position, placed.seal))
+        except (BadFrame, FileNotFoundError):
+            return False
+        self._found.add(path)
+        return True
+
+    def sync_found(self) -> None:
+        """Make durable what `is_whole` found: a killed process may have written it, and not synced it."""
+        for path in sorted(self._found):
+            sync_file(self.files.open(path))
+        self._found.clear()
 
     def starts_after(self, segment: Segment | None) -> int | None:
         """The segment to begin for a new commit, or None to go on with this one."""
@@ -112,10 +133,9 @@ class SegmentGroup:
             self._written.append((file, chain.start))
             chain.write(file)
 
-    def sync(self) -> None:
-        """Make the frames durable."""
-        for file, _ in self._written:
-            sync_file(file)
+    def files(self) -> list[File]:
+        """The files that were written, which are to be synced."""
+        return [file for file, _ in self._written]
 
     def undo(self) -> None:
         """Cut off what was written. It need not be durable: nothing names these bytes."""

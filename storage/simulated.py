@@ -30,7 +30,7 @@ import pyarrow as pa
 
 from headwater.errors import AlreadyOpen
 from headwater.storage.contents import Content
-from headwater.storage.files import Lock, monotonic_seconds, parent, wall_clock_us
+from headwater.storage.files import File, Lock, monotonic_seconds, parent, wall_clock_us
 
 CrashModel = Literal["kill9", "drop", "all_names", "ops", "random", "names_any"]
 CRASH_MODELS: tuple[CrashModel, ...] = get_args(CrashModel)
@@ -81,6 +81,11 @@ class SimulatedDisk:
         if inode is None:
             raise IsADirectoryError(21, "Is a directory", path)
         return SimulatedFile(self, inode)
+
+    def sync_all(self, files: Sequence[File]) -> None:
+        # Their order is nobody's business, so it is one and then the other.
+        for file in files if self.operations % 2 else reversed(files):
+            file.sync()
 
     def listdir(self, path: str) -> list[str]:
         self._stay_alive()

@@ -219,6 +219,12 @@ def unpack_offsets(packed: list[Any]) -> GroupOffsets:
     return GroupOffsets(group, generation, {(stream, partition): offset for stream, partition, offset in offsets})
 
 
+def named_by(record: Record) -> list[Placed]:
+    """All frames of rows that a commit names: those that it adds, and those that stand for older ones."""
+    starts = record.effects.get("starts", ())
+    return [*record.extents, *(Placed(stream, *fields) for stream, *_, placed in starts for fields in placed)]
+
+
 def pack_placed(placed: Placed) -> list[int]:
     """A place as the effects of a record have it, without its stream."""
     return list(astuple(placed)[1:])

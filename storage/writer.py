@@ -4,8 +4,9 @@ A commit goes through five stages. One of the threads that wait runs them for al
 
  1. Every request is checked, and gets the next version; its rows get their offsets and places. Those of a small commit
     go into the commit file, those of a large one into segments.
- 2. Segments that got rows are written and synced.
- 3. What goes into the commit file is written with one call and synced: now the commits are true.
+ 2. Segments that got rows are written, then, with one call, the commit file.
+ 3. All these files are synced, side by side: now the commits are true. A crash before that may leave records without
+    their rows, which opening takes for what they are: commits that were not made.
  4. They are published: readers see them.
  5. The requests return.
 
@@ -29,7 +30,7 @@ from headwater.errors import HeadwaterError, NoSpace, Rejected, StorageError
 from headwater.storage.chain import CommitLog
 from headwater.storage.commits import CommitGroup, Placed, Record, parse_json
 from headwater.storage.failures import NO_SPACE
-from headwater.storage.files import Storage, SyncFailed
+from headwater.storage.files import Storage, SyncFailed, sync_files
 from headwater.storage.frames import Kind, crc32c
 from headwater.storage.groups import GroupOffsets
 from headwater.storage.images import PlacedImage
@@ -192,9 +193,9 @@ class Writer:
         if placement.records:
             try:
                 placement.segments.write()
-                placement.segments.sync()
                 commits.write(placement.commits)
-                commits.sync(placement.version)
+                sync_files(self._storage, [*placement.segments.files(), commits.file])
+                commits.keep(placement.version)
             except BaseException as error:
                 self._take_back(placement.segments, error)
                 raise

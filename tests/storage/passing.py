@@ -19,6 +19,10 @@ class PassingStorage:
     def open(self, path: str, *, create: bool = False) -> File:
         return self.inner.open(path, create=create)
 
+    def sync_all(self, files: Sequence[File]) -> None:
+        for file in files:
+            file.sync()
+
     def listdir(self, path: str) -> list[str]:
         return self.inner.listdir(path)
 

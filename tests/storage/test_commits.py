@@ -44,7 +44,8 @@ def write(log: CommitLog, *records: Record) -> None:
     group = log.current.group()
     positions = [group.add_commit(one) for one in records]
     log.current.write(group)
-    log.current.sync(records[-1].version)
+    log.current.file.sync()
+    log.current.keep(records[-1].version)
     for one, position in zip(records, positions, strict=True):
         log.add(one, position)
 

@@ -31,35 +31,6 @@ class UnsyncedFile(PassingFile):
         pass
 
 
-class RowsAfterCommits(PassingStorage):
-    """A mistake: rows are synced only after the commit that names them."""
-
-    def __init__(self, inner: Storage) -> None:
-        super().__init__(inner)
-        self._late: list[File] = []
-
-    def open(self, path: str, *, create: bool = False) -> File:
-        file = super().open(path, create=create)
-        if path.endswith((".log", ".seg")):
-            return LateFile(file, self._late, is_commit_log=path.endswith(".log"))
-        return file
-
-
-class LateFile(PassingFile):
-    def __init__(self, inner: File, late: list[File], *, is_commit_log: bool) -> None:
-        super().__init__(inner)
-        self._late = late
-        self._is_commit_log = is_commit_log
-
-    def sync(self) -> None:
-        if self._is_commit_log:
-            super().sync()
-            while self._late:
-                self._late.pop().sync()
-        else:
-            self._late.append(self.inner)
-
-
 class UnsyncedDirectory(PassingStorage):
     """A mistake: new names in directories whose path ends in a certain way are not synced."""
 
@@ -100,7 +71,6 @@ MISTAKES: dict[str, Callable[[SimulatedDisk], Storage]] = {
     "names of segments are not synced": lambda disk: UnsyncedDirectory(disk, "1"),
     "names of streams are not synced": lambda disk: UnsyncedDirectory(disk, "streams"),
     "the remains of commits are not cut": lambda disk: UncutFiles(disk, ".log"),
-    "rows are synced after their commit": RowsAfterCommits,
 }
 
 
