@@ -17,14 +17,16 @@ from typing import Any
 
 import pyarrow as pa
 
-from headwater.engine import ingest, retention, statements
+from headwater.engine import asserts, ingest, retention, statements
 from headwater.engine.follower import Follower
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.reading import Reader
 from headwater.engine.result import Acknowledgement, Result
+from headwater.engine.scripts import Scripts, refuse_endless
+from headwater.engine.session import AUTO_OFFSET_RESET, Session, is_about_session
 from headwater.engine.subscription import Subscription
-from headwater.errors import HeadwaterError, SqlError, StorageError, UnknownName, Unsupported, suggestion
-from headwater.parser import parse, parse_statement, syntax
+from headwater.errors import HeadwaterError, SqlError, StorageError
+from headwater.parser import parse_statement, syntax
 from headwater.planner import Catalog, Relation, define, refuse_statement
 from headwater.storage import Commit, Log, OsStorage, SimulatedDisk, Storage
 from headwater.values import Column
@@ -72,10 +74,11 @@ class Database:
         self, storage: Storage, directory: str, path: str | None, *, background: bool, read_only: bool = False
     ) -> None:
         self.path = path
+        self.session = Session()
+        self._scripts = Scripts(self.session, self._run)
         self._storage = storage
         self.log = Log.open(storage, directory, read_only=read_only)
         self._closed = False
-        self._variables: dict[str, str] = {}  # what DEFINE said, by names in lower case
         try:
             self._opened = storage.now_us(), storage.monotonic()
             self._retained_at = storage.monotonic()
@@ -96,38 +99,33 @@ class Database:
     def sql(self, text: str) -> Result:
         """Runs one statement and gives its result. A query that ends in EMIT CHANGES belongs to `subscribe`."""
         self._check_open()
-        with _attached(text):
-            outcome = self._run(parse_statement(text, self._variables))
-            if isinstance(outcome, Subscription):
-                outcome.close()
-                raise SqlError("this query does not end", hint="use subscribe(sql), or leave out EMIT CHANGES")
-            return outcome
+        outcome = self._scripts.run_one(text)
+        if isinstance(outcome, Subscription):
+            outcome.close()
+            raise SqlError("this query does not end", hint="use subscribe(sql), or leave out EMIT CHANGES")
+        return outcome
 
-    def execute(self, text: str) -> None:
-        """Runs the statements of a script one after the other. The first that fails ends it; those before it stay."""
-        for outcome in self.run(text):
-            if isinstance(outcome, Subscription):
-                outcome.close()
-                raise Unsupported("a script cannot watch a query that does not end", hint="use subscribe(sql)")
+    def execute(self, text: str, *, file: str | None = None) -> None:
+        """Runs the statements of a script one after the other. The first that fails ends it; those before it stay.
 
-    def run(self, text: str) -> Iterator[Result | Subscription]:
-        """Runs the statements of a script and gives each one's result, before the next one is run."""
+        `file` is where the text is from: errors name it, and RUN SCRIPT looks for other files beside it.
+        """
+        for outcome in self.run(text, file=file):
+            refuse_endless(outcome)
+
+    def run(self, text: str, *, file: str | None = None) -> Iterator[Result | Subscription]:
+        """Runs the statements of a script and gives each one's result, before the next one is run. See `execute`."""
         self._check_open()
-        with _attached(text):
-            script = parse(text, self._variables)
-        for statement in script:
-            with _attached(text):
-                outcome = self._run(statement)
-            yield outcome
+        yield from self._scripts.run(text, file)
 
     def subscribe(self, sql: str) -> Subscription:
         """Watches a query: iterates over its changes, first the rows there are. EMIT CHANGES may be left out."""
         self._check_open()
-        with _attached(sql):
-            statement = parse_statement(sql, self._variables)
+        statement, placed = self._scripts.statement(sql)
+        with placed:
             if not isinstance(statement, syntax.Query):
                 raise SqlError("only a query can be watched", statement.span, hint="SELECT … FROM … EMIT CHANGES")
-            return Subscription(self.pipeline, statement)
+            return self._watch(statement)
 
     def _run(self, statement: syntax.Statement) -> Result | Subscription:
         refuse_statement(statement)
@@ -135,31 +133,39 @@ class Database:
             case syntax.Query(emit=None):
                 return self.reader.query(statement)
             case syntax.Query():
-                return Subscription(self.pipeline, statement)
+                return self._watch(statement)
             case syntax.CreateRelation():
                 return self._create(statement)
             case syntax.Insert():
                 return self._insert(statement)
             case syntax.Drop():
                 return self._drop(statement)
-            case syntax.Define():
-                self._variables[statement.name.text.lower()] = statement.value
-                return Result.of_message(f"defined {statement.name.text}")
-            case syntax.Undefine():
-                return self._undefine(statement.name)
             case syntax.Checkpoint():
                 self.pipeline.catch_up()
                 version = self.pipeline.checkpoint()
                 retention.retain(self.pipeline, self._trusted_now_us())
                 return Result.of_message(f"checkpoint at version {version}")
+            case syntax.AssertValues() | syntax.AssertRelation():
+                return self._assert(statement)
+            case syntax.AssertTopic() | syntax.AssertSchema():
+                raise asserts.refuse_topic(statement)
+            case _ if is_about_session(statement):
+                return self.session.run(statement)
             case _:
                 return statements.show(statement, self.pipeline, self._storage.now_us())
 
-    def _undefine(self, name: syntax.Identifier) -> Result:
-        if self._variables.pop(name.text.lower(), None) is None:
-            hint = suggestion(name.text, self._variables, "defined")
-            raise UnknownName(f'there is no variable "{name.text}"', name.span, hint=hint)
-        return Result.of_message(f"forgot {name.text}")
+    def _watch(self, query: syntax.Query) -> Subscription:
+        subscription = Subscription(self.pipeline, query)
+        if self.session.setting(AUTO_OFFSET_RESET) == "latest":
+            subscription.skip()
+        return subscription
+
+    def _assert(self, statement: syntax.AssertValues | syntax.AssertRelation) -> Result:
+        self.pipeline.catch_up()
+        if isinstance(statement, syntax.AssertRelation):
+            return asserts.assert_relation(statement, self.pipeline.catalog.find(statement.name))
+        relation = self.pipeline.catalog.find(statement.relation)
+        return asserts.assert_values(statement, relation, self.session.records(relation, self.log))
 
     # ---------------------------------------------------------------- definitions
 
@@ -282,20 +288,6 @@ def _close_all() -> None:
     """Ends the threads of databases that were left open while the modules that they use are still there."""
     for database in list(_open):
         database.close()
-
-
-class _attached:
-    """Gives SqlErrors raised inside the text that their positions point into."""
-
-    def __init__(self, sql: str) -> None:
-        self._sql = sql
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, SqlError):
-            error.attach(self._sql)
 
 
 def _acknowledgement(commit: Commit) -> Acknowledgement:

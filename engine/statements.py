@@ -18,7 +18,6 @@ from headwater.parser import syntax, unparse
 from headwater.planner import Catalog, Relation, explain_plan
 from headwater.planner.calls import with_duckdb_calls
 from headwater.planner.names import names_in
-from headwater.planner.properties import PROPERTIES
 from headwater.planner.scope import Scope, ScopeColumn
 from headwater.planner.sql_types import arrow_schema
 from headwater.values import ROWTIME, Column
@@ -37,8 +36,6 @@ def show(statement: syntax.Statement, pipeline: Pipeline, now_us: int) -> Result
             return _queries(pipeline)
         case syntax.Show(what="GROUPS"):
             return _groups(pipeline)
-        case syntax.Show():
-            return _result(("property", "used in"), [(name, "CREATE … WITH") for name in sorted(PROPERTIES)])
         case syntax.Describe():
             return _describe(pipeline.catalog.find(statement.name), statement.extended, pipeline)
         case syntax.Explain():
@@ -172,8 +169,8 @@ def inserted_rows(statement: syntax.Insert, relation: Relation) -> pa.RecordBatc
                 hint=f"columns: {', '.join(c.name for c in targets)}",
             )
         for value in row:
-            _refuse_name(value)
-    values = _cast_values(body.rows, targets)
+            refuse_name(value)
+    values = cast_values(body.rows, targets)
     for name in relation.not_null:
         _refuse_null(values, body, statement, name, targets)
     rows = {column.name: values.column(i) for i, column in enumerate(targets)}
@@ -198,7 +195,8 @@ def _targets(statement: syntax.Insert, relation: Relation) -> tuple[Column, ...]
     return tuple(Column(c.name, c.type) for c in found)
 
 
-def _refuse_name(value: syntax.Expression) -> None:
+def refuse_name(value: syntax.Expression) -> None:
+    """Raises SqlError for a value that is not one: a name or a query."""
     for name in names_in(value):
         text = name.parts[-1].text
         raise SqlError(f'"{text}" is not a value', name.span, hint=f"write a string as '{text}'")
@@ -207,7 +205,8 @@ def _refuse_name(value: syntax.Expression) -> None:
             raise Unsupported("a query inside VALUES is not supported yet", node.span)
 
 
-def _cast_values(rows: tuple[tuple[syntax.Expression, ...], ...], targets: tuple[Column, ...]) -> pa.RecordBatch:
+def cast_values(rows: tuple[tuple[syntax.Expression, ...], ...], targets: tuple[Column, ...]) -> pa.RecordBatch:
+    """Rows of values with the types of `targets`, as columns c0, c1 … Raises TypeProblem at one that does not fit."""
     items = ", ".join(f"CAST(c{i} AS {c.type}) AS c{i}" for i, c in enumerate(targets))
     names = ", ".join(f"c{i}" for i in range(len(targets)))
     values = ", ".join("(" + ", ".join(unparse(v) for v in row) + ")" for row in rows)

@@ -30,8 +30,8 @@ from headwater.values import Column, Delta, Weights, concat_deltas
 class Subscription:
     """The changes of a query, from its present content on. Iterate over it, or `poll`; `close` when done.
 
-    First come the rows there are now, as additions; then every step's changes, consolidated. `is_append_only` says
-    that rows are never removed.
+    First come the rows there are now, as additions, unless `skip` is called; then every step's changes, consolidated.
+    `is_append_only` says that rows are never removed.
     """
 
     def __init__(self, pipeline: Pipeline, query: syntax.Query) -> None:
@@ -67,6 +67,14 @@ class Subscription:
                     "this query fell so far behind that retention took what it had not read yet",
                     hint="watch it again: it begins with what is there now",
                 ) from gone
+
+    def skip(self) -> None:
+        """Goes past what there is now: only later changes come."""
+        with self._lock:
+            left, self._left = self._left, None
+            while not self.finished and self._looked < self._pipeline.log.version:
+                self._advance()
+            self._left = left
 
     def _next(self, deadline: float | None) -> ChangeBatch | None:
         while not self.finished:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from headwater.engine.subscription import Subscription
     from headwater.errors import (
         AlreadyOpen,
+        AssertionFailed,
         CorruptLog,
         DataError,
         DuplicateSequence,
@@ -52,6 +53,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Acknowledgement",
     "AlreadyOpen",
+    "AssertionFailed",
     "Change",
     "ChangeBatch",
     "CorruptLog",

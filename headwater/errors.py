@@ -8,6 +8,7 @@
         TypeProblem       types or values do not fit
         OutOfRange        a position before the log's start or after its end
         Unsupported       valid, but not in this version
+        AssertionFailed   an ASSERT does not hold: what was expected, and what is there
       DataError         rows given to append() or a file do not fit the relation
       StorageError      the directory or the disk is not usable
         NotADatabase · AlreadyOpen · CorruptLog · ReadOnly · NoSpace
@@ -21,7 +22,7 @@
       PositionGone      a position before the earliest that retention kept
       QueryFailed       a continuous query stopped
 
-Deep code raises with a `Span`; the engine attaches the statement's text once, by `SqlError.attach`.
+Deep code raises with a `Span`; the engine attaches the statement's text once, by `HeadwaterError.attach`.
 Messages start in lower case, have no full stop and quote names; a hint is a thing to type.
 """
 
@@ -30,6 +31,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,29 +43,27 @@ class Span:
 
 
 class HeadwaterError(Exception):
-    """Base class of everything that Headwater raises on purpose."""
+    """Base class of everything that Headwater raises on purpose.
+
+    One that knows its place in a text (`sql`, from `file` if not None) shows the line of `span` with a caret.
+    """
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
-
-    def __str__(self) -> str:
-        return f"{self.message}\nhint: {self.hint}" if self.hint else self.message
-
-
-class SqlError(HeadwaterError):
-    """A statement that cannot be run as written. `str()` shows the source line with a caret."""
-
-    def __init__(self, message: str, span: Span | None = None, *, hint: str | None = None) -> None:
-        super().__init__(message, hint=hint)
-        self.span = span
+        self.span: Span | None = None
         self.sql: str | None = None
+        self.file: str | None = None
 
-    def attach(self, sql: str) -> SqlError:
-        """Give the error the text that its span points into; the first text given is kept."""
+    def attach(self, sql: str, *, file: str | None = None, statement: Span | None = None) -> Self:
+        """Give the error the text that its span points into, and the file of that text; the first text given is kept.
+
+        An error without a span gets that of the `statement`, if one is given.
+        """
         if self.sql is None:
-            self.sql = sql
+            self.sql, self.file = sql, file
+            self.span = self.span or statement
         return self
 
     @property
@@ -83,10 +83,19 @@ class SqlError(HeadwaterError):
     def __str__(self) -> str:
         parts = [self.message]
         if self.span is not None and self.sql is not None:
-            parts = [f"{self.message} (line {self.line}, column {self.column})", excerpt(self.sql, self.span)]
+            file = "" if self.file is None else f"{self.file}, "
+            parts = [f"{self.message} ({file}line {self.line}, column {self.column})", excerpt(self.sql, self.span)]
         if self.hint:
             parts.append(f"hint: {self.hint}")
         return "\n".join(parts)
+
+
+class SqlError(HeadwaterError):
+    """A statement that cannot be run as written, and where in it the reason stands."""
+
+    def __init__(self, message: str, span: Span | None = None, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.span = span
 
 
 class SyntaxProblem(SqlError):
@@ -111,6 +120,28 @@ class OutOfRange(SqlError):
 
 class Unsupported(SqlError):
     """Part of SQL, but not supported here (yet)."""
+
+
+class AssertionFailed(SqlError):
+    """An ASSERT does not hold.
+
+    `columns` name the values that were `expected` and those that are there, `actual`, as text; either may be absent.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        span: Span | None = None,
+        *,
+        columns: tuple[str, ...] = (),
+        expected: tuple[str | None, ...] | None = None,
+        actual: tuple[str | None, ...] | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, span, hint=hint)
+        self.columns = columns
+        self.expected = expected
+        self.actual = actual
 
 
 class DataError(HeadwaterError):

@@ -25,10 +25,6 @@ class _Part:
 _STATEMENTS: dict[type[syntax.Node], str] = {
     syntax.Ack: "ACK",
     syntax.Alter: "ALTER",
-    syntax.AssertRelation: "ASSERT",
-    syntax.AssertSchema: "ASSERT",
-    syntax.AssertTopic: "ASSERT",
-    syntax.AssertValues: "ASSERT",
     syntax.CommitGroup: "COMMIT GROUP",
     syntax.Control: "pausing, resuming and terminating of queries",
     syntax.Copy: "COPY",
@@ -49,12 +45,9 @@ _STATEMENTS: dict[type[syntax.Node], str] = {
     syntax.Fork: "FORK",
     syntax.Print: "PRINT",
     syntax.Receive: "RECEIVE",
-    syntax.RunScript: "RUN SCRIPT",
     syntax.Seek: "SEEK",
-    syntax.SetProperty: "SET",
     syntax.Sync: "SYNC",
     syntax.Transaction: "a transaction",
-    syntax.UnsetProperty: "UNSET",
     syntax.Update: "UPDATE",
     syntax.Verify: "VERIFY",
 }
@@ -93,7 +86,7 @@ _IN_CONTINUOUS_QUERIES = (
 )
 
 _DROPPED = frozenset({"STREAM", "TABLE"})
-_SHOWN = frozenset({"STREAMS", "TABLES", "QUERIES", "GROUPS", "PROPERTIES"})
+_SHOWN = frozenset({"STREAMS", "TABLES", "QUERIES", "GROUPS", "PROPERTIES", "VARIABLES"})
 _EXTENDED = frozenset({"STREAMS", "TABLES"})
 
 

@@ -54,10 +54,15 @@ def test_show_queries_tells_what_each_keeps_and_its_text(shop: Database) -> None
     assert query == "CREATE TABLE top AS SELECT auction, max(price) AS price FROM bids GROUP BY auction"
 
 
-def test_show_properties_tells_what_with_can_say(db: Database) -> None:
-    assert [name for name, _ in db.sql("SHOW PROPERTIES").fetchall()] == [
-        "compression", "partitions", "retention", "retention_size", "timestamp", "timestamp_format",
-    ]  # fmt: skip
+def test_show_properties_tells_settings_and_where_they_come_from_and_what_with_can_say(db: Database) -> None:
+    db.execute("SET 'auto.offset.reset' = 'latest'")
+    shown = db.sql("SHOW PROPERTIES")
+    assert shown.names == ["property", "value", "from"]
+    assert shown.fetchall()[:2] == [
+        ("auto.offset.reset", "latest", "SET"),
+        ("ksql.variable.substitution.enable", "true", "default"),
+    ]
+    assert {row[0] for row in shown.fetchall() if row[1:] == (None, "CREATE … WITH")} >= {"partitions", "retention"}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,133 @@
+"""What holds for the user of an open database, and is not kept: variables, settings, and how far asserts have read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from headwater.engine.records import Records
+from headwater.engine.result import Result
+from headwater.errors import SqlError, UnknownName, Unsupported, suggestion
+from headwater.parser import syntax
+from headwater.planner import Relation
+from headwater.planner.properties import PROPERTIES
+from headwater.storage import Log
+from headwater.values import Column
+
+AUTO_OFFSET_RESET = "auto.offset.reset"  # whether EMIT CHANGES begins with the rows there are
+SUBSTITUTION = "ksql.variable.substitution.enable"
+
+# Each setting with its values, the default first.
+SETTINGS = {AUTO_OFFSET_RESET: ("earliest", "latest"), SUBSTITUTION: ("true", "false")}
+
+_NAME = re.compile(r"[A-Za-z_]\w*")  # of a variable
+_PREFIX = "ksql.streams."  # ksqlDB takes the settings of what is below it with and without this
+
+
+def is_about_session(statement: syntax.Statement) -> bool:
+    """Whether a statement reads or changes nothing but the session: `Session.run` runs it."""
+    if isinstance(statement, syntax.Show):
+        return statement.what in ("VARIABLES", "PROPERTIES")
+    return isinstance(statement, syntax.Define | syntax.Undefine | syntax.SetProperty | syntax.UnsetProperty)
+
+
+@dataclass(slots=True)
+class Session:
+    """The state of one user's work. `variables` are by name in lower case, with the name as it was defined."""
+
+    variables: dict[str, tuple[str, str]] = field(default_factory=dict)
+    _settings: dict[str, str] = field(default_factory=dict)
+    _asserted: dict[int, Records] = field(default_factory=dict)
+
+    @property
+    def values(self) -> dict[str, str] | None:
+        """What each variable stands for, by its name in lower case; None if variables are not to be replaced."""
+        if self.setting(SUBSTITUTION) == "false":
+            return None
+        return {name: value for name, (_, value) in self.variables.items()}
+
+    def setting(self, name: str) -> str:
+        """What a setting is now."""
+        return self._settings.get(name, SETTINGS[name][0])
+
+    def records(self, relation: Relation, log: Log) -> Records:
+        """The records of a relation that ASSERT has not taken yet."""
+        return self._asserted.setdefault(relation.id, Records(relation, log))
+
+    def run(self, statement: syntax.Statement) -> Result:
+        """Runs a statement that is about the session: DEFINE, UNDEFINE, SET, UNSET, SHOW VARIABLES or PROPERTIES."""
+        match statement:
+            case syntax.Define(name=name, value=value):
+                return self._define(name, value)
+            case syntax.Undefine(name=name):
+                return self._undefine(name)
+            case syntax.SetProperty():
+                return self._set(statement)
+            case syntax.UnsetProperty():
+                return self._unset(statement)
+            case syntax.Show(what="VARIABLES"):
+                return _rows(("variable", "value"), sorted(self.variables.values()))
+            case _:
+                return _rows(("property", "value", "from"), self._properties())
+
+    def _define(self, name: syntax.Identifier, value: str) -> Result:
+        if not _NAME.fullmatch(name.text):
+            raise SqlError(
+                f'"{name.text}" cannot be the name of a variable', name.span,
+                hint="use letters, digits and _, a digit not first",
+            )  # fmt: skip
+        self.variables[name.text.lower()] = (name.text, value)
+        return Result.of_message(f"defined {name.text}")
+
+    def _undefine(self, name: syntax.Identifier) -> Result:
+        if self.variables.pop(name.text.lower(), None) is None:
+            hint = suggestion(name.text, (name for name, _ in self.variables.values()), "variables")
+            raise UnknownName(f'there is no variable "{name.text}"', name.span, hint=hint)
+        return Result.of_message(f"forgot {name.text}")
+
+    def _set(self, statement: syntax.SetProperty) -> Result:
+        if statement.system:
+            raise Unsupported(
+                "ALTER SYSTEM is not supported: settings hold for a session", statement.span,
+                hint=f"SET '{statement.name}' = '{statement.value}'",
+            )  # fmt: skip
+        name, value = _known(statement), statement.value.lower()
+        if value not in SETTINGS[name]:
+            raise SqlError(f"{name} cannot be '{statement.value}'", statement.span, hint=_choice(name))
+        self._settings[name] = value
+        return Result.of_message(f"{name} is {value}")
+
+    def _unset(self, statement: syntax.UnsetProperty) -> Result:
+        name = _known(statement)
+        self._settings.pop(name, None)
+        return Result.of_message(f"{name} is {self.setting(name)}, the default")
+
+    def _properties(self) -> list[tuple[str | None, ...]]:
+        """Each property, its value, and where that comes from; those of a relation have a value for each relation."""
+        settings: list[tuple[str | None, ...]] = [
+            (n, self.setting(n), "SET" if n in self._settings else "default") for n in sorted(SETTINGS)
+        ]
+        return [*settings, *((name, None, "CREATE … WITH") for name in sorted(PROPERTIES))]
+
+
+def _known(statement: syntax.SetProperty | syntax.UnsetProperty) -> str:
+    """The name of the setting that a statement names."""
+    name = statement.name.lower().removeprefix(_PREFIX)
+    if name in SETTINGS:
+        return name
+    if name in PROPERTIES:
+        hint = f"write it behind a relation: CREATE … WITH ({name} = …)"
+        raise SqlError(f'"{name}" is a property of a stream or table, not of a session', statement.span, hint=hint)
+    nearest = suggestion(statement.name, SETTINGS, "settings")
+    raise UnknownName(f'there is no setting "{statement.name}"', statement.span, hint=nearest)
+
+
+def _choice(name: str) -> str:
+    return "one of " + ", ".join(f"'{value}'" for value in SETTINGS[name])
+
+
+def _rows(names: tuple[str, ...], rows: Sequence[tuple[str | None, ...]]) -> Result:
+    return Result.of_rows(tuple(Column(name, "VARCHAR") for name in names), list(rows), [pa.string()] * len(names))
