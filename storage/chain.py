@@ -106,9 +106,10 @@ class CommitLog:
             before = self._file(self._firsts[-2])
             if not before.ends_rolled():
                 self._read_to_end(before)
-                if bad is not None or newest.previous != before.seal:
+                is_marked = before.is_rolled  # by a writer, while this one was reading
+                if not is_marked and (bad is not None or newest.previous != before.seal):
                     return self._fall_back(newest, before, repair=repair)
-                if repair:
+                if repair and not is_marked:
                     self._finish_roll(before, newest)
         if bad is not None:
             raise _damaged(newest, bad)

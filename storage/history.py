@@ -170,8 +170,7 @@ class History:
             raise self.gone(stream)
         if upto == start.version:
             return dict(start.ends)
-        self._check_known(upto)
-        return self._chain.index_of(upto)[1].ends(stream, upto)
+        return self._index_of(upto).ends(stream, upto)
 
     def rows(self, stream: int, version: int | None) -> int:
         """As `Log.row_count`."""
@@ -182,8 +181,7 @@ class History:
             raise self.gone(stream)
         if upto == start.version:
             return start.rows
-        self._check_known(upto)
-        return self._chain.index_of(upto)[1].rows(stream, upto)
+        return self._index_of(upto).rows(stream, upto)
 
     def first(self, stream: int, count: int, upto: int | None) -> tuple[int, dict[int, int]] | None:
         """As `Log.first`."""
@@ -247,8 +245,7 @@ class History:
         """As `Log.time_of`."""
         self._check_open()
         assert 1 <= version <= self._chain.published, f"there is no version {version}"
-        self._check_known(version)
-        return self._chain.index_of(version)[1].time_of(version)
+        return self._index_of(version).time_of(version)
 
     def version_at(self, time_us: int) -> int:
         """As `Log.version_at`."""
@@ -281,9 +278,13 @@ class History:
         kept = tuple(self._chain.state.kept.items())
         return iter([(v, note[key]) for v, note in kept if v <= self._chain.published and key in note])
 
-    def _check_known(self, version: int) -> None:
-        earliest = self._chain.first_version - 1  # the base of the oldest file knows the version before it
+    def _index_of(self, version: int) -> FileIndex:
+        """The index of the commit file with a version. Raises `PositionGone` if that is no more."""
+        _, index = self._chain.index_of(version)
+        # Afterwards, since retention may remove files meanwhile. The base of the oldest file knows one version more.
+        earliest = self._chain.first_version - 1
         if version < earliest:
             raise PositionGone(
                 f"version {version} is no more", earliest=earliest, hint=f"the earliest version is {earliest}"
             )
+        return index
