@@ -163,25 +163,21 @@ class History:
 
     def ends(self, stream: int, version: int | None) -> dict[int, int]:
         """As `Log.ends`."""
-        self._check_open()
-        upto = self.upto(version)
-        start = self.start(stream)
-        if upto < start.version:
-            raise self.gone(stream)
-        if upto == start.version:
-            return dict(start.ends)
-        return self._index_of(upto).ends(stream, upto)
+        upto, start = self._position(stream, version)
+        return dict(start.ends) if upto == start.version else self._index_of(upto).ends(stream, upto)
 
     def rows(self, stream: int, version: int | None) -> int:
         """As `Log.row_count`."""
+        upto, start = self._position(stream, version)
+        return start.rows if upto == start.version else self._index_of(upto).rows(stream, upto)
+
+    def _position(self, stream: int, version: int | None) -> tuple[int, Start]:
+        """A version that readers may see, and the start of the stream, which is not after it."""
         self._check_open()
-        upto = self.upto(version)
-        start = self.start(stream)
+        upto, start = self.upto(version), self.start(stream)
         if upto < start.version:
             raise self.gone(stream)
-        if upto == start.version:
-            return start.rows
-        return self._index_of(upto).rows(stream, upto)
+        return upto, start
 
     def first(self, stream: int, count: int, upto: int | None) -> tuple[int, dict[int, int]] | None:
         """As `Log.first`."""
