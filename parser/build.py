@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from lark import Token, v_args
 
-from headwater.errors import Span, SyntaxProblem, UnknownName
+from headwater.errors import Span, SyntaxProblem, UnknownName, suggestion
 from headwater.parser import syntax
 from headwater.parser.build_expressions import items, only, placed, present, text_of_string, words
 from headwater.parser.build_queries import QueryBuilder
@@ -113,7 +113,10 @@ class Builder(QueryBuilder):
         for name in (name for part in parts if isinstance(part, tuple) for name in part):
             places = [i for i, column in enumerate(columns) if column.name.text.lower() == name.text.lower()]
             if not places:
-                raise UnknownName(f'PRIMARY KEY names "{name.text}", which is not among the columns', name.span)
+                hint = suggestion(name.text, (column.name.text for column in columns), "columns")
+                raise UnknownName(
+                    f'PRIMARY KEY names "{name.text}", which is not among the columns', name.span, hint=hint
+                )
             columns[places[0]] = replace(columns[places[0]], primary_key=True)
         return Definitions(tuple(columns), *watermarks)
 

@@ -384,7 +384,7 @@ class ExpressionBuilder(Transformer_NonRecursive[Token, Any]):
 
     def star(self, span: Span, qualifier: Any, exclude: Any, replace: Any) -> Star:
         if qualifier is not None and len(qualifier) > 1:
-            raise SyntaxProblem("only one name may stand before .*", span)
+            raise SyntaxProblem("only one name may stand before .*", span, hint="write t.*, or name the columns")
         return Star(qualifier and qualifier[0], exclude or (), replace or (), span=span)
 
     def struct_star(self, span: Span, name: Identifier) -> Star:
