@@ -7,34 +7,24 @@ from tests.storage.planted import PlantedBug, crashes, faults, test
 BUGS = (
     # ---------------------------------------------------------------- what is durable when
     PlantedBug(
-        "a record is synced before its rows",
-        "writer.py",
-        """
-                placement.segments.write()
-                placement.segments.sync()
-                commits.write(placement.commits)
-                commits.sync(placement.version)
-""",
-        """
-                commits.write(placement.commits)
-                commits.sync(placement.version)
-                placement.segments.write()
-                placement.segments.sync()
-""",
+        "a commit counts of which not all rows are there",
+        "chain.py",
+        "self.current.read(self._is_whole)",
+        "self.current.read()",
         crashes("append"),
     ),
     PlantedBug(
         "segments are not synced",
-        "segments.py",
-        "        for file, _ in self._written:\n            sync_file(file)",
-        "        pass",
+        "writer.py",
+        "[*placement.segments.files(), commits.file]",
+        "[commits.file]",
         crashes("append"),
     ),
     PlantedBug(
-        "commits are not synced",
-        "commits.py",
-        "        sync_file(self.file)\n        self.end, self.seal = self._staged",
-        "        self.end, self.seal = self._staged",
+        "the commit file is not synced where segments are",
+        "writer.py",
+        "[*placement.segments.files(), commits.file]",
+        "placement.segments.files() or [commits.file]",
         crashes("append"),
     ),
     PlantedBug(
@@ -125,8 +115,8 @@ BUGS = (
     PlantedBug(
         "a commit file follows one that went on after it was begun",
         "chain.py",
-        "if bad is not None or newest.previous != before.seal:",
-        "if bad is not None:",
+        " and (bad is not None or newest.previous != before.seal):",
+        " and bad is not None:",
         test("test_commits.py::test_a_next_file_after_which_the_one_before_went_on_is_removed"),
     ),
     PlantedBug(
@@ -204,22 +194,9 @@ BUGS = (
     PlantedBug(
         "a failed sync is tried again",
         "files.py",
-        """
-    try:
-        file.sync()
-    except OSError as error:
-        raise SyncFailed(error.errno, error.strerror) from error
-
-
-def sync_directory""",
-        """
-    try:
-        file.sync()
-    except OSError as error:
-        file.sync()
-
-
-def sync_directory""",
+        "        storage.sync_all(files)\n    except OSError as error:\n"
+        "        raise SyncFailed(error.errno, error.strerror) from error\n",
+        "        storage.sync_all(files)\n    except OSError:\n        storage.sync_all(files)\n",
         faults("append"),
     ),
     PlantedBug(
@@ -228,13 +205,6 @@ def sync_directory""",
         "        if written < size:\n",
         "        if False:\n",
         faults("append"),
-    ),
-    PlantedBug(
-        "rows are taken back before the record that names them",
-        "writer.py",
-        "            commits.undo()  # first: a record must not outlive its rows\n            segments.undo()",
-        "            segments.undo()\n            commits.undo()",
-        test("test_failures.py::test_a_commit_that_is_being_taken_back_is_gone_or_whole_after_every_crash"),
     ),
     PlantedBug(
         "a commit that is taken back stays in the file",

@@ -225,11 +225,12 @@ def test_an_interrupted_commit_is_not_made_and_the_log_stays_usable() -> None:
     assert values(Log.open(storage, PATH)) == ["next"]
 
 
-def test_a_commit_that_is_being_taken_back_is_gone_or_whole_after_every_crash() -> None:
+@pytest.mark.parametrize("inline_bytes", [0, 1000], ids=["in segments", "inline"])
+def test_a_commit_that_is_being_taken_back_is_gone_or_whole_after_every_crash(inline_bytes: int) -> None:
     """Its record was written whole when it was interrupted. It must not outlive its rows."""
     disk = SimulatedDisk()
     storage = InterruptedStorage(disk)
-    log = Log.open(storage, PATH, inline_bytes=0)
+    log = Log.open(storage, PATH, inline_bytes=inline_bytes)
     log.commit(append("first"))
     moments: list[SimulatedDisk] = []
 
