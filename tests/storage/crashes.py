@@ -12,7 +12,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import count, islice
@@ -39,14 +39,16 @@ class Share:
     seed: int = 0
 
 
-def explore(share: Share, states: int) -> int:
-    """Check at least so many states, if there are as many; the number of those that were different."""
-    explorer = Explorer(WORKLOADS[share.workload])
-    operations = explorer.operations[share.number :: share.shares]
+def explore(workload: str, states: int, seed: int = 0) -> int:
+    """Check at least so many states, if there are as many; the number of those that were different.
+
+    One process does this for a workload: several would come upon the same states, and count them twice.
+    """
+    explorer = Explorer(WORKLOADS[workload])
     fruitless = 0
-    for seed in count(share.seed):
+    for next_seed in count(seed):
         before = explorer.states
-        explorer.explore(every_crash(operations, seed, again=seed != share.seed))
+        explorer.explore(every_crash(explorer.operations, next_seed, again=next_seed != seed))
         fruitless = fruitless + 1 if explorer.states == before else 0
         if explorer.states >= states or fruitless == FRUITLESS_SEEDS:
             break
@@ -103,35 +105,26 @@ def _arguments() -> argparse.Namespace:
 
 def _run_all(arguments: argparse.Namespace) -> int:
     names = arguments.workload or list(WORKLOADS)
-    parts = len(names) * arguments.processes
-    states, lives, failures = -(-arguments.states // parts), -(-arguments.lives // parts), 0
+    shares = {name: list(shares_of(name, arguments.processes, arguments.seed)) for name in names}
+    states, lives = -(-arguments.states // len(names)), -(-arguments.lives // (len(names) * arguments.processes))
+    failures = 0
     with pool(arguments.processes) as processes:
-        for what, wanted, work, *further in (
-            ("crash states", states, explore, states),
-            ("lives", lives, chain, lives),
-            ("faults", arguments.faults, starve),
-        ):
-            if wanted:
-                failures += _run(what, processes, work, names, arguments, further)
+        submit = processes.submit
+        if states:
+            found = {name: [submit(explore, name, states, arguments.seed)] for name in names}
+            failures += _finish("crash states", found)
+        if lives:
+            failures += _finish(
+                "lives", {name: [submit(chain, share, lives) for share in shares[name]] for name in names}
+            )
+        if arguments.faults:
+            failures += _finish("faults", {name: [submit(starve, share) for share in shares[name]] for name in names})
     return failures
 
 
-def _run(
-    what: str,
-    processes: ProcessPoolExecutor,
-    work: Callable[..., int],
-    names: Sequence[str],
-    arguments: argparse.Namespace,
-    further: Sequence[int],
-) -> int:
-    """Have all shares of one kind of work done, and print how many of what there were. The number of failures."""
+def _finish(what: str, submitted: Mapping[str, Sequence[Future[int]]]) -> int:
+    """Wait for all work of one kind, and print how many of what there were. The number of failures."""
     started = time.perf_counter()
-    submitted: dict[str, list[Future[int]]] = {
-        name: [
-            processes.submit(work, share, *further) for share in shares_of(name, arguments.processes, arguments.seed)
-        ]
-        for name in names
-    }
     total = failures = 0
     for name, futures in submitted.items():
         done = 0

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.storage.bugs import BUGS
+from tests.storage.chosen import chosen
 from tests.storage.planted import PlantedBug, copy_sources, fails, plant, run, together
 
 RUNS_AT_ONCE = 2
@@ -26,13 +27,8 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def is_found(request: pytest.FixtureRequest, sources: Path) -> Iterator[Mapping[PlantedBug, Future[bool]]]:
     """Whether the bugs that this session asks for are found, tried several at once."""
-    chosen = [item.callspec.params["bug"] for item in request.session.items if "bug" in _parameters(item)]
     with ThreadPoolExecutor(RUNS_AT_ONCE) as pool:
-        yield {bug: pool.submit(_is_found, bug, sources) for bug in chosen}
-
-
-def _parameters(item: pytest.Item) -> Mapping[str, object]:
-    return item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        yield {bug: pool.submit(_is_found, bug, sources) for bug in chosen(request, "bug")}
 
 
 def _is_found(bug: PlantedBug, sources: Path) -> bool:
