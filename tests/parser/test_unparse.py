@@ -42,13 +42,15 @@ def test_statements_with_every_kind_of_node_read_back() -> None:
     nodes = {node for node in vars(ast).values() if isinstance(node, type) and issubclass(node, ast.Node)}
     seen = {ast.Node}
 
-    @settings(SETTINGS, max_examples=1_200, derandomize=True, database=None, phases=[Phase.generate])
-    @given(st.one_of(*STATEMENTS.values()))
-    def read_back(statement: ast.Statement) -> None:
+    @settings(SETTINGS, max_examples=200, derandomize=True, database=None, phases=[Phase.generate])
+    @given(st.data())
+    def read_back(statements: st.SearchStrategy[ast.Statement], data: st.DataObject) -> None:
+        statement = data.draw(statements)
         seen.update(type(node) for node in ast.walk(statement))
         assert parse_statement(unparse(statement)) == statement
 
-    read_back()
+    for statements in STATEMENTS.values():
+        read_back(statements)
     assert nodes - seen == set()
 
 

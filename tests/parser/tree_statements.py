@@ -14,6 +14,7 @@ from tests.parser.trees import (
     LITERALS,
     POINTS,
     QUERIES,
+    READS,
     ROWS,
     STARTS,
     STRINGS,
@@ -157,6 +158,7 @@ PIPELINES = short(st.builds(ast.CreatePipeline, IDENTIFIERS, tuples(PORTS), tupl
 
 STATEMENTS = {
     "queries": QUERIES,
+    "reads": READS,
     "relations": CREATES,
     "definitions": DEFINING,
     "changes": CHANGING,

@@ -285,3 +285,7 @@ def queries(as_of: Any, window: Any, emit: Any, streaming: bool) -> st.SearchStr
 
 QUERIES = queries(maybe(AS_OF), maybe(WINDOWS), EMITS, streaming=True)
 DUCKDB_QUERIES = queries(NOTHING, NOTHING, NOTHING, streaming=False)
+# Every kind of source, often: in a whole query most of them are rare.
+READS = short(
+    st.recursive(relations(streaming=True) | TABLE_FUNCTIONS | WINDOW_FUNCTIONS, joins(streaming=True), max_leaves=3)
+).map(lambda source: ast.Query(ast.Select((ast.SelectItem(ast.Star()),), source)))
