@@ -113,12 +113,16 @@ def _included(statement: syntax.RunScript, source: Source) -> Source:
     """What RUN SCRIPT names: a path that counts from the file it stands in, or from the working directory."""
     path = os.path.expanduser(statement.path)
     if source.file is not None:
-        path = os.path.join(os.path.dirname(source.file), path)
-    if os.path.realpath(path) in map(os.path.realpath, source.files):
+        path = os.path.join(os.path.dirname(os.path.expanduser(source.file)), path)
+    if _real(path) in map(_real, source.files):
         raise SqlError(
             f'"{path}" runs itself', statement.span, hint="it is being run: " + " runs ".join((*source.files, path))
         )
     return Source(_read(path, statement), (*source.files, path))
+
+
+def _real(path: str) -> str:
+    return os.path.realpath(os.path.expanduser(path))
 
 
 def _read(path: str, statement: syntax.RunScript) -> str:

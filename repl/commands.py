@@ -49,7 +49,7 @@ def _describe(database: Database, output: Output, argument: str) -> None:
 
 
 def _run_file(database: Database, output: Output, argument: str) -> None:
-    output.run(database, read_sql(argument))
+    output.run(database, read_sql(argument), file=argument)
 
 
 def _set_row_limit(database: Database, output: Output, argument: str) -> None:

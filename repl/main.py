@@ -1,5 +1,5 @@
-"""The command `headwater`: reads its arguments and runs the shell, a script, the demo, a benchmark, or what looks after
-a database.
+"""The command `headwater`: reads its arguments and runs the shell, a script, tests, the demo, a benchmark, or what
+looks after a database.
 
 Exit codes: 0; 1 after an error in SQL or in the database; 2 for wrong usage; 130 when Ctrl-C stopped a script. What can
 wait until it is needed is imported then, so that `--help` answers at once.
@@ -27,6 +27,7 @@ examples:
   headwater shop.hw --format csv < query.sql   the same from standard input
   headwater demo                               see what Headwater does
   headwater bench log                          measure the commit log on this machine
+  headwater test tests/                        run tests written in SQL
   headwater check shop.hw                      verify every byte; see also repair and backup
 """
 
@@ -91,7 +92,7 @@ def _run(arguments: Sequence[str]) -> int:
     output = Output(_prepared(sys.stdout, options.format), options.format)
     with connect(options.directory) as database:
         if script is not None:
-            output.run(database, script)
+            output.run(database, script, file=options.file)
         else:
             from headwater.repl.shell import run_shell
 
@@ -116,6 +117,13 @@ def _bench(arguments: Sequence[str]) -> int:
     return run(arguments)
 
 
+def _test(arguments: Sequence[str]) -> int:
+    from headwater.repl.testing import run
+
+    _prepared(sys.stdout, "table")
+    return run(arguments)
+
+
 def _operate(name: str, arguments: Sequence[str]) -> int:
     from headwater.repl.operate import COMMANDS
 
@@ -126,6 +134,7 @@ def _operate(name: str, arguments: Sequence[str]) -> int:
 _COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "demo": _demo,
     "bench": _bench,
+    "test": _test,
     "check": partial(_operate, "check"),
     "repair": partial(_operate, "repair"),
     "backup": partial(_operate, "backup"),

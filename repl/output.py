@@ -30,13 +30,13 @@ class Output:
     row_limit: int | None = None
     is_timed: bool = False
 
-    def run(self, database: Database, text: str) -> None:
+    def run(self, database: Database, text: str, *, file: str | None = None) -> None:
         """Run the statements of `text` one after the other and show each answer before the next begins.
 
-        An error ends it; what came before stays done and shown.
+        An error ends it; what came before stays done and shown. `file` is where the text is from.
         """
         started = perf_counter()
-        for answer in database.run(text):
+        for answer in database.run(text, file=file):
             if isinstance(answer, Subscription):
                 show_changes(answer, self.stream, self.format)
             else:

@@ -15,11 +15,16 @@ def show_error(error: Exception, stream: TextIO) -> None:
 
     One that is not ours is named in a line; HEADWATER_DEBUG=1 shows where it came from.
     """
-    if not isinstance(error, HeadwaterError):
-        if os.environ.get("HEADWATER_DEBUG"):
-            traceback.print_exception(error, file=stream)
-        what = f"unexpected {type(error).__name__}: {error}".rstrip(": ").replace("\n", " ")
-        error = HeadwaterError(what, hint="this is a bug; HEADWATER_DEBUG=1 shows where it came from")
-    message, newline, rest = str(error).partition("\n")
+    message, newline, rest = str(as_ours(error, stream)).partition("\n")
     stream.write(f"{Screen.of(stream).paint(f'error: {message}', 'red')}{newline}{rest}\n")
     stream.flush()
+
+
+def as_ours(error: Exception, stream: TextIO) -> HeadwaterError:
+    """`error`, or one that names it in a line if nobody foresaw it; HEADWATER_DEBUG=1 writes its traceback to `stream`."""
+    if isinstance(error, HeadwaterError):
+        return error
+    if os.environ.get("HEADWATER_DEBUG"):
+        traceback.print_exception(error, file=stream)
+    what = f"unexpected {type(error).__name__}: {error}".rstrip(": ").replace("\n", " ")
+    return HeadwaterError(what, hint="this is a bug; HEADWATER_DEBUG=1 shows where it came from")
