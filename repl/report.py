@@ -21,7 +21,7 @@ def show_error(error: Exception, stream: TextIO) -> None:
 
 
 def as_ours(error: Exception, stream: TextIO) -> HeadwaterError:
-    """`error`, or one that names it in a line if nobody foresaw it. HEADWATER_DEBUG=1 shows on `stream` where it was."""
+    """`error`, or one that names it in a line if nobody foresaw it. HEADWATER_DEBUG=1 shows on `stream` where."""
     if isinstance(error, HeadwaterError):
         return error
     if os.environ.get("HEADWATER_DEBUG"):
