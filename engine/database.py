@@ -11,14 +11,15 @@ import atexit
 import logging
 import os
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
-from headwater.engine import asserts, ingest, retention, statements
+from headwater.engine import asserts, changes, ingest, retention, statements
 from headwater.engine.follower import Follower
+from headwater.engine.gate import Gate
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.reading import Reader
 from headwater.engine.result import Acknowledgement, Result
@@ -28,7 +29,7 @@ from headwater.engine.subscription import Subscription
 from headwater.errors import HeadwaterError, SqlError, StorageError
 from headwater.parser import parse_statement, syntax
 from headwater.planner import Catalog, Relation, define, refuse_statement
-from headwater.storage import Commit, Log, OsStorage, SimulatedDisk, Storage
+from headwater.storage import Append, Commit, Log, OsStorage, SimulatedDisk, Storage
 from headwater.values import Column
 
 logger = logging.getLogger("headwater")
@@ -92,6 +93,7 @@ class Database:
             self.log.close()
             raise
         self.reader = Reader(self.pipeline, storage.now_us)
+        self._gate = Gate()
         _open.add(self)
 
     # ---------------------------------------------------------------- SQL
@@ -138,6 +140,8 @@ class Database:
                 return self._create(statement)
             case syntax.Insert():
                 return self._insert(statement)
+            case syntax.Update() | syntax.Delete():
+                return self._change(statement)
             case syntax.Drop():
                 return self._drop(statement)
             case syntax.Checkpoint():
@@ -207,15 +211,33 @@ class Database:
     def _insert(self, statement: syntax.Insert) -> Result:
         relation = self.pipeline.catalog.find(statement.relation)
         statements.refuse_derived(relation, statement.relation.span)
-        rows = statements.inserted_rows(statement, relation)
-        acknowledged = self._append(relation, rows)
-        return Result.of_message(f"inserted {acknowledged.rows:,} row{'s' if acknowledged.rows != 1 else ''}")
+        if isinstance(statement.query.body, syntax.Values):
+            acknowledged = self._append(relation, statements.inserted_rows(statement, relation))
+            return Result.of_message(f"inserted {_rows(acknowledged.rows)}")
+        with self._gate.alone():
+            rows = changes.selected(statement, relation, self.pipeline.catalog, self.reader)
+            self._commit(ingest.appends(relation, rows, self.log, self._storage.now_us()))
+        return Result.of_message(f"inserted {_rows(rows.num_rows)}")
 
     def _append(self, relation: Relation, rows: pa.RecordBatch) -> Acknowledgement:
-        if not rows.num_rows:
-            return Acknowledgement(self.version, {}, 0)
-        commit = self.log.commit(ingest.appends(relation, rows, self.log, self._storage.now_us()))
-        return _acknowledgement(commit)
+        appends = ingest.appends(relation, rows, self.log, self._storage.now_us())
+        with self._gate.together():
+            return self._commit(appends)
+
+    def _commit(self, appends: Sequence[Append]) -> Acknowledgement:
+        return _acknowledgement(self.log.commit(appends)) if appends else Acknowledgement(self.version, {}, 0)
+
+    def _change(self, statement: syntax.Update | syntax.Delete) -> Result:
+        """Runs UPDATE or DELETE: no rows come in between the state that it sees and its commit."""
+        with self._gate.alone(), self.pipeline.lock:
+            relation = self.pipeline.catalog.find(statement.relation)
+            if isinstance(statement, syntax.Update):
+                delta, count = changes.updated(statement, relation, self.reader)
+            else:
+                delta, count = changes.deleted(statement, relation, self.reader)
+            self._commit(ingest.changes(relation, delta, self.log))
+        word = "updated" if isinstance(statement, syntax.Update) else "deleted"
+        return Result.of_message(f"{word} {_rows(count)}")
 
     # ---------------------------------------------------------------- retention
 
@@ -288,6 +310,10 @@ def _close_all() -> None:
     """Ends the threads of databases that were left open while the modules that they use are still there."""
     for database in list(_open):
         database.close()
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'' if count == 1 else 's'}"
 
 
 def _acknowledgement(commit: Commit) -> Acknowledgement:

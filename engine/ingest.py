@@ -16,12 +16,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headwater.errors import DataError, suggestion
+from headwater.executor.circuit import stored_changes
 from headwater.executor.evaluate import connection
 from headwater.executor.keys import partition_of
 from headwater.planner import Relation
 from headwater.planner.sql_types import arrow_schema
 from headwater.storage import Append, Log
-from headwater.values import ROWTIME, WEIGHT
+from headwater.values import ROWTIME, Delta
 
 TIME_MAX = 1 << 62  # microseconds before or after 1970: some 146,000 years
 
@@ -170,12 +171,24 @@ def _declared(relation: Relation, name: str) -> str:
 
 def appends(relation: Relation, rows: pa.RecordBatch, log: Log, now_us: int) -> list[Append]:
     """The rows as they are stored, by partition. Raises DataError for a NULL where none may be."""
+    refuse_nulls(relation, rows)
+    if not relation.is_stream:
+        return changes(relation, Delta(rows), log)
+    return _stored(relation, _with_event_time(relation, rows, now_us), log)
+
+
+def changes(relation: Relation, delta: Delta, log: Log) -> list[Append]:
+    """The changes of a table as they are stored, by partition."""
+    return _stored(relation, stored_changes(delta), log)
+
+
+def refuse_nulls(relation: Relation, rows: pa.RecordBatch) -> None:
+    """Raises DataError for a NULL where none may be."""
     for name in relation.not_null:
         _refuse_null(relation, rows, name, "PRIMARY KEY" if name in relation.primary_key else "NOT NULL column")
-    if relation.is_stream:
-        stored = _with_event_time(relation, rows, now_us)
-    else:
-        stored = rows.append_column(WEIGHT, pa.array(np.ones(rows.num_rows, dtype=np.int64)))
+
+
+def _stored(relation: Relation, stored: pa.RecordBatch, log: Log) -> list[Append]:
     return [
         Append(relation.id, partition, part.slice(start, FRAME_ROWS), relation.log.compression)
         for partition, part in _partitioned(relation, stored, log)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
+import numpy as np
 import pyarrow as pa
 
 from headwater.engine.pipeline import Pipeline
@@ -14,9 +16,13 @@ from headwater.executor.feed import Cut, read_chunks, rows_of
 from headwater.executor.past import circuit_at
 from headwater.executor.snapshot import SnapshotReader
 from headwater.parser import syntax
-from headwater.planner import Input, Relation, plan_snapshot
+from headwater.planner import Catalog, Input, Plan, Relation, SnapshotQuery, plan_snapshot
 from headwater.planner.logical import StreamSource
 from headwater.planner.sql_types import arrow_schema
+from headwater.values import Column
+
+ROWS = "$rows"  # how a query names the rows of a table that a statement changes
+ROW_NUMBER = "$row"
 
 
 class Reader:
@@ -46,16 +52,50 @@ class Reader:
                 hint=f"the earliest is AS OF VERSION {gone.earliest}",
             ) from gone
 
+    def columns(self, query: syntax.Query, catalog: Catalog) -> tuple[Column, ...]:
+        """The columns that a query has, which is not run. Raises SqlError as `query` does."""
+        snapshot = plan_snapshot(query, catalog)
+        tables = {i.name: (arrow_schema(i.columns).empty_table(), i.columns) for i in snapshot.inputs}
+        return self._duckdb.run(snapshot.sql, tables, query)[0]
+
+    def numbered(self, query: syntax.Query, relation: Relation) -> tuple[pa.RecordBatch, pa.Table]:
+        """The rows that a source table has, and the answer to a query in which ROWS is the table with one more column,
+        ROW_NUMBER: the place of each row.
+        """
+        numbered = replace(relation, name=ROWS, columns=(*relation.columns, Column(ROW_NUMBER, "BIGINT")))
+        with self._pipeline.lock:
+            while self._pipeline.step():  # not waited for: that would let go of the lock
+                pass
+            snapshot = plan_snapshot(query, self._pipeline.catalog.add(numbered))
+            rows = self._pipeline.circuit.rows(relation.content())
+            with_numbers = rows.append_column(ROW_NUMBER, pa.array(np.arange(rows.num_rows)))
+            places = self._places(snapshot.inputs, {numbered.source(): with_numbers})
+        return rows, self._run(snapshot, places, query).arrow()
+
     def _answer(self, query: syntax.Query) -> Result:
         self._pipeline.catch_up()
         with self._pipeline.lock:
             # Where each input stands is decided under the lock, at one version; the rest does not hold up the steps.
             snapshot = plan_snapshot(query, self._pipeline.catalog)
-            inputs = snapshot.inputs
-            places = [self._present(s) if s.as_of is None else self._cut(s, s.as_of, inputs) for s in inputs]
+            places = self._places(snapshot.inputs, {})
+        return self._run(snapshot, places, query)
+
+    def _places(self, inputs: tuple[Input, ...], given: Mapping[Plan, pa.RecordBatch]) -> list[Cut | pa.RecordBatch]:
+        """Where to read each input, or its rows, which some are given."""
+        places: list[Cut | pa.RecordBatch] = []
+        for source in inputs:
+            if source.plan in given:
+                places.append(given[source.plan])
+            elif source.as_of is None:
+                places.append(self._present(source))
+            else:
+                places.append(self._cut(source, source.as_of, inputs))
+        return places
+
+    def _run(self, snapshot: SnapshotQuery, places: Sequence[Cut | pa.RecordBatch], query: syntax.Query) -> Result:
         tables = {
             source.name: (self._table(source, place), source.columns)
-            for source, place in zip(inputs, places, strict=True)
+            for source, place in zip(snapshot.inputs, places, strict=True)
         }
         columns, table = self._duckdb.run(snapshot.sql, tables, query)
         return Result(columns, table)

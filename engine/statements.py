@@ -132,7 +132,7 @@ def refuse_derived(relation: Relation, span: Span | None) -> None:
         raise SqlError(
             f'the rows of "{relation.name}" come from its query',
             span,
-            hint="insert into the streams and tables it reads",
+            hint="change the streams and tables it reads",
         )
 
 
@@ -157,9 +157,8 @@ def to_drop(relation: Relation, statement: syntax.Drop, catalog: Catalog) -> lis
 def inserted_rows(statement: syntax.Insert, relation: Relation) -> pa.RecordBatch:
     """The rows of INSERT … VALUES with the relation's types. Raises TypeProblem at the value that does not fit."""
     body = with_duckdb_calls(statement.query.body)
-    if not isinstance(body, syntax.Values):
-        raise Unsupported("INSERT … SELECT is not supported yet", statement.query.span, hint="INSERT INTO … VALUES (…)")
-    targets = _targets(statement, relation)
+    assert isinstance(body, syntax.Values)
+    targets = targets_of(statement.columns, relation) if statement.columns else relation.columns
     for row in body.rows:
         if len(row) != len(targets):
             at = row[-1].span if len(row) <= len(targets) else row[len(targets)].span
@@ -180,18 +179,16 @@ def inserted_rows(statement: syntax.Insert, relation: Relation) -> pa.RecordBatc
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def _targets(statement: syntax.Insert, relation: Relation) -> tuple[Column, ...]:
-    """The columns that values are given for, in order."""
-    if not statement.columns:
-        return relation.columns
+def targets_of(names: tuple[syntax.Identifier, ...], relation: Relation) -> tuple[Column, ...]:
+    """The columns that values are given for, by their names, in order."""
     known = [ScopeColumn(None, c.name, c.name, c.type) for c in relation.columns]
     if relation.is_stream and relation.timestamp is None:
         known.append(ScopeColumn(None, ROWTIME, ROWTIME, "TIMESTAMP", hidden=True))
     scope = Scope(tuple(known))
-    found = [scope.resolve(syntax.Name((i,), span=i.span))[0] for i in statement.columns]
+    found = [scope.resolve(syntax.Name((i,), span=i.span))[0] for i in names]
     for i, column in enumerate(found):
         if column in found[:i]:
-            raise SqlError(f'column "{column.name}" is named twice', statement.columns[i].span)
+            raise SqlError(f'column "{column.name}" is named twice', names[i].span)
     return tuple(Column(c.name, c.type) for c in found)
 
 

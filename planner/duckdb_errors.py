@@ -39,7 +39,7 @@ def explain_duckdb_error(error: duckdb.Error, span: Span | None) -> SqlError:
     no_function = _NO_FUNCTION.search(first)
     if no_function:
         return _wrong_arguments(no_function[1], no_function[2], text, span)
-    sentence = re.split(r"\. (?=[A-Z])", first)[0].rstrip(".!")
+    sentence = re.split(r"\. (?=[A-Z])| when casting from source column ", first)[0].rstrip(".!")
     return TypeProblem(sentence[:1].lower() + sentence[1:], span, hint=_way_out(text))
 
 

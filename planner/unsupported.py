@@ -37,7 +37,6 @@ _STATEMENTS: dict[type[syntax.Node], str] = {
     syntax.CreateRemote: "CREATE REMOTE",
     syntax.CreateType: "CREATE TYPE",
     syntax.CreateView: "CREATE VIEW",
-    syntax.Delete: "DELETE",
     syntax.DescribeAll: "DESCRIBE of all relations",
     syntax.Diff: "DIFF",
     syntax.ExplainRow: "EXPLAIN ROW",
@@ -48,7 +47,6 @@ _STATEMENTS: dict[type[syntax.Node], str] = {
     syntax.Seek: "SEEK",
     syntax.Sync: "SYNC",
     syntax.Transaction: "a transaction",
-    syntax.Update: "UPDATE",
     syntax.Verify: "VERIFY",
 }
 

@@ -18,9 +18,11 @@ CREATE STREAM bids (auction INTEGER KEY, price DOUBLE);
 CREATE TABLE people (id INTEGER PRIMARY KEY, name VARCHAR, age TINYINT);
 CREATE TABLE notes (person INTEGER, text VARCHAR);
 CREATE TABLE odd (wide HUGEINT, tags VARCHAR[]);
+CREATE TABLE shelves (n INTEGER) WITH (partitions = 2);
 CREATE TABLE totals AS SELECT auction, count(*) AS n FROM bids GROUP BY auction;
 CREATE TABLE pairs AS SELECT p.name, n.text FROM people p JOIN notes n ON p.id = n.person;
 INSERT INTO bids VALUES (1, 2.5), (2, 3.5);
+INSERT INTO people VALUES (1, 'ann', 30), (2, 'bob', 40);
 """
 
 

@@ -1,0 +1,171 @@
+"""UPDATE, DELETE and INSERT … SELECT: rows that are made of the rows there are.
+
+In: a statement, and a reader that answers queries over the present; out: the rows to append to the log of a source
+table, with their weights, or an error and nothing. In a table with a primary key, +1 replaces the row of its key and −1
+removes it; in one without, a row that is changed is removed (−1) as it is, and added (+1) as it will be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from headwater.engine import ingest, statements
+from headwater.engine.reading import ROW_NUMBER, ROWS, Reader
+from headwater.errors import SqlError, TypeProblem, Unsupported
+from headwater.executor.key_index import KeyIndex
+from headwater.executor.keys import Words, key_words
+from headwater.executor.state import consolidate
+from headwater.parser import syntax
+from headwater.parser.syntax import Identifier
+from headwater.planner import Catalog, Relation
+from headwater.values import Column, Delta, concat_deltas
+
+Places = npt.NDArray[np.int64]
+
+
+def updated(statement: syntax.Update, relation: Relation, reader: Reader) -> tuple[Delta, int]:
+    """What an UPDATE appends, and how many rows it changes. Raises SqlError if a new row must not be."""
+    _refuse_other_than_table(statement, relation)
+    targets = statements.targets_of(tuple(a.column for a in statement.assignments), relation)
+    values = tuple(
+        syntax.SelectItem(syntax.Cast(a.value, column.type), Identifier(column.name, quoted=True))
+        for a, column in zip(statement.assignments, targets, strict=True)
+    )
+    rows, answer = _numbered(statement, values, relation, reader)
+    places = answer.column(ROW_NUMBER).to_numpy()
+    if len(np.unique(places)) < len(places):
+        raise SqlError("SET gives several values for one row", statement.span)
+    answer = answer.take(pa.array(np.argsort(places)))
+    places = np.sort(places)
+    old = rows.take(pa.array(places))
+    new = _with_values(relation, old, answer, targets)
+    _refuse_nulls(relation, new, targets, statement.assignments)
+    if not relation.primary_key:
+        return consolidate(concat_deltas(old.schema, [_removed(old), Delta(new)])), len(places)
+    if not {c.name for c in targets}.intersection(relation.primary_key):
+        return Delta(new), len(places)
+    before, after = _keys(relation, rows), _keys(relation, new)
+    _refuse_same_key(statement, relation, np.delete(before, places, axis=0), after)
+    gone = np.flatnonzero(_index(after).find(before[places]) < 0)
+    return concat_deltas(old.schema, [_removed(old.take(pa.array(gone))), Delta(new)]), len(places)
+
+
+def deleted(statement: syntax.Delete, relation: Relation, reader: Reader) -> tuple[Delta, int]:
+    """What a DELETE appends, and how many rows it removes."""
+    _refuse_other_than_table(statement, relation)
+    rows, answer = _numbered(statement, (), relation, reader)
+    places = np.sort(answer.column(ROW_NUMBER).to_numpy())
+    return consolidate(_removed(rows.take(pa.array(places)))), len(places)
+
+
+def selected(statement: syntax.Insert, relation: Relation, catalog: Catalog, reader: Reader) -> pa.RecordBatch:
+    """The rows of INSERT … SELECT, which runs once, with the columns of `relation`."""
+    if relation.is_stream:
+        raise Unsupported(
+            "INSERT INTO a stream … SELECT goes on for ever, which is not supported yet", statement.query.span,
+            hint="CREATE STREAM … AS SELECT makes a stream of its own",
+        )  # fmt: skip
+    targets = statements.targets_of(statement.columns, relation) if statement.columns else relation.columns
+    found = len(reader.columns(statement.query, catalog))
+    if found != len(targets):
+        columns = ", ".join(c.name for c in targets)
+        raise SqlError(f"{found} values for {len(targets)} columns", statement.query.span, hint=f"columns: {columns}")
+    names = tuple(Identifier(f"c{i}") for i in range(found))
+    items = tuple(
+        syntax.SelectItem(syntax.Cast(syntax.Name((name,)), column.type), Identifier(column.name, quoted=True))
+        for name, column in zip(names, targets, strict=True)
+    )
+    source = syntax.Derived(statement.query, Identifier("given"), names, span=statement.query.span)
+    result = reader.query(syntax.Query(syntax.Select(items, source), span=statement.query.span))
+    rows = ingest.conform(relation, result.arrow())
+    _refuse_nulls(relation, rows, targets, [statement.query] * (found + 1))
+    return rows
+
+
+def _refuse_other_than_table(statement: syntax.Update | syntax.Delete, relation: Relation) -> None:
+    word, span = type(statement).__name__.upper(), statement.relation.span
+    statements.refuse_derived(relation, span)
+    if relation.is_stream:
+        raise SqlError(
+            f'"{relation.name}" is a stream: its rows stay as they are', span,
+            hint=f"{word} works on tables; CREATE TABLE … AS SELECT … makes one of a stream",
+        )  # fmt: skip
+    if not relation.primary_key and relation.partitions > 1:
+        raise Unsupported(
+            f"{word} in a table of several partitions needs a PRIMARY KEY", span,
+            hint="declare a PRIMARY KEY, or leave out partitions",
+        )  # fmt: skip
+
+
+def _numbered(
+    statement: syntax.Update | syntax.Delete,
+    values: tuple[syntax.SelectItem, ...],
+    relation: Relation,
+    reader: Reader,
+) -> tuple[pa.RecordBatch, pa.Table]:
+    """The rows of a table, and the numbers of those that a statement means with the values that it gives them."""
+    number = syntax.SelectItem(syntax.Name((Identifier(ROW_NUMBER, quoted=True),)))
+    source = syntax.Relation(Identifier(ROWS, quoted=True), alias=statement.relation)
+    select = syntax.Select((number, *values), source, where=statement.where, span=statement.span)
+    try:
+        return reader.numbered(syntax.Query(select, span=statement.span), relation)
+    except SqlError as error:
+        if ROW_NUMBER in error.message:  # DuckDB asks to group by it
+            raise Unsupported(
+                "an aggregate has no rows here", statement.span, hint="write a query: (SELECT max(x) FROM …)"
+            ) from error
+        if ROW_NUMBER in (error.hint or ""):
+            error.hint = f"columns: {', '.join(c.name for c in relation.columns)}"
+        raise
+
+
+def _with_values(
+    relation: Relation, old: pa.RecordBatch, answer: pa.Table, targets: Sequence[Column]
+) -> pa.RecordBatch:
+    """The rows `old` with the values that the answer has for some of their columns."""
+    table = pa.Table.from_batches([old])
+    for column in targets:
+        place = old.schema.get_field_index(column.name)
+        table = table.set_column(place, column.name, answer.column(column.name))
+    return ingest.conform(relation, table)
+
+
+def _removed(rows: pa.RecordBatch) -> Delta:
+    return Delta(rows, np.full(rows.num_rows, -1, dtype=np.int64))
+
+
+def _refuse_nulls(
+    relation: Relation, rows: pa.RecordBatch, targets: Sequence[Column], places: Sequence[syntax.Node]
+) -> None:
+    """Raises TypeProblem for a NULL where none may be, at the place that gives the value."""
+    for name in relation.not_null:
+        if rows.column(name).null_count:
+            number = next((i for i, column in enumerate(targets) if column.name == name), None)
+            at = places[-1] if number is None else places[number]
+            hint = f"name {name} in INSERT INTO …" if number is None else None
+            raise TypeProblem(f'column "{name}" cannot be NULL', at.span, hint=hint)
+
+
+def _keys(relation: Relation, rows: pa.RecordBatch) -> Words:
+    return key_words([rows.column(name) for name in relation.primary_key], rows.num_rows)
+
+
+def _index(words: Words) -> KeyIndex:
+    index = KeyIndex()
+    index.insert(words)
+    return index
+
+
+def _refuse_same_key(statement: syntax.Update, relation: Relation, others: Words, new: Words) -> None:
+    """Raise unless the keys of changed rows are new, and no two are the same."""
+    index = _index(others)
+    slots = index.insert(new)
+    if (slots < len(others)).any() or len(np.unique(slots)) < len(slots):
+        raise SqlError(
+            f'two rows of "{relation.name}" would have the same PRIMARY KEY', statement.span,
+            hint="nothing was changed; give each row a key of its own",
+        )  # fmt: skip
