@@ -311,6 +311,10 @@ class ExpressionBuilder(Transformer_NonRecursive[Token, Any]):
         distinct, *values, nulls, order_by = parts
         return Arguments(tuple(values), bool(distinct), nulls and _first_word(nulls), order_by or ())
 
+    def ordered_arguments(self, span: Span, *parts: Any) -> Arguments:
+        *others, order_by, nulls = parts
+        return self.arguments(span, *others, nulls, order_by)
+
     def plain_call(self, span: Span, name: Token, given: Arguments | None) -> Call:
         values, distinct, nulls, order_by = given or Arguments()
         return Call(str(name), values, distinct, order_by, nulls=nulls, span=span)

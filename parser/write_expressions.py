@@ -176,8 +176,8 @@ def _call(node: syntax.Call) -> str:
     arguments = words(
         when(node.distinct, "DISTINCT"),
         write(node.arguments),
-        when(node.nulls, f"{node.nulls} NULLS"),
         list_clause("ORDER BY", node.order_by),
+        when(node.nulls, f"{node.nulls} NULLS"),
     )
     over = f"({unparse(node.over)})" if isinstance(node.over, syntax.WindowSpec) else optional(node.over)
     return words(
