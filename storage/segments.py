@@ -72,6 +72,8 @@ class Segments:
         try:
             file = self.files.open(path)
             verify_rows(file, placed.position, read_layout(file, placed.position, placed.seal))
+            if file.size() < placed.end:
+                return False  # the file was cut inside the padding, which no checksum covers
         except (BadFrame, FileNotFoundError):
             return False
         self._found.add(path)

@@ -142,3 +142,18 @@ def test_what_was_read_before_a_seek_is_refused_also_if_a_seek_before_that_faile
     with pytest.raises(MemberFenced):
         member.commit()
     assert log.group_offsets("group") == {(0, 0): 0}
+
+
+def test_a_segment_that_a_crash_cut_anywhere_in_the_last_commit_is_opened() -> None:
+    disk = SimulatedDisk()
+    log = Log.open(disk, PATH, inline_bytes=0)
+    append(log, "first")
+    append(log, "second")
+    for missing in range(1, 65):  # some are the padding behind the rows
+        found = disk.crash("kill9")
+        segment = found.open(f"{PATH}/streams/0/0.seg")
+        segment.truncate(segment.size() - missing)
+        again = Log.open(found, PATH, inline_bytes=0)
+        append(again, "third")
+        again.close()
+        assert values(Log.open(found, PATH)) == ["first", "third"]
