@@ -16,6 +16,7 @@ from headwater.executor.evaluate import Evaluate, chain_below
 from headwater.executor.feed import Cut, Leaf, read_rows, step_end, step_versions, with_weights
 from headwater.executor.join import StreamTableJoin, TableJoin
 from headwater.executor.logs import LogReader, OffsetCounter, Upsert
+from headwater.executor.matches import OuterJoins, SemiJoins, StreamOuterJoins, StreamSemiJoins
 from headwater.executor.operators import ChunkedParts, Operator, Parts, Stateful, Work
 from headwater.executor.state import TableState, empty_delta
 from headwater.executor.windows import StreamTimes, Windows
@@ -24,8 +25,10 @@ from headwater.planner.logical import (
     Changelog,
     Filter,
     Join,
+    OuterJoin,
     Plan,
     Project,
+    SemiJoin,
     Source,
     StreamOutput,
     StreamSource,
@@ -214,6 +217,10 @@ def _operator(node: Plan) -> Operator:
             return GroupBy(node)
         case Join(by_version=by_version):
             return StreamTableJoin(node) if by_version else TableJoin(node)
+        case SemiJoin(by_version=by_version):
+            return StreamSemiJoins(node) if by_version else SemiJoins(node)
+        case OuterJoin(by_version=by_version):
+            return StreamOuterJoins(node) if by_version else OuterJoins(node)
         case StreamOutput():
             return OffsetCounter(node)
 

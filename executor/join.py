@@ -17,6 +17,7 @@ class TableJoin:
 
     def __init__(self, node: Join) -> None:
         self.schema = arrow_schema(node.columns)
+        self._grows = node.append_only
         self._left = Arrangement(arrow_schema(node.left.columns), node.left_keys)
         self._right = Arrangement(arrow_schema(node.right.columns), node.right_keys)
 
@@ -39,6 +40,8 @@ class TableJoin:
             parts.append(_glue(self.schema, other, own, weights))
         self._left.apply(left)
         joined = concat_deltas(self.schema, parts)
+        if self._grows:
+            return Delta(repeat_rows(joined))
         return consolidate(joined) if len(parts) > 1 else joined
 
     def save(self) -> ChunkedParts:

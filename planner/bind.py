@@ -14,7 +14,8 @@ from headwater.planner.aggregates import bind_grouping, is_grouped
 from headwater.planner.calls import with_duckdb_calls
 from headwater.planner.catalog import Catalog, Relation
 from headwater.planner.expressions import bind_predicate, column_expression
-from headwater.planner.from_items import CARRIED, BoundItem, aliased, joined, stream_item, table_item
+from headwater.planner.from_items import CARRIED, BoundItem, aliased, stream_item, table_item
+from headwater.planner.joins import joined
 from headwater.planner.logical import (
     EVENT_TIME,
     PARTITION,
@@ -159,7 +160,7 @@ class _Binder:
             plan = Project(source.plan, items)
             return table_item(Aggregate(plan, plan.names, ()))
         if source.time is None or source.partition is None:
-            return table_item(Project(source.plan, items))
+            return replace(table_item(Project(source.plan, items)), is_history=source.is_history)
         time = (EVENT_TIME, column_expression(source.time, "TIMESTAMP"))
         partition = (PARTITION, column_expression(source.partition, "INTEGER"))
         return stream_item(Project(source.plan, (*items, time, partition)))

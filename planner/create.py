@@ -76,7 +76,8 @@ def _derived(
         raise Unsupported("LIMIT is not supported in a stored continuous query", query.span)
     if is_stream and not bound.is_stream:
         raise SqlError(
-            "this query changes rows that it has given, so its result is a table",
+            "the rows of streams that are joined have no order of their own, so the result is a table"
+            if bound.plan.append_only else "this query changes rows that it has given, so its result is a table",
             statement.name.span, hint=f"write CREATE TABLE {statement.name.text} AS …",
         )  # fmt: skip
     return Relation(

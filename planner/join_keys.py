@@ -100,10 +100,11 @@ def with_keys(plan: Plan, keys: tuple[Expression, ...], side: str) -> tuple[Plan
     added = tuple((n, k) for n, k in zip(names, keys, strict=True) if not k.is_column and n not in plan.names)
     if not added:
         return plan, names
-    return Project(plan, (*_own_items(plan), *added)), names
+    return Project(plan, (*own_items(plan), *added)), names
 
 
-def _own_items(plan: Plan) -> tuple[tuple[str, Expression], ...]:
+def own_items(plan: Plan) -> tuple[tuple[str, Expression], ...]:
+    """The items of a projection to all columns of `plan`."""
     return tuple((c.name, column_expression(c.name, c.type)) for c in plan.columns)
 
 
@@ -111,4 +112,4 @@ def restored(plan: Plan, before: Plan) -> Plan:
     """`plan` with the columns of `before` alone."""
     if plan.names == before.names:
         return plan
-    return Project(plan, _own_items(before))
+    return Project(plan, own_items(before))

@@ -306,7 +306,7 @@ class Join(PlanNode):
 
     @property
     def append_only(self) -> bool:
-        return self.by_version
+        return self.by_version or (self.left.append_only and self.right.append_only)
 
     @property
     def key(self) -> tuple[str, ...] | None:
@@ -318,6 +318,72 @@ class Join(PlanNode):
         kind = "stream–table" if self.by_version else "inner"
         pairs = " AND ".join(f"{a} = {b}" for a, b in zip(self.left_keys, self.right_keys, strict=True))
         return f"{kind} ON {pairs}" if pairs else f"{kind}, every row with every row"
+
+
+@dataclass(frozen=True)
+class SemiJoin(Unary):
+    """The rows of `source` that stand in `joined`, or if `negated` (an anti join) those that do not.
+
+    `joined` is an inner join of `source` that has its columns; `on` are those that decide on a match.
+    """
+
+    joined: Plan
+    on: tuple[str, ...]
+    negated: bool
+    by_version: bool
+
+    __hash__ = PlanNode.__hash__
+
+    @property
+    def inputs(self) -> tuple[Plan, ...]:
+        return (self.source, self.joined)
+
+    @property
+    def append_only(self) -> bool:
+        return self.by_version
+
+    @property
+    def key(self) -> tuple[str, ...] | None:
+        return self.source.key
+
+    def label(self) -> str:
+        kind = f"{'anti' if self.negated else 'semi'}{', stream–table' if self.by_version else ''}"
+        return f"{kind}, a match by {', '.join(self.on) or 'nothing'}"
+
+
+@dataclass(frozen=True)
+class OuterJoin(PlanNode):
+    """The rows of `joined`, and those of each of `sides` that do not stand in it, with NULL in all other columns.
+
+    `joined` is the inner join, which has the columns of both sides; `on` are those that decide on a match.
+    """
+
+    joined: Plan
+    sides: tuple[Plan, ...]
+    on: tuple[str, ...]
+    by_version: bool
+
+    __hash__ = PlanNode.__hash__
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        return self.joined.columns
+
+    @property
+    def inputs(self) -> tuple[Plan, ...]:
+        return (self.joined, *self.sides)
+
+    @property
+    def append_only(self) -> bool:
+        return self.by_version
+
+    @property
+    def key(self) -> tuple[str, ...] | None:
+        return self.joined.key if len(self.sides) == 1 else None
+
+    def label(self) -> str:
+        kind = f"{'full' if len(self.sides) > 1 else 'one side'}{', stream–table' if self.by_version else ''}"
+        return f"{kind}, a match by {', '.join(self.on) or 'nothing'}"
 
 
 @dataclass(frozen=True)
@@ -339,7 +405,7 @@ class StreamOutput(Unary):
 
 Plan: TypeAlias = (
     StreamSource | TableSource | Changelog | Filter | Project | StreamTime | WindowAssign | Aggregate | Join
-    | StreamOutput
+    | SemiJoin | OuterJoin | StreamOutput
 )  # fmt: skip
 
 

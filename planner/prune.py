@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from headwater.planner.join_keys import own_items
 from headwater.planner.logical import (
     STREAM_TIME,
     Aggregate,
     Changelog,
     Filter,
     Join,
+    OuterJoin,
     Plan,
     Project,
+    SemiJoin,
     StreamOutput,
     StreamSource,
     StreamTime,
@@ -59,5 +62,21 @@ def _prune(node: Plan, needed: Iterable[str], shared: Shared) -> Plan:
             left = _prune(node.left, needed & set(node.left.names) | set(node.left_keys), shared)
             right = _prune(node.right, needed & set(node.right.names) | set(node.right_keys), shared)
             return replace(node, left=left, right=right)
+        case SemiJoin():
+            kept = needed | set(node.on) or {node.names[0]}
+            return replace(node, source=_only(node.source, kept, shared), joined=_prune(node.joined, kept, shared))
+        case OuterJoin():
+            kept = needed | set(node.on)
+            kept |= {side.names[0] for side in node.sides if not kept & set(side.names)}
+            sides = tuple(_only(side, kept & set(side.names), shared) for side in node.sides)
+            return replace(node, joined=_prune(node.joined, kept, shared), sides=sides)
         case StreamOutput():
             return replace(node, source=_prune(node.source, set(node.source.names), shared))
+
+
+def _only(node: Plan, needed: set[str], shared: Shared) -> Plan:
+    """`node` with just the columns `needed`: those that its rows are told apart by in a join."""
+    pruned = _prune(node, needed, shared)
+    if set(pruned.names) == needed:
+        return pruned
+    return Project(pruned, tuple(item for item in own_items(pruned) if item[0] in needed))

@@ -13,7 +13,7 @@ from functools import lru_cache
 from headwater.parser import parse_statement, syntax, unparse
 from headwater.parser.syntax import Identifier
 from headwater.planner.expressions import conjuncts
-from headwater.planner.logical import Expression, Filter, Join, Plan, Unary
+from headwater.planner.logical import Expression, Filter, Join, OuterJoin, Plan, SemiJoin, Unary
 from headwater.planner.names import names_in, with_names
 
 Shared = frozenset[Plan]
@@ -25,6 +25,10 @@ def with_inputs(node: Plan, inputs: tuple[Plan, ...]) -> Plan:
         return node
     if isinstance(node, Join):
         return replace(node, left=inputs[0], right=inputs[1])
+    if isinstance(node, SemiJoin):
+        return replace(node, source=inputs[0], joined=inputs[1])
+    if isinstance(node, OuterJoin):
+        return replace(node, joined=inputs[0], sides=inputs[1:])
     assert isinstance(node, Unary)
     return replace(node, source=inputs[0])
 

@@ -12,7 +12,9 @@ from headwater.planner.logical import (
     Aggregate,
     Changelog,
     Join,
+    OuterJoin,
     Plan,
+    SemiJoin,
     StreamOutput,
     StreamSource,
     StreamTime,
@@ -46,6 +48,10 @@ def state_of(node: Plan) -> OperatorState | None:
             return _of_aggregate(node)
         case Join():
             return _of_join(node)
+        case SemiJoin(by_version=False, source=source):
+            return _of_matches((source,))
+        case OuterJoin(by_version=False, sides=sides):
+            return _of_matches(sides)
     return None
 
 
@@ -83,6 +89,15 @@ def _of_join(node: Join) -> OperatorState:
         return OperatorState(f"{what}, by key", "each row of them", cost, bounded_by)
     remedy = "a bound on what it reads; between two streams WITHIN, which is not supported yet"
     return OperatorState(f"{what}, by key", "each row of them", cost, None, remedy)
+
+
+def _of_matches(sides: tuple[Plan, ...]) -> OperatorState:
+    what = f"a count of matches per row of {'both sides' if len(sides) > 1 else 'the side that is whole'}"
+    bounds = [rows_bounded_by(side) for side in sides]
+    if all(bound is not None for bound in bounds):
+        bounded_by = " and ".join(dict.fromkeys(bound for bound in bounds if bound is not None))
+        return OperatorState(what, "each row of them", "O(1) per row", bounded_by)
+    return OperatorState(what, "each row of them", "O(1) per row", None, "a bound on what it reads")
 
 
 def rows_bounded_by(plan: Plan) -> str | None:

@@ -85,7 +85,8 @@ class Generator:
         make = self.random.choice([
             self.filtered, self.grouped_stream, self.grouped_stream, self.grouped_table, self.grouped_bag,
             self.windowed, self.windowed, self.stream_table, self.stream_table_grouped, self.table_table,
-            self.table_bag_grouped, self.nested, self.distinct, self.total,
+            self.table_bag_grouped, self.nested, self.distinct, self.total, self.matched_tables,
+            self.matched_tables, self.matched_stream, self.two_streams,
         ])  # fmt: skip
         return make()
 
@@ -184,10 +185,11 @@ class Generator:
         aggregates = self.aggregates({"int": "a.v", "float": "a.d", "right": "c.w"})
         return self.looked_up(f"SELECT {group} AS grp, {aggregates}", f"ON a.k = c.id GROUP BY {group}")
 
-    def looked_up(self, select: str, tail: str) -> Query:
+    def looked_up(self, select: str, tail: str, kind: str = "") -> Query:
         """A join of the stream with the table as it was at each row's version."""
         then = "ON c.born <= a.version AND (c.died IS NULL OR c.died > a.version) AND"
-        return Query(f"{select} FROM s a JOIN t c {tail}", f"{select} FROM s a JOIN th c {tail.replace('ON', then, 1)}")
+        joined = f"{select} FROM s a {kind} JOIN"
+        return Query(f"{joined} t c {tail}", f"{joined} th c {tail.replace('ON', then, 1)}")
 
     def table_table(self) -> Query:
         sql = self.random.choice([
@@ -197,6 +199,45 @@ class Generator:
             "SELECT b.y, c.w + b.z AS wz FROM b JOIN t c ON c.id = b.x + 1",
         ])  # fmt: skip
         sql += self.where({"int": "c.id"})
+        return Query(sql, sql)
+
+    def matched_tables(self) -> Query:
+        """An outer, semi or anti join of tables, with conditions besides the key or without a key."""
+        r = self.random
+        kind = r.choice(["LEFT", "RIGHT", "FULL", "LEFT", "SEMI", "ANTI"])
+        left, right = r.choice([("t c", "b e"), ("b c", "t e"), ("b c", "b e"), ("t c", "t e")])
+        names = {"t": ("id", "name", "w"), "b": ("x", "y", "z")}
+        (a, b, c), (d, e, f) = names[left[0]], names[right[0]]
+        keys = [f"c.{a} = e.{d}", f"c.{c} = e.{f}", f"c.{a} = e.{f} + 1", f"c.{b} = e.{e}"]
+        others = [f"c.{c} > e.{f}", f"c.{c} > 0", f"e.{e} IS NOT NULL", f"c.{b} IS DISTINCT FROM e.{e}", f"e.{f} > 1"]
+        on = " AND ".join([*r.sample(keys, r.choice([0, 1, 1, 1, 2])), *r.sample(others, r.choice([0, 0, 1, 2]))])
+        tail = f"FROM {left} {kind} JOIN {right} ON {on or 'true'}"
+        columns = [f"c.{a}", f"c.{b}", f"c.{c}"] + (
+            [f"e.{d}", f"e.{e}", f"e.{f}"] if kind not in ("SEMI", "ANTI") else []
+        )
+        if r.random() < 0.3:
+            aggregates = self.aggregates({"int": r.choice(columns[2::3]), "key": columns[0]})
+            sql = f"SELECT c.{b} AS grp, {aggregates} {tail} GROUP BY c.{b}"
+        else:
+            where = r.choice(["", f" WHERE c.{a} > 0", f" WHERE {columns[-1]} IS NULL"])
+            sql = f"SELECT {', '.join(r.sample(columns, r.randint(1, len(columns))))} {tail}{where}"
+        return Query(sql, sql)
+
+    def matched_stream(self) -> Query:
+        kind = self.random.choice(["LEFT", "LEFT", "SEMI", "ANTI"])
+        extra = self.random.choice(["", " AND a.v > c.w", " AND c.name IS NOT NULL", " AND a.d > 0"])
+        columns = ["a.k", "a.v", "a.g"] + (["c.name", "c.w"] if kind == "LEFT" else [])
+        select = ", ".join(self.random.sample(columns, self.random.randint(1, len(columns))))
+        return self.looked_up(f"SELECT {select}", f"ON a.k = c.id{extra}{self.where({'int': 'a.v'})}", kind)
+
+    def two_streams(self) -> Query:
+        r = self.random
+        kind = r.choice(["", "", "LEFT", "FULL", "SEMI", "ANTI"])
+        on = r.choice(["a.v = e.k", "a.v = e.k AND a.g = e.g", "a.v = e.k AND a.d > e.d"])
+        select = "a.k, a.g, count(*) AS n" if kind in ("SEMI", "ANTI") else "a.k, a.g, count(*) AS n, max(e.v) AS top"
+        sql = f"SELECT {select} FROM s a {kind} JOIN s e ON {on}{self.where({'int': 'a.v'})} GROUP BY a.k, a.g"
+        if r.random() < 0.4:
+            sql = f"SELECT a.v, a.g FROM s a {kind} JOIN s e ON {on}"
         return Query(sql, sql)
 
     def table_bag_grouped(self) -> Query:

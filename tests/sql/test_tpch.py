@@ -31,7 +31,6 @@ NOT_CONTINUOUS = {
     "q02": "a subquery in an expression",
     "q04": "a subquery in an expression",
     "q11": "a subquery",
-    "q13": "LEFT JOIN",
     "q15": "a subquery in an expression",
     "q16": "a subquery in an expression",
     "q17": "a subquery in an expression",
