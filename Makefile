@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/setup.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test crashes check format bench lock
+.PHONY: help setup demo test crashes fuzz check format bench lock
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-15s %s\n", $$1, $$2 }'
@@ -21,6 +21,10 @@ test: check  ## Run all checks and all tests
 crashes: STATES ?= 2000000
 crashes: setup  ## Crash the log in many more ways, for a night: make crashes STATES=5000000
 	$(BIN)/python -m tests.storage.crashes --states $(STATES) --lives $$(($(STATES) / 10))
+
+fuzz: INPUTS ?= 1000000
+fuzz: setup  ## Give the parser and planner mutated SQL, for a night: make fuzz INPUTS=10000000
+	HEADWATER_FUZZ=$(INPUTS) $(BIN)/pytest -q tests/parser/test_fuzz.py
 
 check: setup  ## Run the fast checks: lint, format, types, direction of imports
 	$(BIN)/ruff check .
