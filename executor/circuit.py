@@ -18,6 +18,7 @@ from headwater.executor.join import StreamTableJoin, TableJoin
 from headwater.executor.logs import LogReader, OffsetCounter, Upsert
 from headwater.executor.matches import OuterJoins, SemiJoins, StreamOuterJoins, StreamSemiJoins
 from headwater.executor.operators import ChunkedParts, Operator, Parts, Stateful, Work
+from headwater.executor.over import OverPartitions
 from headwater.executor.state import TableState, empty_delta
 from headwater.executor.windows import StreamTimes, Windows
 from headwater.planner.logical import (
@@ -26,6 +27,7 @@ from headwater.planner.logical import (
     Filter,
     Join,
     OuterJoin,
+    Over,
     Plan,
     Project,
     SemiJoin,
@@ -221,6 +223,8 @@ def _operator(node: Plan) -> Operator:
             return StreamSemiJoins(node) if by_version else SemiJoins(node)
         case OuterJoin(by_version=by_version):
             return StreamOuterJoins(node) if by_version else OuterJoins(node)
+        case Over():
+            return OverPartitions(node)
         case StreamOutput():
             return OffsetCounter(node)
 

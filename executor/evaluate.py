@@ -63,7 +63,7 @@ class Evaluate:
         rows = delta.rows
         if self._weighted:
             rows = rows.append_column(WEIGHT, pa.array(delta.weight_array))
-        result = _query(self._sql, rows)
+        result = run_sql(self._sql, rows)
         if not result.num_rows:
             return empty_delta(self.schema)
         weights = None
@@ -74,7 +74,7 @@ class Evaluate:
         return Delta(batch, weights)
 
     def _run_without_failing(self, delta: Delta, error: duckdb.Error) -> Delta:
-        failing = _query(self._failing_sql, delta.rows).column(0).to_numpy()
+        failing = run_sql(self._failing_sql, delta.rows).column(0).to_numpy()
         if not len(failing):
             raise error
         self.failed_rows += len(failing)
@@ -82,7 +82,7 @@ class Evaluate:
         return self.step(select_rows(delta, np.delete(np.arange(len(delta)), failing)))
 
 
-def _query(sql: str, rows: pa.RecordBatch) -> pa.Table:
+def run_sql(sql: str, rows: pa.RecordBatch) -> pa.Table:
     """The answer of `sql` over `rows`, which it calls delta."""
     con = connection()
     con.register("delta", pa.Table.from_batches([rows]))

@@ -197,10 +197,14 @@ class PartitionState:
 
 
 class Arrangement:
-    """The rows of one input, with weights, found by the value of `key_columns`; rows with a NULL key are left out."""
+    """The rows of one input, with weights, found by the value of `key_columns`.
 
-    def __init__(self, schema: pa.Schema, key_columns: Sequence[str]) -> None:
+    Rows with a NULL key are left out, as nothing equals NULL; `nulls` keeps them, as GROUP BY would.
+    """
+
+    def __init__(self, schema: pa.Schema, key_columns: Sequence[str], *, nulls: bool = False) -> None:
         self.key_columns = tuple(key_columns)
+        self._nulls = nulls
         self._state = TableState(schema, None)
         self._clear()
 
@@ -218,7 +222,8 @@ class Arrangement:
 
     def apply(self, delta: Delta) -> None:
         """Adds the delta."""
-        delta = without_null_keys(delta, self.key_columns)
+        if not self._nulls:
+            delta = without_null_keys(delta, self.key_columns)
         if not len(delta):
             return
         slots = self._state.apply(delta)

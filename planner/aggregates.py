@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from headwater.errors import SqlError, TypeProblem, UnknownName, Unsupported
 from headwater.parser import syntax, unparse
 from headwater.parser.syntax import Identifier
 from headwater.planner.expressions import AGGREGATES, bind_expression, bind_predicate, column_expression, refuse_call
-from headwater.planner.logical import Aggregate, AggregateCall, Expression, Plan, Project
+from headwater.planner.logical import Aggregate, AggregateCall, Expression, Filter, Plan, Project
 from headwater.planner.names import NONE, Bound, bound_by, is_bound, names_in
 from headwater.planner.scope import Scope, ScopeColumn
-from headwater.planner.select_list import output_name, unique_names
+from headwater.planner.select_list import named
 from headwater.planner.sql_types import type_of
 from headwater.values import Column
+
+T = TypeVar("T")
 
 SUMMABLE = "TINYINT SMALLINT INTEGER BIGINT HUGEINT UTINYINT USMALLINT UINTEGER UBIGINT BOOLEAN FLOAT DOUBLE".split()
 NOT_ORDERED = ("STRUCT", "MAP", "UNION", "BIT")
@@ -21,11 +24,11 @@ NOT_ORDERED = ("STRUCT", "MAP", "UNION", "BIT")
 
 @dataclass(frozen=True)
 class Grouping:
-    """A bound GROUP BY: the aggregate node, the condition on groups, and the output columns over the groups."""
+    """A bound GROUP BY: the plan of the groups, what can be named above it, and what is left to select from them."""
 
-    aggregate: Aggregate
-    having: Expression | None
-    items: tuple[tuple[str, Expression], ...]
+    plan: Plan
+    scope: Scope
+    select: syntax.Select
 
 
 def is_grouped(select: syntax.Select) -> bool:
@@ -36,10 +39,11 @@ def is_grouped(select: syntax.Select) -> bool:
 def _has_aggregate(node: syntax.Node) -> bool:
     if isinstance(node, syntax.Subquery | syntax.Exists):
         return False
-    return _is_aggregate(node) or any(_has_aggregate(child) for child in syntax.children(node))
+    return is_aggregate(node) or any(_has_aggregate(child) for child in syntax.children(node))
 
 
-def _is_aggregate(node: syntax.Node) -> bool:
+def is_aggregate(node: syntax.Node) -> bool:
+    """Whether a node is the call of an aggregate, and not of a window function."""
     return isinstance(node, syntax.Call) and node.name.lower() in AGGREGATES and node.over is None
 
 
@@ -52,14 +56,17 @@ def bind_grouping(select: syntax.Select, source: Plan, scope: Scope, window: tup
     for expression in _group_expressions(select):
         builder.add_key(_group_expression(expression, select, scope))
     _refuse_star(select)
-    items = [(output_name(item, scope), builder.over_groups(item.expression)) for item in select.items]
-    having = builder.over_groups(_with_aliases(select.having, select, scope)) if select.having is not None else None
+    items = tuple(replace(item, expression=builder.over_groups(item.expression)) for item in named(select.items, scope))
+    having = builder.over_groups(with_aliases(select.having, select, scope))
+    qualify = builder.over_groups(with_aliases(select.qualify, select, scope))
+    windows = builder.over_groups(select.windows)
 
-    aggregate = builder.aggregate(source)
-    groups = Scope(tuple(ScopeColumn(None, c.name, c.name, c.type) for c in aggregate.columns))
-    bound = unique_names(tuple((name, bind_expression(e, groups)) for name, e in items))
-    predicate = bind_predicate(having, groups, "HAVING") if having is not None else None
-    return Grouping(aggregate, predicate, bound)
+    plan: Plan = builder.aggregate(source)
+    groups = Scope(tuple(ScopeColumn(None, c.name, c.name, c.type) for c in plan.columns))
+    if having is not None:
+        plan = Filter(plan, bind_predicate(having, groups, "HAVING"))
+    rest = replace(select, items=items, group_by=(), having=None, qualify=qualify, windows=windows)
+    return Grouping(plan, groups, rest)
 
 
 def _group_expressions(select: syntax.Select) -> tuple[syntax.Expression, ...]:
@@ -86,10 +93,10 @@ def _group_expression(expression: syntax.Expression, select: syntax.Select, scop
                 hint=f"1 to {len(select.items)}",
             )
         return select.items[int(expression.text) - 1].expression
-    return _with_aliases(expression, select, scope)
+    return with_aliases(expression, select, scope)
 
 
-def _with_aliases(expression: syntax.Expression, select: syntax.Select, scope: Scope) -> syntax.Expression:
+def with_aliases(expression: T, select: syntax.Select, scope: Scope) -> T:
     """With names that are no column replaced by the select item of that alias."""
     aliases = {i.alias.text.lower(): i.expression for i in select.items if i.alias is not None}
 
@@ -120,16 +127,18 @@ class _GroupingBuilder:
             name = bound.reads[0] if bound.is_column else unparse(expression)
             self.keys[bound.sql] = (name, bound)
 
-    def over_groups(self, expression: syntax.Expression, bound: Bound = NONE) -> syntax.Expression:
-        """`expression` with keys and aggregates replaced by names of the aggregate's columns."""
+    def over_groups(self, expression: T, bound: Bound = NONE) -> T:
+        """Syntax with keys and aggregates replaced by names of the aggregate's columns."""
 
         def change(node: syntax.Node) -> syntax.Node | None:
             if isinstance(node, syntax.Name) and is_bound(node, bound):
                 return node
             if isinstance(node, syntax.Lambda):
                 return replace(node, body=self.over_groups(node.body, bound_by(node, bound)))
-            if isinstance(node, syntax.Call) and _is_aggregate(node):
+            if isinstance(node, syntax.Call) and is_aggregate(node):
                 return _column(self.call(node), node)
+            if isinstance(node, syntax.Call) and node.over is not None:
+                return None
             if isinstance(node, syntax.Call):
                 refuse_call(node)
             if isinstance(node, syntax.Subquery | syntax.Exists):

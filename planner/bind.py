@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from headwater.errors import OutOfRange, SqlError, Unsupported
 from headwater.parser import syntax
-from headwater.planner.aggregates import bind_grouping, is_grouped
+from headwater.planner.aggregates import bind_grouping, is_grouped, with_aliases
 from headwater.planner.calls import with_duckdb_calls
 from headwater.planner.catalog import Catalog, Relation
 from headwater.planner.expressions import bind_predicate, column_expression
@@ -29,8 +29,9 @@ from headwater.planner.logical import (
     WindowAssign,
 )
 from headwater.planner.optimize import optimize
+from headwater.planner.over import has_window_call, with_window_calls
 from headwater.planner.scope import Scope, ScopeColumn
-from headwater.planner.select_list import expand_items, unique_names
+from headwater.planner.select_list import expand_items, named
 from headwater.planner.state_bounds import keeps_state
 from headwater.planner.unsupported import refuse_continuous
 from headwater.planner.window_functions import check_lengths, windowed_item
@@ -155,31 +156,17 @@ class _Binder:
             return self.grouped(select, source)
         if select.window is not None:
             raise SqlError("WINDOW needs a GROUP BY", select.window.span, hint="add GROUP BY …, or drop the WINDOW")
-        items = expand_items(select.items, source.scope)
-        if select.distinct:
-            plan = Project(source.plan, items)
-            return table_item(Aggregate(plan, plan.names, ()))
-        if source.time is None or source.partition is None:
-            return replace(table_item(Project(source.plan, items)), is_history=source.is_history)
-        time = (EVENT_TIME, column_expression(source.time, "TIMESTAMP"))
-        partition = (PARTITION, column_expression(source.partition, "INTEGER"))
-        return stream_item(Project(source.plan, (*items, time, partition)))
+        return _shown(select, source)
 
     def grouped(self, select: syntax.Select, source: BoundItem) -> BoundItem:
         window = (WINDOWSTART, WINDOWEND) if select.window is not None else ()
         grouping = bind_grouping(select, source.plan, source.scope, window)
-        plan: Plan = grouping.aggregate
-        if grouping.having is not None:
-            plan = Filter(plan, grouping.having)
-        items = grouping.items
+        select = grouping.select
         if window and self.keep_window:
-            named = {e.reads[0] for _, e in items if e.is_column}
-            kept = tuple((w, column_expression(w, "TIMESTAMP")) for w in window if w not in named)
-            items = unique_names((*kept, *items))
-        plan = Project(plan, items)
-        if select.distinct:
-            plan = Aggregate(plan, plan.names, ())
-        return table_item(plan)
+            names = {i.expression.parts[0].text for i in select.items if isinstance(i.expression, syntax.Name)}
+            kept = tuple(syntax.SelectItem(_column_name(w)) for w in window if w not in names)
+            select = replace(select, items=(*kept, *select.items))
+        return _shown(select, BoundItem(grouping.plan, grouping.scope))
 
     # ---------------------------------------------------------------- FROM
 
@@ -221,6 +208,37 @@ class _Binder:
         if relation.is_derived and keeps_state(plan):
             self.shared.add(plan)
         return plan
+
+
+def _shown(select: syntax.Select, source: BoundItem) -> BoundItem:
+    """The rows of `source`, as they are or grouped, after window functions, QUALIFY, the select list and DISTINCT."""
+    if has_window_call((select.items, select.qualify)):
+        source, select = _with_window_functions(source, select)
+    elif select.qualify is not None:
+        raise SqlError("QUALIFY needs a window function", select.qualify.span, hint="use WHERE or HAVING")
+    items = expand_items(select.items, source.scope)
+    if select.distinct:
+        plan = Project(source.plan, items)
+        return table_item(Aggregate(plan, plan.names, ()))
+    if source.time is None or source.partition is None:
+        return replace(table_item(Project(source.plan, items)), is_history=source.is_history)
+    time = (EVENT_TIME, column_expression(source.time, "TIMESTAMP"))
+    partition = (PARTITION, column_expression(source.partition, "INTEGER"))
+    return stream_item(Project(source.plan, (*items, time, partition)))
+
+
+def _with_window_functions(source: BoundItem, select: syntax.Select) -> tuple[BoundItem, syntax.Select]:
+    """What a SELECT with window functions reads, now a table, and the SELECT, in which they are columns of that."""
+    qualify = with_aliases(select.qualify, select, source.scope)
+    parts = (named(select.items, source.scope), qualify)
+    (items, qualify), plan, scope = with_window_calls(parts, select.windows, source.plan, source.scope)
+    if qualify is not None:
+        plan = Filter(plan, bind_predicate(qualify, scope, "QUALIFY"))
+    return BoundItem(plan, scope), replace(select, items=items, qualify=None)
+
+
+def _column_name(column: str) -> syntax.Name:
+    return syntax.Name((syntax.Identifier(column, quoted=True),))
 
 
 def _with_stream_time(source: BoundItem, window: syntax.Window) -> BoundItem:

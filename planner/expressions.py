@@ -84,7 +84,9 @@ def refuse_call(call: syntax.Call) -> None:
     """Raises for a call that is no function of one row's values."""
     name = call.name.lower()
     if call.over is not None:
-        raise Unsupported("OVER is not supported in a continuous query yet", call.span)
+        raise TypeProblem(
+            f"{name}() OVER cannot stand here", call.span, hint="use it in SELECT or QUALIFY, or around a subquery"
+        )
     if name in AGGREGATES:
         raise TypeProblem(
             f"{name}() is an aggregate and cannot stand here", call.span, hint="use it in SELECT or HAVING"

@@ -21,6 +21,10 @@ EVENT_TIME = "$rowtime"
 PARTITION = "$rowpartition"
 STREAM_TIME = "$streamtime"
 
+# Hidden columns that window functions read: the number of a row's partition, and of the row in an order of all columns.
+OVER_PARTITION = "$partition"
+PLACE = "$place"
+
 
 @dataclass(frozen=True)
 class Expression:
@@ -321,6 +325,60 @@ class Join(PlanNode):
 
 
 @dataclass(frozen=True)
+class SortKey:
+    """A column to order by. NaN is above all numbers; rows that no key tells apart are ordered by their columns."""
+
+    column: str
+    descending: bool = False
+    nulls_first: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.column}{' DESC' if self.descending else ''}{' NULLS FIRST' if self.nulls_first else ''}"
+
+
+@dataclass(frozen=True)
+class WindowCall:
+    """One function OVER the rows of a partition: its result column `name`, its type, and DuckDB's SQL for it.
+
+    The SQL reads `reads`, OVER_PARTITION, and PLACE, which decides between rows that `order`, that of OVER, leaves
+    equal. `exact` says that the values do not depend on the order in which floats are added up.
+    """
+
+    name: str
+    function: str
+    sql: str
+    type: str
+    reads: tuple[str, ...]
+    order: tuple[SortKey, ...]
+    exact: bool
+
+
+@dataclass(frozen=True)
+class Over(Unary):
+    """Each row with the values of window functions over the rows that have its value of `partition`; () means all."""
+
+    partition: tuple[str, ...]
+    calls: tuple[WindowCall, ...]
+
+    __hash__ = PlanNode.__hash__
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        return (*self.source.columns, *(Column(c.name, c.type) for c in self.calls))
+
+    @property
+    def append_only(self) -> bool:
+        return False
+
+    @property
+    def key(self) -> tuple[str, ...] | None:
+        return self.source.key
+
+    def label(self) -> str:
+        return f"by {', '.join(self.partition) or 'nothing'}: {', '.join(c.sql for c in self.calls)}"
+
+
+@dataclass(frozen=True)
 class SemiJoin(Unary):
     """The rows of `source` that stand in `joined`, or if `negated` (an anti join) those that do not.
 
@@ -404,7 +462,7 @@ class StreamOutput(Unary):
 
 
 Plan: TypeAlias = (
-    StreamSource | TableSource | Changelog | Filter | Project | StreamTime | WindowAssign | Aggregate | Join
+    StreamSource | TableSource | Changelog | Filter | Project | StreamTime | WindowAssign | Aggregate | Join | Over
     | SemiJoin | OuterJoin | StreamOutput
 )  # fmt: skip
 

@@ -13,6 +13,7 @@ from headwater.planner.logical import (
     Filter,
     Join,
     OuterJoin,
+    Over,
     Plan,
     Project,
     SemiJoin,
@@ -70,6 +71,11 @@ def _prune(node: Plan, needed: Iterable[str], shared: Shared) -> Plan:
             kept |= {side.names[0] for side in node.sides if not kept & set(side.names)}
             sides = tuple(_only(side, kept & set(side.names), shared) for side in node.sides)
             return replace(node, joined=_prune(node.joined, kept, shared), sides=sides)
+        case Over():
+            calls = tuple(call for call in node.calls if call.name in needed)
+            reads = {*node.partition, *(name for call in calls for name in call.reads)}
+            source = _prune(node.source, needed & set(node.source.names) | reads, shared)
+            return replace(node, source=source, calls=calls) if calls else source
         case StreamOutput():
             return replace(node, source=_prune(node.source, set(node.source.names), shared))
 

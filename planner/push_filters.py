@@ -1,13 +1,14 @@
 """Predicate pushdown: each condition as near to the log as it can go, so that fewer rows are carried and kept.
 
 A condition moves down through projections that only choose and rename columns, through windows that it does not name,
-to the side of a join that it speaks about, and through a GROUP BY whose keys are all it reads. It stays above
+to the side of a join that it speaks about, and through a GROUP BY or window functions whose
+keys are all it reads. It stays above
 `StreamTime`: a row moves stream time even when it is filtered out.
 """
 
 from __future__ import annotations
 
-from headwater.planner.logical import Aggregate, Expression, Filter, Join, Plan, Project, WindowAssign
+from headwater.planner.logical import Aggregate, Expression, Filter, Join, Over, Plan, Project, WindowAssign
 from headwater.planner.rewrite import Shared, bottom_up, conditions_of, filtered, renamed, with_inputs
 from headwater.values import WINDOWEND, WINDOWSTART
 
@@ -56,7 +57,7 @@ def _below(condition: Expression, plan: Plan, shared: Shared) -> tuple[int, Expr
             return (0, renamed(condition, names)) if reads <= names.keys() else None
         case WindowAssign() if not reads & {WINDOWSTART, WINDOWEND}:
             return 0, condition
-        case Aggregate() if reads <= set(plan.keys):
+        case Aggregate(keys=groups) | Over(partition=groups) if reads <= set(groups):
             types = [c.type for c in plan.columns if c.name in reads]
             return None if any(loose in t for t in types for loose in LOOSE_TYPES) else (0, condition)
         case Join():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from headwater.parser import syntax, unparse
 from headwater.parser.syntax import Identifier
 from headwater.planner.expressions import bind_expression, column_expression
@@ -18,6 +20,16 @@ def expand_items(items: tuple[syntax.SelectItem, ...], scope: Scope) -> tuple[tu
         else:
             named.append((output_name(item, scope), bind_expression(item.expression, scope)))
     return unique_names(tuple(named))
+
+
+def named(items: tuple[syntax.SelectItem, ...], scope: Scope) -> tuple[syntax.SelectItem, ...]:
+    """The select list with the name of each item said by AS, so that its expression can be replaced."""
+    return tuple(
+        item
+        if item.alias is not None or isinstance(item.expression, syntax.Star)
+        else replace(item, alias=Identifier(output_name(item, scope), quoted=True))
+        for item in items
+    )
 
 
 def _expand_star(star: syntax.Star, scope: Scope) -> list[tuple[str, Expression]]:

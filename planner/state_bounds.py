@@ -13,6 +13,7 @@ from headwater.planner.logical import (
     Changelog,
     Join,
     OuterJoin,
+    Over,
     Plan,
     SemiJoin,
     StreamOutput,
@@ -98,6 +99,13 @@ def _of_matches(sides: tuple[Plan, ...]) -> OperatorState:
         bounded_by = " and ".join(dict.fromkeys(bound for bound in bounds if bound is not None))
         return OperatorState(what, "each row of them", "O(1) per row", bounded_by)
     return OperatorState(what, "each row of them", "O(1) per row", None, "a bound on what it reads")
+
+
+def _of_over(node: Over) -> OperatorState:
+    bound = rows_bounded_by(node.source)
+    cost = f"O(rows of {'its partition' if node.partition else 'the whole table'}) per step"
+    remedy = None if bound else "a bound on what it reads"
+    return OperatorState("the rows of each partition, and their values", "each row", cost, bound, remedy)
 
 
 def rows_bounded_by(plan: Plan) -> str | None:

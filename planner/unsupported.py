@@ -72,14 +72,11 @@ _IN_QUERIES = (
 
 _IN_CONTINUOUS_QUERIES = (
     _Part(syntax.ArrayQuery, None, "a subquery in an expression"),
-    _Part(syntax.Call, "nulls", "IGNORE NULLS"),
     _Part(syntax.Call, "within_group", "WITHIN GROUP"),
     _Part(syntax.Derived, "lateral", "LATERAL"),
     _Part(syntax.Grouping, None, "a GROUP BY with ROLLUP, CUBE or GROUPING SETS"),
     _Part(syntax.Relation, "read_as", "a stream read as a table, or a table as a stream,"),
     _Part(syntax.Select, "distinct_on", "DISTINCT ON"),
-    _Part(syntax.Select, "qualify", "QUALIFY"),
-    _Part(syntax.Select, "windows", "a WINDOW clause with names"),
     _Part(syntax.SetOperation, "by_name", "BY NAME"),
 )
 
@@ -122,6 +119,8 @@ def refuse_continuous(query: syntax.Query) -> None:
         _refuse((node,), _IN_CONTINUOUS_QUERIES, " in a continuous query")
         if isinstance(node, syntax.Window) and node.kind == "SESSION":
             raise Unsupported("a SESSION window is not supported yet", node.span)
+        if isinstance(node, syntax.Call) and node.nulls is not None and node.over is None:
+            raise Unsupported("IGNORE NULLS is supported with OVER alone in a continuous query", node.span)
         _refuse_time_of_row(node)
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from tests.executor.over_queries import OverQueries
+
 
 @dataclass(frozen=True)
 class Query:
@@ -83,12 +85,17 @@ class Generator:
 
     def query(self) -> Query:
         make = self.random.choice([
+            self.over, self.over,
             self.filtered, self.grouped_stream, self.grouped_stream, self.grouped_table, self.grouped_bag,
             self.windowed, self.windowed, self.stream_table, self.stream_table_grouped, self.table_table,
             self.table_bag_grouped, self.nested, self.distinct, self.total, self.matched_tables,
             self.matched_tables, self.matched_stream, self.two_streams,
         ])  # fmt: skip
         return make()
+
+    def over(self) -> Query:
+        sql = OverQueries(self.random).query()
+        return Query(sql, sql)
 
     def condition(self, names: dict[str, str]) -> str:
         """A random predicate; `names` maps the kinds int, text and float to columns."""
