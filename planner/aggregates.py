@@ -9,7 +9,7 @@ from headwater.errors import SqlError, TypeProblem, UnknownName, Unsupported
 from headwater.parser import syntax, unparse
 from headwater.parser.syntax import Identifier
 from headwater.planner.expressions import AGGREGATES, bind_expression, bind_predicate, column_expression, refuse_call
-from headwater.planner.logical import Aggregate, AggregateCall, Expression, Filter, Plan, Project
+from headwater.planner.logical import Aggregate, AggregateCall, Expression, Plan, Project
 from headwater.planner.names import NONE, Bound, bound_by, is_bound, names_in
 from headwater.planner.scope import Scope, ScopeColumn
 from headwater.planner.select_list import named
@@ -63,9 +63,7 @@ def bind_grouping(select: syntax.Select, source: Plan, scope: Scope, window: tup
 
     plan: Plan = builder.aggregate(source)
     groups = Scope(tuple(ScopeColumn(None, c.name, c.name, c.type) for c in plan.columns))
-    if having is not None:
-        plan = Filter(plan, bind_predicate(having, groups, "HAVING"))
-    rest = replace(select, items=items, group_by=(), having=None, qualify=qualify, windows=windows)
+    rest = replace(select, items=items, group_by=(), having=having, qualify=qualify, windows=windows)
     return Grouping(plan, groups, rest)
 
 
@@ -142,7 +140,7 @@ class _GroupingBuilder:
             if isinstance(node, syntax.Call):
                 refuse_call(node)
             if isinstance(node, syntax.Subquery | syntax.Exists):
-                raise Unsupported("a subquery is not supported in a continuous query yet", node.span)
+                return node
             key = self.key_of(node)
             if key is not None:
                 return _column(key, node)

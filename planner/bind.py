@@ -14,6 +14,7 @@ from headwater.planner.aggregates import bind_grouping, is_grouped, with_aliases
 from headwater.planner.calls import with_duckdb_calls
 from headwater.planner.catalog import Catalog, Relation
 from headwater.planner.expressions import bind_predicate, column_expression
+from headwater.planner.first_rows import with_row_numbers
 from headwater.planner.from_items import CARRIED, BoundItem, aliased, stream_item, table_item
 from headwater.planner.joins import joined
 from headwater.planner.logical import (
@@ -33,6 +34,7 @@ from headwater.planner.over import has_window_call, with_window_calls
 from headwater.planner.scope import Scope, ScopeColumn
 from headwater.planner.select_list import expand_items, named
 from headwater.planner.state_bounds import keeps_state
+from headwater.planner.subqueries import has_subquery, where, with_values
 from headwater.planner.unsupported import refuse_continuous
 from headwater.planner.window_functions import check_lengths, windowed_item
 from headwater.values import PSEUDO_COLUMNS, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART, Column
@@ -70,14 +72,9 @@ def bind_query(
     """
     refuse_continuous(query)
     binder = _Binder(catalog, stored, keep_window)
+    query = with_row_numbers(with_duckdb_calls(query))
     limit = _limit(query)
-    if query.order_by:
-        raise Unsupported(
-            "ORDER BY is not supported in a continuous query",
-            query.order_by[0].span,
-            hint="keep the table unordered, and order it when you ask: SELECT … FROM it ORDER BY …",
-        )
-    source = binder.query(with_duckdb_calls(query))
+    source = binder.query(query)
     plan = optimize(source.plan, frozenset(binder.shared), without)
     columns = tuple(c for c in plan.columns if c.name not in CARRIED)
     return BoundQuery(plan, columns, tuple(sorted(binder.reads)), source.is_stream, limit)
@@ -85,17 +82,12 @@ def bind_query(
 
 def _limit(query: syntax.Query) -> int | None:
     if query.offset is not None:
-        raise Unsupported("OFFSET is not supported in a continuous query", query.offset.span)
+        raise Unsupported("OFFSET needs ORDER BY and LIMIT in a continuous query", query.offset.span)
     if query.limit is None:
         return None
     if not isinstance(query.limit, syntax.Literal) or not query.limit.text.isdigit():
         raise Unsupported("LIMIT takes a whole number in a continuous query", query.limit.span)
     return int(query.limit.text)
-
-
-def _over(source: BoundItem, plan: Plan) -> BoundItem:
-    """`source` with a plan of the same columns."""
-    return replace(source, plan=plan)
 
 
 class _Binder:
@@ -125,9 +117,9 @@ class _Binder:
             self.ctes = outer
 
     def inner(self, query: syntax.Query, at: syntax.Node) -> BoundItem:
-        """A query inside another one, which has no order and no limit."""
-        if query.order_by or query.limit is not None or query.offset is not None:
-            raise Unsupported("ORDER BY and LIMIT inside a continuous query are not supported yet", at.span)
+        """A query inside another one."""
+        if query.limit is not None or query.offset is not None:
+            raise Unsupported("LIMIT inside a continuous query needs ORDER BY, which says what rows", at.span)
         return self.query(query)
 
     def body(self, query: syntax.Query) -> BoundItem:
@@ -149,14 +141,14 @@ class _Binder:
         if select.window is not None:
             source = _with_stream_time(source, select.window)
         if select.where is not None:
-            source = _over(source, Filter(source.plan, bind_predicate(select.where, source.scope, "WHERE")))
+            source = where(source, select.where, self)
         if select.window is not None:
             source = _with_windows(source, select.window)
         if is_grouped(select):
             return self.grouped(select, source)
         if select.window is not None:
             raise SqlError("WINDOW needs a GROUP BY", select.window.span, hint="add GROUP BY …, or drop the WINDOW")
-        return _shown(select, source)
+        return self.shown(select, source)
 
     def grouped(self, select: syntax.Select, source: BoundItem) -> BoundItem:
         window = (WINDOWSTART, WINDOWEND) if select.window is not None else ()
@@ -166,7 +158,17 @@ class _Binder:
             names = {i.expression.parts[0].text for i in select.items if isinstance(i.expression, syntax.Name)}
             kept = tuple(syntax.SelectItem(_column_name(w)) for w in window if w not in names)
             select = replace(select, items=(*kept, *select.items))
-        return _shown(select, BoundItem(grouping.plan, grouping.scope))
+        groups = BoundItem(grouping.plan, grouping.scope)
+        if select.having is not None:
+            groups = where(groups, select.having, self, "HAVING")
+        return self.shown(select, groups)
+
+    def shown(self, select: syntax.Select, source: BoundItem) -> BoundItem:
+        """The select list over `source`, in which subqueries may stand for values."""
+        if any(has_subquery(item) for item in select.items):
+            source, items = with_values(source, named(select.items, source.scope), self)
+            select = replace(select, items=items)
+        return _shown(select, source)
 
     # ---------------------------------------------------------------- FROM
 
@@ -252,7 +254,10 @@ def _with_stream_time(source: BoundItem, window: syntax.Window) -> BoundItem:
 
 
 def _with_windows(source: BoundItem, window: syntax.Window) -> BoundItem:
-    assert source.time is not None and source.stream_time is not None
+    if source.time is None or source.stream_time is None:
+        raise SqlError(
+            "WINDOW needs a stream, and rows that are joined with a stream's whole past are a table", window.span
+        )
     check_lengths(window.size_us, window.advance_us, window.span)
     grace = DEFAULT_GRACE_US if window.grace_us is None else window.grace_us
     plan = WindowAssign(source.plan, source.time, source.stream_time, window.size_us, window.advance_us, grace)

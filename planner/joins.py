@@ -15,16 +15,16 @@ from headwater.planner.expressions import bind_expression, bind_predicate, colum
 from headwater.planner.from_items import BoundItem, prefixed
 from headwater.planner.join_keys import KeyPair, own_items, same_type
 from headwater.planner.logical import Expression, Plan, Project
-from headwater.planner.match_joins import inner_join, outer_join, semi_join
+from headwater.planner.match_joins import Kind, inner_join, outer_join, semi_join
 from headwater.planner.names import names_in
 from headwater.planner.scope import Scope, ScopeColumn
 from headwater.planner.sql_types import common_type
 
-_OUTER = ("LEFT", "RIGHT", "FULL")
+_OUTER: dict[str, Kind] = {"LEFT": "LEFT", "RIGHT": "RIGHT", "FULL": "FULL"}
 _SEMI = ("SEMI", "ANTI")
 _KINDS = ("INNER", "CROSS", *_OUTER, *_SEMI)
 _SHARED = "$using."  # begins the names of columns that USING makes of one of each side
-_OTHER_SIDE = {"LEFT": "RIGHT", "RIGHT": "LEFT"}
+_OTHER_SIDE: dict[Kind, Kind] = {"LEFT": "RIGHT", "RIGHT": "LEFT", "FULL": "FULL"}
 
 
 def joined(item: syntax.Join, first: BoundItem, second: BoundItem) -> BoundItem:
@@ -42,10 +42,11 @@ def joined(item: syntax.Join, first: BoundItem, second: BoundItem) -> BoundItem:
     keys, rest = _condition(item, shared, left.scope, right.scope)
     then = by_version(left, right)
     scope = _merged(first.scope, second.scope, shared)
-    if item.kind not in _OUTER:
+    kind = _OUTER.get(item.kind)
+    if kind is None:
         plan = inner_join(left.plan, right.plan, keys, rest, by_version=then)
     else:
-        kind = _OTHER_SIDE.get(item.kind, item.kind) if swapped else item.kind
+        kind = _OTHER_SIDE[kind] if swapped else kind
         if then and kind != "LEFT":
             raise Unsupported(
                 f"{item.kind} JOIN cannot keep all rows of a table that a stream is joined with: their matches are yet "
@@ -56,7 +57,7 @@ def joined(item: syntax.Join, first: BoundItem, second: BoundItem) -> BoundItem:
             plan, scope = _with_shared(plan, scope, first.scope, second.scope, shared)
     if then:
         return BoundItem(plan, scope, left.time, left.partition, left.stream_time, is_join=True)
-    grows = all(side.is_stream or side.is_history for side in (left, right)) and item.kind not in _OUTER
+    grows = kind is None and all(side.is_stream or side.is_history for side in (left, right))
     return BoundItem(plan, scope, is_join=True, is_history=grows)
 
 
@@ -136,13 +137,13 @@ def _condition(
     both = Scope((*left.columns, *right.columns))
     for column in shared:
         name = syntax.Name((column,), span=column.span)
-        keys.append(_same_type(bind_expression(name, left), bind_expression(name, right), column))
+        keys.append(comparable(bind_expression(name, left), bind_expression(name, right), column))
     for condition in conjuncts(item.on) if item.on is not None else ():
         pair = _equality(condition, left, right)
         if pair is None:
             rest.append(bind_predicate(condition, both, "ON"))
         else:
-            keys.append(_same_type(*pair, condition))
+            keys.append(comparable(*pair, condition))
     return keys, rest
 
 
@@ -160,7 +161,8 @@ def _belongs(expression: syntax.Expression, scope: Scope) -> bool:
     return bool(names) and all(scope.has(n) for n in names)
 
 
-def _same_type(a: Expression, b: Expression, at: syntax.Node) -> KeyPair:
+def comparable(a: Expression, b: Expression, at: syntax.Node) -> KeyPair:
+    """Both sides of an equality in the type in which they are compared. Raises TypeProblem if there is none."""
     pair = same_type(a, b, at)
     if pair is None:
         if "VARCHAR" not in (a.type, b.type):

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from headwater.values import ROWOFFSET, WINDOWEND, WINDOWSTART, Column
 
@@ -416,6 +416,7 @@ class OuterJoin(PlanNode):
     `joined` is the inner join, which has the columns of both sides; `on` are those that decide on a match.
     """
 
+    kind: Literal["LEFT", "RIGHT", "FULL"]
     joined: Plan
     sides: tuple[Plan, ...]
     on: tuple[str, ...]
@@ -440,7 +441,7 @@ class OuterJoin(PlanNode):
         return self.joined.key if len(self.sides) == 1 else None
 
     def label(self) -> str:
-        kind = f"{'full' if len(self.sides) > 1 else 'one side'}{', stream–table' if self.by_version else ''}"
+        kind = f"{self.kind.lower()}{', stream–table' if self.by_version else ''}"
         return f"{kind}, a match by {', '.join(self.on) or 'nothing'}"
 
 

@@ -6,10 +6,14 @@ where all rewrites of inner joins apply to it; what stands above only asks which
 
 from __future__ import annotations
 
+from typing import Literal
+
 from headwater.planner.expressions import column_expression
 from headwater.planner.join_keys import KeyPair, own_items, with_keys
 from headwater.planner.logical import Aggregate, Expression, Join, OuterJoin, Plan, Project, SemiJoin
 from headwater.planner.rewrite import filtered
+
+Kind = Literal["LEFT", "RIGHT", "FULL"]
 
 FOUND = "$found"  # a column of nothing but true, where no other is needed
 
@@ -22,14 +26,14 @@ def inner_join(left: Plan, right: Plan, keys: list[KeyPair], rest: list[Expressi
 
 
 def outer_join(
-    kind: str, left: Plan, right: Plan, keys: list[KeyPair], rest: list[Expression], *, by_version: bool
+    kind: Kind, left: Plan, right: Plan, keys: list[KeyPair], rest: list[Expression], *, by_version: bool
 ) -> Plan:
     """The inner join, and the rows of the left side, the right side or both that have no match in it."""
     joined = inner_join(left, right, keys, rest, by_version=by_version)
     sides = {"LEFT": (left,), "RIGHT": (right,), "FULL": (left, right)}[kind]
     own = tuple(name for side in sides for name in side.names)
     decisive = _read(own, [expression for pair in keys for expression in pair] + rest)
-    return OuterJoin(joined, sides, decisive, by_version)
+    return OuterJoin(kind, joined, sides, decisive, by_version)
 
 
 def semi_join(

@@ -38,6 +38,9 @@ def windowed_rows(size: int, advance: int, grace: int) -> str:
           AND (st IS NULL OR epoch_us(st) < ws + {(size + grace) * second})"""
 
 
+TABLES = ((("id", "name", "w"), "t"), (("x", "y", "z"), "b"))
+
+
 class Generator:
     """Random rows and queries from one seed."""
 
@@ -89,7 +92,8 @@ class Generator:
             self.filtered, self.grouped_stream, self.grouped_stream, self.grouped_table, self.grouped_bag,
             self.windowed, self.windowed, self.stream_table, self.stream_table_grouped, self.table_table,
             self.table_bag_grouped, self.nested, self.distinct, self.total, self.matched_tables,
-            self.matched_tables, self.matched_stream, self.two_streams,
+            self.matched_tables, self.matched_stream, self.two_streams, self.subquery,
+            self.subquery, self.subquery_of_stream,
         ])  # fmt: skip
         return make()
 
@@ -236,6 +240,49 @@ class Generator:
         columns = ["a.k", "a.v", "a.g"] + (["c.name", "c.w"] if kind == "LEFT" else [])
         select = ", ".join(self.random.sample(columns, self.random.randint(1, len(columns))))
         return self.looked_up(f"SELECT {select}", f"ON a.k = c.id{extra}{self.where({'int': 'a.v'})}", kind)
+
+    def subquery(self) -> Query:
+        """A table with a condition on a subquery."""
+        r = self.random
+        (a, left), (b, right) = r.choice(TABLES), r.choice([*TABLES, (("k", "g", "v"), "s")])
+        tied = r.choice(["", f" AND e.{b[0]} = c.{a[0]}", f" AND e.{b[1]} = c.{a[1]}", f" AND e.{b[2]} <> c.{a[2]}"])
+        rest = f"{right} e WHERE {r.choice(['true', f'e.{b[2]} > 0', f'e.{b[1]} IS NOT NULL'])}{tied}"
+        one, other = (r.choice([0, 2]) for _ in range(2))
+        tied_equal = "" if "<>" in tied else tied
+        total = r.choice([f"max(e.{b[2]})", "count(*)", f"sum(e.{b[2]}) + 1", f"coalesce(min(e.{b[0]}), 1)"])
+        condition = r.choice([
+            f"EXISTS (SELECT 1 FROM {rest})",
+            f"NOT EXISTS (SELECT * FROM {rest})",
+            f"c.{a[one]} IN (SELECT e.{b[other]} FROM {rest})",
+            f"c.{a[one]} NOT IN (SELECT e.{b[other]} FROM {rest})",
+            f"NOT c.{a[one]} IN (SELECT {b[other]} + 1 FROM {rest})",
+            f"(c.{a[0]}, c.{a[2]}) IN (SELECT {b[0]}, {b[2]} FROM {right})",
+            f"c.{a[2]} >= (SELECT {total} FROM {right} e WHERE e.{b[2]} > 0{tied_equal})",
+            f"c.{a[0]} IN (SELECT {b[0]} FROM {right} GROUP BY {b[0]} HAVING count(*) > 1)",
+            f"c.{a[0]} IN (SELECT e.{b[0]} FROM {rest}) AND c.{a[2]} NOT IN (SELECT w FROM t WHERE w IS NOT NULL)",
+        ])  # fmt: skip
+        value = f"(SELECT {total} FROM {right} e WHERE e.{b[2]} > 0{tied_equal})"
+        sql = r.choice([
+            f"SELECT c.{a[0]}, c.{a[1]}, c.{a[2]} FROM {left} c WHERE {condition}",
+            f"SELECT c.{a[0]}, c.{a[1]}, c.{a[2]} FROM {left} c WHERE {condition}",
+            f"SELECT c.{a[1]}, c.{a[2]}, {value} AS value FROM {left} c",
+            f"SELECT {a[1]}, max({a[0]}) FROM {left} GROUP BY 1 HAVING count(*) <= (SELECT {total} FROM {right} e)",
+        ])  # fmt: skip
+        return Query(sql, sql)
+
+    def subquery_of_stream(self) -> Query:
+        """A stream with a condition on a subquery over a table, which is that of the row's version."""
+        condition = self.random.choice([
+            "a.k IN (SELECT e.id FROM t e WHERE e.w > 0)",
+            "a.k NOT IN (SELECT e.w FROM t e)",
+            "NOT EXISTS (SELECT 1 FROM t e WHERE e.id = a.k AND e.w > a.v)",
+            "a.v > (SELECT max(e.w) FROM t e WHERE e.id = a.k)",
+            "a.v > (SELECT count(e.w) FROM t e WHERE e.w = a.k)",
+            "EXISTS (SELECT e.id FROM t e WHERE e.name = 'x')",
+        ])  # fmt: skip
+        sql = f"SELECT a.k, a.g, a.v FROM s a WHERE {condition}"
+        then = "FROM (FROM th WHERE born <= a.version AND (died IS NULL OR died > a.version)) e"
+        return Query(sql, sql.replace("FROM t e", then))
 
     def two_streams(self) -> Query:
         r = self.random
