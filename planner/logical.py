@@ -7,158 +7,56 @@ A plan is derived from the logs alone: its leaves are `StreamSource`, `TableSour
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal, TypeAlias
 
+from headwater.planner.nodes import (
+    EVENT_TIME,
+    OVER_PARTITION,
+    PARTITION,
+    PLACE,
+    STREAM_TIME,
+    Changelog,
+    Expression,
+    PlanNode,
+    Source,
+    StreamSource,
+    TableSource,
+    Unary,
+)
 from headwater.values import ROWOFFSET, WINDOWEND, WINDOWSTART, Column
 
-# Hidden columns of a stream's rows below its output: when the row happened, the partition that it is in, and the stream
-# time of that partition before the row.
-EVENT_TIME = "$rowtime"
-PARTITION = "$rowpartition"
-STREAM_TIME = "$streamtime"
-
-# Hidden columns that window functions read: the number of a row's partition, and of the row in an order of all columns.
-OVER_PARTITION = "$partition"
-PLACE = "$place"
-
-
-@dataclass(frozen=True)
-class Expression:
-    """A bound expression: DuckDB SQL over the input's column names, its SQL type, and the columns that it reads."""
-
-    sql: str
-    type: str
-    reads: tuple[str, ...] = ()
-    is_column: bool = False  # the expression is the one column in `reads`, unchanged
-
-    def __str__(self) -> str:
-        return self.sql
-
-
-@dataclass(frozen=True)
-class PlanNode:
-    """Base of all nodes. `columns` are the output columns in order, `append_only` says that no row is ever removed.
-
-    `key` names columns that identify a row of the output at any time (() for at most one row), or is None.
-    """
-
-    def __hash__(self) -> int:
-        """Plans are looked up at every step: the digest is computed once, a hash of all fields would not be."""
-        return hash(self.digest)
-
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        raise NotImplementedError
-
-    @property
-    def inputs(self) -> tuple[Plan, ...]:
-        return ()
-
-    @property
-    def append_only(self) -> bool:
-        return all(node.append_only for node in self.inputs)
-
-    @property
-    def key(self) -> tuple[str, ...] | None:
-        return None
-
-    @cached_property
-    def names(self) -> tuple[str, ...]:
-        """The names of the output columns, in order."""
-        return tuple(c.name for c in self.columns)
-
-    @cached_property
-    def digest(self) -> str:
-        """A name for the computation, stable over restarts: equal nodes have equal digests."""
-        inputs = "".join(node.digest for node in self.inputs)
-        return hashlib.blake2b(f"{type(self).__name__} {self.label()} {inputs}".encode(), digest_size=12).hexdigest()
-
-    def label(self) -> str:
-        """Everything that distinguishes this node from others with the same inputs, on one line."""
-        raise NotImplementedError
-
-
-@dataclass(frozen=True)
-class Source(PlanNode):
-    """A leaf: the log of relation `id`, of which it reads `fields`."""
-
-    id: int
-    name: str
-    fields: tuple[Column, ...]
-
-    __hash__ = PlanNode.__hash__
-
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        return self.fields
-
-    @property
-    def append_only(self) -> bool:
-        return False
-
-    def label(self) -> str:
-        return f"{self.name} #{self.id} [{', '.join(self.names)}]"
-
-
-@dataclass(frozen=True)
-class StreamSource(Source):
-    """The records of a stream's log, in commit order; `fields` are some of its columns and pseudo-columns."""
-
-    __hash__ = PlanNode.__hash__
-
-    @property
-    def append_only(self) -> bool:
-        return True
-
-
-@dataclass(frozen=True)
-class TableSource(Source):
-    """A source table: with a primary key, each row of its log replaces the one before; without, rows are added."""
-
-    primary_key: tuple[str, ...]
-
-    __hash__ = PlanNode.__hash__
-
-    @property
-    def key(self) -> tuple[str, ...] | None:
-        return self.primary_key or None
-
-    def label(self) -> str:
-        return f"{super().label()} key {', '.join(self.primary_key) or 'none'}"
-
-
-@dataclass(frozen=True)
-class Changelog(Source):
-    """The stored changelog of a derived table, read from its log instead of computed."""
-
-    unique: tuple[str, ...] | None
-
-    __hash__ = PlanNode.__hash__
-
-    @property
-    def key(self) -> tuple[str, ...] | None:
-        return self.unique
-
-
-@dataclass(frozen=True)
-class Unary(PlanNode):
-    """A node with one input, whose columns it keeps unless it says otherwise."""
-
-    source: Plan
-
-    __hash__ = PlanNode.__hash__
-
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        return self.source.columns
-
-    @property
-    def inputs(self) -> tuple[Plan, ...]:
-        return (self.source,)
+__all__ = [
+    "EVENT_TIME",
+    "OVER_PARTITION",
+    "PARTITION",
+    "PLACE",
+    "STREAM_TIME",
+    "Aggregate",
+    "AggregateCall",
+    "Changelog",
+    "Expression",
+    "Filter",
+    "Join",
+    "OuterJoin",
+    "Over",
+    "Plan",
+    "PlanNode",
+    "Project",
+    "SemiJoin",
+    "SortKey",
+    "Source",
+    "StreamOutput",
+    "StreamSource",
+    "StreamTime",
+    "TableSource",
+    "Unary",
+    "WindowAssign",
+    "WindowCall",
+    "duration",
+    "walk_plan",
+]
 
 
 @dataclass(frozen=True)
