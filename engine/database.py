@@ -17,7 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from headwater.engine import asserts, changes, ingest, retention, statements
+from headwater.engine import asserts, changes, definitions, ingest, retention, statements
 from headwater.engine.follower import Follower
 from headwater.engine.gate import Gate
 from headwater.engine.pipeline import Pipeline
@@ -26,9 +26,9 @@ from headwater.engine.result import Acknowledgement, Result
 from headwater.engine.scripts import Scripts, refuse_endless
 from headwater.engine.session import AUTO_OFFSET_RESET, Session, is_about_session
 from headwater.engine.subscription import Subscription
-from headwater.errors import HeadwaterError, SqlError, StorageError
-from headwater.parser import parse_statement, syntax
-from headwater.planner import Catalog, Relation, define, refuse_statement
+from headwater.errors import SqlError, StorageError
+from headwater.parser import syntax
+from headwater.planner import Relation, refuse_statement, with_named_types
 from headwater.storage import Append, Commit, Log, OsStorage, SimulatedDisk, Storage
 from headwater.values import Column
 
@@ -84,9 +84,9 @@ class Database:
             self._opened = storage.now_us(), storage.monotonic()
             self._retained_at = storage.monotonic()
             self.pipeline = (
-                Follower(self.log, _catalog_of)
+                Follower(self.log, definitions.catalog_of)
                 if read_only
-                else Pipeline(self.log, _catalog_of(self.log), background=background, idle=self._idle)
+                else Pipeline(self.log, definitions.catalog_of(self.log), background=background, idle=self._idle)
             )
             self.pipeline.start()
         except BaseException:
@@ -127,28 +127,30 @@ class Database:
         with placed:
             if not isinstance(statement, syntax.Query):
                 raise SqlError("only a query can be watched", statement.span, hint="SELECT … FROM … EMIT CHANGES")
-            return self._watch(statement)
+            return self._watch(with_named_types(statement, self.pipeline.known().types))
 
     def _run(self, statement: syntax.Statement) -> Result | Subscription:
+        statement = with_named_types(statement, self.pipeline.known().types)
         refuse_statement(statement)
         match statement:
             case syntax.Query(emit=None):
                 return self.reader.query(statement)
             case syntax.Query():
                 return self._watch(statement)
-            case syntax.CreateRelation():
-                return self._create(statement)
+            case _ if isinstance(statement, definitions.Definition):
+                return definitions.define(statement, self.pipeline, self.reader)
             case syntax.Insert():
                 return self._insert(statement)
             case syntax.Update() | syntax.Delete():
                 return self._change(statement)
-            case syntax.Drop():
-                return self._drop(statement)
             case syntax.Checkpoint():
                 self.pipeline.catch_up()
                 version = self.pipeline.checkpoint()
                 retention.retain(self.pipeline, self._trusted_now_us())
                 return Result.of_message(f"checkpoint at version {version}")
+            case syntax.Describe(name=name) if view := self.pipeline.known().view(name):
+                columns = definitions.columns_of_view(view, self.pipeline.known(), self.reader)
+                return statements.describe_view(view, columns, statement.extended)
             case syntax.AssertValues() | syntax.AssertRelation():
                 return self._assert(statement)
             case syntax.AssertTopic() | syntax.AssertSchema():
@@ -170,30 +172,6 @@ class Database:
             return asserts.assert_relation(statement, self.pipeline.catalog.find(statement.name))
         relation = self.pipeline.catalog.find(statement.relation)
         return asserts.assert_values(statement, relation, self.session.records(relation, self.log))
-
-    # ---------------------------------------------------------------- definitions
-
-    def _create(self, statement: syntax.CreateRelation) -> Result:
-        with self.pipeline.lock:
-            existing = self.pipeline.catalog.get(statement.name.text)
-            if existing is not None and statement.if_not_exists:
-                return Result.of_message(f"{existing.name} exists already")
-            if existing is not None:
-                self.pipeline.catalog.add(existing, statement.name.span)
-            relation = define(statement, self.pipeline.catalog)
-            rows = self.pipeline.create(relation, {"create": relation.definition})
-        kind = relation.kind.lower()
-        return Result.of_message(f"created {kind} {relation.name}" + (f" with {rows:,} rows" if rows else ""))
-
-    def _drop(self, statement: syntax.Drop) -> Result:
-        with self.pipeline.lock:
-            catalog = self.pipeline.catalog
-            if statement.if_exists and catalog.get(statement.name.text) is None:
-                return Result.of_message(f"there is no {statement.name.text}")
-            relation = catalog.find(statement.name)
-            dropped = statements.to_drop(relation, statement, catalog)
-            self.pipeline.drop(dropped, {"drop": [r.name for r in dropped]})
-        return Result.of_message(f"dropped {', '.join(r.name for r in dropped)}")
 
     # ---------------------------------------------------------------- rows
 
@@ -322,22 +300,3 @@ def _acknowledgement(commit: Commit) -> Acknowledgement:
         first = offsets.get(extent.partition, (extent.offset, 0))[0]
         offsets[extent.partition] = (first, extent.offset + extent.count)
     return Acknowledgement(commit.version, offsets, sum(extent.count for extent in commit.extents))
-
-
-def _catalog_of(log: Log) -> Catalog:
-    """The catalog: a fold over the definitions in the log."""
-    catalog = Catalog()
-    for version, note in log.kept("ddl"):
-        try:
-            if "drop" in note:
-                for name in note["drop"]:
-                    catalog = catalog.remove(name)
-                continue
-            statement = parse_statement(note["create"])
-            assert isinstance(statement, syntax.CreateRelation)
-            relation = define(statement, catalog)
-            assert relation.id == note["id"]
-            catalog = catalog.add(relation)
-        except HeadwaterError as error:
-            raise StorageError(f"the definition made at version {version} cannot be read: {error.message}") from error
-    return catalog

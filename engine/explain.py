@@ -2,7 +2,7 @@
 
 A continuous query shows its plan, with a warning for each state that nothing bounds. Of one that runs (`EXPLAIN ANALYZE
 its_name`) the counters of its operators are shown; of one that does not, it is run once over the log so far. A snapshot
-query shows the SQL that DuckDB runs, and the plans of its inputs.
+query shows the SQL that DuckDB runs, and the plans of its inputs. Of a DROP, what would go is listed, in order.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from headwater.engine.definitions import to_drop
 from headwater.engine.pipeline import Pipeline
 from headwater.errors import SqlError, Unsupported
 from headwater.executor.circuit import Circuit
@@ -36,6 +37,8 @@ def explain(statement: syntax.Explain, pipeline: Pipeline) -> list[str]:
     target = statement.statement
     if isinstance(target, syntax.Query) and target.emit is None:
         return _snapshot(statement, target, pipeline.catalog)
+    if isinstance(target, syntax.Drop):
+        return [f"DROP {item.kind} {quote(item.name)}" for item in to_drop(target, pipeline.catalog)]
     if isinstance(target, syntax.CreateView | syntax.Insert | syntax.Update | syntax.Delete):
         raise Unsupported("EXPLAIN of this statement is not supported yet", target.span)
     plan = _plan(target, pipeline.catalog)

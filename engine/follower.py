@@ -33,6 +33,11 @@ class Follower(Pipeline):
             while self.step():
                 pass
 
+    def known(self) -> Catalog:
+        """The catalog as the writer has committed it by now."""
+        self.catch_up()
+        return self.catalog
+
     def step(self) -> bool:
         """Takes new commits through all queries; False if there were none."""
         circuit = self.circuit

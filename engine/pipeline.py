@@ -23,7 +23,7 @@ from headwater.executor.past import circuit_at, image_is_due, save_image
 from headwater.executor.state import consolidated
 from headwater.planner import Catalog, Plan, Relation
 from headwater.planner.sql_types import arrow_schema
-from headwater.storage import Append, Log
+from headwater.storage import Append, Commit, Log
 from headwater.values import ROWOFFSET, ROWPARTITION, Delta, Weights, concat_deltas
 
 logger = logging.getLogger("headwater")
@@ -187,6 +187,10 @@ class Pipeline:
 
     # ---------------------------------------------------------------- catalog
 
+    def known(self) -> Catalog:
+        """The catalog as it is now."""
+        return self.catalog
+
     def derived(self) -> list[Relation]:
         """The relations that a continuous query writes, in the order of their making."""
         return [r for r in self.catalog.ordered() if r.is_derived]
@@ -195,38 +199,45 @@ class Pipeline:
         """The plans of all that the circuit keeps."""
         return [r.content() for r in self.catalog.ordered() if r.is_derived or not r.is_stream]
 
-    def create(self, relation: Relation, note: dict[str, Any]) -> int:
-        """Adds `relation` to the catalog and the circuit in one commit with its rows so far; gives how many rows."""
+    def define(self, catalog: Catalog, made: Sequence[Relation], note: dict[str, Any]) -> int:
+        """Makes `catalog` the catalog, in one commit with the rows so far of the relations in it that were `made`, or
+        changed; gives how many rows.
+        """
         with self.lock:
             # The steps are run here, not waited for: waiting would let go of the lock, and of the catalog with it.
             while self.step():
                 pass
-            circuit, catalog = self.circuit, self.catalog.add(relation)
-            appends: list[Append] = []
-            if relation.is_derived or not relation.is_stream:
-                root = relation.content()
-                made = Circuit([root])
-                changes = made.advance(self.log, Cut(circuit.version))[root]
-                circuit = Circuit([*circuit.roots, root], parts=[made, circuit])
-                appends = self._output(relation, changes) if relation.is_derived else []
+            parts, appends = [self.circuit], list[Append]()
+            frontier = self.circuit.version
+            roots = [r.content() for r in made if r.is_derived or not r.is_stream]
+            if roots:
+                fresh = Circuit(roots)
+                changes = fresh.advance(self.log, Cut(frontier))
+                parts.insert(0, fresh)
+                for relation in made:
+                    appends += self._output(relation, changes[relation.plan]) if relation.plan is not None else []
             try:
-                definition = {**note, "id": relation.id, "frontier": circuit.version}
-                commit = self.log.commit(appends, {"ddl": definition}, keep=True)
+                commit = self._rename(catalog, {**note, "frontier": frontier}, appends)
             except BaseException:
-                self._digests.pop(relation.id, None)
+                for relation in made:
+                    self._digests.pop(relation.id, None)
                 raise
-            self.catalog, self._circuit = catalog, circuit
-            self.last_step = (commit.version, circuit.version)
+            self._circuit = Circuit(self.roots(), parts=parts)
+            self.last_step = (commit.version, frontier)
             return sum(append.rows.num_rows for append in appends)
 
-    def drop(self, relations: Sequence[Relation], note: dict[str, Any]) -> None:
-        """Takes relations out of the catalog and the circuit in one commit."""
+    def rename(self, catalog: Catalog, note: dict[str, Any]) -> None:
+        """Makes `catalog`, in which there are no relations that were not there before, the catalog, in one commit."""
         with self.lock:
-            self.log.commit([], {"ddl": note}, keep=True)
-            for relation in relations:
-                self.catalog = self.catalog.remove(relation.name)
-                self._digests.pop(relation.id, None)
+            self._rename(catalog, note, [])
             self._circuit = Circuit(self.roots(), parts=[self.circuit])
+
+    def _rename(self, catalog: Catalog, note: dict[str, Any], appends: Sequence[Append]) -> Commit:
+        commit = self.log.commit(appends, {"ddl": note}, keep=True)
+        self.catalog = catalog
+        present = {relation.id for relation in catalog.relations.values()}
+        self._digests = {id: digest for id, digest in self._digests.items() if id in present}
+        return commit
 
     # ---------------------------------------------------------------- recovery
 
@@ -240,7 +251,7 @@ class Pipeline:
         for version, step in self.log.notes("step", begin):
             digests, self.last_step = step["digests"], (version, step["to"])
             steps.append(step["to"])
-        created = {n["id"]: n["frontier"] for _, n in self.log.kept("ddl") if "frontier" in n}
+        created = _frontiers(self.log)
         frontier = max([self.last_step[1], *(created.get(r.id, 0) for r in self.derived())])
         stops = sorted({*steps, *created.values()})
         try:
@@ -275,6 +286,12 @@ class Pipeline:
                     f'the rows of "{relation.name}", computed again from the log, are not those that were recorded',
                     hint="keep the directory as it is and report this",
                 )
+
+
+def _frontiers(log: Log) -> dict[int, int]:
+    """The version of their input at which relations were made, by their ids."""
+    notes = [note for _, note in log.kept("ddl") if "frontier" in note]
+    return {made["id"]: note["frontier"] for note in notes for made in note.get("replace", [note]) if "id" in made}
 
 
 def content_digest(words: Words, weights: Weights) -> int:

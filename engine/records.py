@@ -41,6 +41,7 @@ class Records:
 
     def __init__(self, relation: Relation, log: Log) -> None:
         self.taken = 0
+        self.columns = relation.columns
         self._relation = relation
         self._log = log
         self._circuit = Circuit([relation.plan], keep=False) if relation.plan is not None else None

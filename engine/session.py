@@ -55,7 +55,14 @@ class Session:
 
     def records(self, relation: Relation, log: Log) -> Records:
         """The records of a relation that ASSERT has not taken yet."""
-        return self._asserted.setdefault(relation.id, Records(relation, log))
+        known = self._asserted.get(relation.id)
+        if known is None or known.columns != relation.columns:  # ALTER may have added columns
+            records = Records(relation, log)
+            for _ in range(0 if known is None else known.taken):
+                records.next()
+                records.take()
+            self._asserted[relation.id] = records
+        return self._asserted[relation.id]
 
     def run(self, statement: syntax.Statement) -> Result:
         """Runs a statement that is about the session: DEFINE, UNDEFINE, SET, UNSET, SHOW VARIABLES or PROPERTIES."""

@@ -11,11 +11,11 @@ from headwater.engine import log_facts
 from headwater.engine.explain import explain
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.result import Result
-from headwater.errors import NameTaken, Span, SqlError, TypeProblem, Unsupported
+from headwater.errors import Span, SqlError, TypeProblem, Unsupported
 from headwater.executor.evaluate import Evaluate, connection
 from headwater.executor.operators import Stateful
 from headwater.parser import syntax, unparse
-from headwater.planner import Catalog, Relation, explain_plan
+from headwater.planner import Relation, View, explain_plan
 from headwater.planner.calls import with_duckdb_calls
 from headwater.planner.names import names_in
 from headwater.planner.scope import Scope, ScopeColumn
@@ -32,6 +32,12 @@ def show(statement: syntax.Statement, pipeline: Pipeline, now_us: int) -> Result
         case syntax.Show(what="STREAMS" | "TABLES", extended=extended):
             wanted = [r for r in pipeline.catalog.ordered() if r.is_stream == (statement.what == "STREAMS")]
             return _relations(wanted, pipeline, now_us if extended else None)
+        case syntax.Show(what="VIEWS"):
+            views = sorted(pipeline.known().views.values(), key=lambda view: view.id)
+            return _result(("name", "query"), [(view.name, view.definition) for view in views])
+        case syntax.Show(what="TYPES"):
+            types = sorted(pipeline.known().types.values(), key=lambda named: named.name.lower())
+            return _result(("name", "type"), [(named.name, named.type) for named in types])
         case syntax.Show(what="QUERIES"):
             return _queries(pipeline)
         case syntax.Show(what="GROUPS"):
@@ -126,6 +132,13 @@ def _describe(relation: Relation, extended: bool, pipeline: Pipeline) -> Result:
     return _result(("column", "type", "role"), rows + [(f"· {name}", value, None) for name, value in facts])
 
 
+def describe_view(view: View, columns: tuple[Column, ...], extended: bool) -> Result:
+    """The answer to DESCRIBE of a view with such columns."""
+    rows: list[tuple[object, ...]] = [(column.name, column.type, None) for column in columns]
+    facts = [("· kind", "VIEW", None), ("· definition", view.definition, None)]
+    return _result(("column", "type", "role"), [*rows, *facts] if extended else rows)
+
+
 def refuse_derived(relation: Relation, span: Span | None) -> None:
     """Rows of a derived relation come from its query alone."""
     if relation.is_derived:
@@ -134,24 +147,6 @@ def refuse_derived(relation: Relation, span: Span | None) -> None:
             span,
             hint="change the streams and tables it reads",
         )
-
-
-def to_drop(relation: Relation, statement: syntax.Drop, catalog: Catalog) -> list[Relation]:
-    """The relations that a DROP removes, dependants first. Raises where it must not."""
-    if relation.kind != statement.kind:
-        raise SqlError(
-            f'"{relation.name}" is a {relation.kind.lower()}',
-            statement.name.span,
-            hint=f"DROP {relation.kind} {relation.name}",
-        )
-    dependents = catalog.dependents(relation)
-    if dependents and not statement.cascade:
-        names = ", ".join(r.name for r in dependents)
-        raise NameTaken(
-            f'"{relation.name}" is read by {names}', statement.name.span,
-            hint=f"drop them first, or write DROP {relation.kind} {relation.name} CASCADE",
-        )  # fmt: skip
-    return [*reversed(dependents), relation]
 
 
 def inserted_rows(statement: syntax.Insert, relation: Relation) -> pa.RecordBatch:

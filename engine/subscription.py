@@ -116,7 +116,7 @@ class Subscription:
         present = {r.id for r in self._pipeline.catalog.relations.values()}
         if not present.issuperset(self._query.reads):
             self.finished = True
-            raise QueryFailed("a stream or table that this query reads was dropped")
+            raise QueryFailed("a stream or table that this query reads was dropped or replaced")
 
     def _stored_delta(self, leaf: Leaf, stored_to: int) -> Delta:
         """What a stored relation's log gained since the last look; at the first one, all that a table holds."""

@@ -21,6 +21,8 @@ from headwater.values import ROWOFFSET, ROWPARTITION, WEIGHT, Delta, empty_batch
 Leaf = StreamSource | TableSource | Changelog
 Limits = Mapping[int, Mapping[int, int]]  # relation id → partition → first offset that is not read
 
+_PLACES = (ROWPARTITION, ROWOFFSET)  # columns that are not stored: they say where a row is
+
 STEP_ROWS = 1 << 18  # a step takes about this many rows at most; a commit is never divided
 
 
@@ -39,7 +41,7 @@ def read_rows(log: Log, leaf: Leaf, after: int, cut: Cut) -> pa.RecordBatch:
 
 def read_chunks(log: Log, leaf: Leaf, after: int, cut: Cut) -> list[Chunk]:
     """The committed chunks of a leaf's log in (after, cut.version], those across a limit cut off there, with those
-    columns of the leaf that are stored.
+    columns of the leaf that they have stored.
 
     Raises `PositionGone` where retention has taken what the cut has.
     """
@@ -47,7 +49,7 @@ def read_chunks(log: Log, leaf: Leaf, after: int, cut: Cut) -> list[Chunk]:
     start = log.start(leaf.id)
     if limits is not None and any(limits.get(partition, 0) < end for partition, end in start.ends.items()):
         raise PositionGone("records that this asks for are no more", earliest=start.version)
-    stored = [f.name for f in _log_schema(leaf) if f.name not in (ROWPARTITION, ROWOFFSET)]
+    stored = [f.name for f in _log_schema(leaf) if f.name not in _PLACES]
     return list(_within(log.scan(leaf.id, after, cut.version, stored), limits, start.version))
 
 
@@ -74,8 +76,9 @@ def rows_of(chunks: list[Chunk], leaf: Leaf) -> pa.RecordBatch:
     schema = _log_schema(leaf)
     if not chunks:
         return empty_batch(schema)
+    stored = pa.schema([f for f in schema if f.name not in _PLACES])
     lengths = np.array([c.rows.num_rows for c in chunks])
-    batches = [c.rows for c in chunks]
+    batches = [_with_all(c.rows, stored) for c in chunks]
     rows = batches[0] if len(batches) == 1 else pa.concat_batches(batches)
     places = {
         ROWPARTITION: lambda: pa.array(np.repeat(np.array([c.partition for c in chunks], dtype=np.int32), lengths)),
@@ -85,6 +88,15 @@ def rows_of(chunks: list[Chunk], leaf: Leaf) -> pa.RecordBatch:
     if not arrays:
         return rows
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _with_all(rows: pa.RecordBatch, stored: pa.Schema) -> pa.RecordBatch:
+    """`rows` with all the columns of `stored`: one that was added later is NULL."""
+    if rows.num_columns == len(stored):
+        return rows
+    known = set(rows.schema.names)
+    arrays = [rows.column(f.name) if f.name in known else pa.nulls(rows.num_rows, f.type) for f in stored]
+    return pa.RecordBatch.from_arrays(arrays, schema=stored)
 
 
 def with_weights(rows: pa.RecordBatch) -> Delta:

@@ -237,12 +237,12 @@ class DescribeAll(Node):
 
 @dataclass(frozen=True)
 class Explain(Node):
-    """EXPLAIN [ANALYZE] [(FORMAT json)]: of a statement with a query, or of a running one by its relation's name.
+    """EXPLAIN [ANALYZE] [(FORMAT json)]: of a statement with a query, of a DROP, or of a running query by its name.
 
     `format` is 'text' or 'json'.
     """
 
-    statement: Query | CreateRelation | CreateView | Insert | Update | Delete | Identifier
+    statement: Query | CreateRelation | CreateView | Insert | Update | Delete | Drop | Identifier
     analyze: bool = False
     format: str = "text"
 

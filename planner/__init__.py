@@ -1,26 +1,36 @@
 """The planner: AST and catalog → logical plan, or DuckDB statement. Pure: it never touches the log."""
 
+from headwater.planner.alter import altered
 from headwater.planner.bind import BoundQuery, bind_query
-from headwater.planner.catalog import Catalog, Relation
+from headwater.planner.catalog import Catalog, Relation, View
 from headwater.planner.create import define
 from headwater.planner.explain import explain_plan, explain_warnings, plan_document
 from headwater.planner.logical import Plan, walk_plan
+from headwater.planner.named_types import define_type, with_named_types
 from headwater.planner.snapshot import Input, SnapshotQuery, plan_snapshot
 from headwater.planner.unsupported import refuse_statement
+from headwater.planner.views import Item, define_item, replaced
 
 __all__ = [
     "BoundQuery",
     "Catalog",
     "Input",
+    "Item",
     "Plan",
     "Relation",
     "SnapshotQuery",
+    "View",
+    "altered",
     "bind_query",
     "define",
+    "define_item",
+    "define_type",
     "explain_plan",
     "explain_warnings",
     "plan_document",
     "plan_snapshot",
     "refuse_statement",
+    "replaced",
     "walk_plan",
+    "with_named_types",
 ]

@@ -12,7 +12,7 @@ from headwater.errors import OutOfRange, SqlError, Unsupported
 from headwater.parser import syntax
 from headwater.planner.aggregates import bind_grouping, is_grouped, with_aliases
 from headwater.planner.calls import with_duckdb_calls
-from headwater.planner.catalog import Catalog, Relation
+from headwater.planner.catalog import Catalog, Relation, View
 from headwater.planner.expressions import bind_predicate, column_expression
 from headwater.planner.from_items import CARRIED, BoundItem, aliased, stream_item, table_item
 from headwater.planner.joins import joined
@@ -43,7 +43,7 @@ DEFAULT_GRACE_US = 24 * 3600 * 1_000_000  # a window without GRACE PERIOD stays 
 
 @dataclass(frozen=True)
 class BoundQuery:
-    """A continuous query: its plan, the columns it shows, the ids of the relations it names, and its LIMIT.
+    """A continuous query: its plan, the columns it shows, the ids of the relations and views it names, and its LIMIT.
 
     The plan's columns are `columns` followed, for a stream, by EVENT_TIME and PARTITION.
     """
@@ -53,6 +53,7 @@ class BoundQuery:
     reads: tuple[int, ...]
     is_stream: bool
     limit: int | None = None
+    views: tuple[int, ...] = ()
 
 
 def bind_query(
@@ -81,7 +82,7 @@ def bind_query(
     source = binder.query(with_duckdb_calls(query))
     plan = optimize(source.plan, frozenset(binder.shared), without)
     columns = tuple(c for c in plan.columns if c.name not in CARRIED)
-    return BoundQuery(plan, columns, tuple(sorted(binder.reads)), source.is_stream, limit)
+    return BoundQuery(plan, columns, tuple(sorted(binder.reads)), source.is_stream, limit, tuple(sorted(binder.views)))
 
 
 def _limit(query: syntax.Query) -> int | None:
@@ -105,6 +106,7 @@ class _Binder:
         self.stored = stored
         self.keep_window = keep_window
         self.reads: set[int] = set()
+        self.views: set[int] = set()
         self.shared: set[Plan] = set()
         self.ctes: dict[str, BoundItem] = {}  # those in reach, by their names in lower case
 
@@ -196,6 +198,9 @@ class _Binder:
         cte = self.ctes.get(item.name.text.lower())
         if cte is not None:
             return aliased(cte, item.alias.text if item.alias else item.name.text, item.columns)
+        view = self.catalog.view(item.name)
+        if view is not None:
+            return self.view(item, view)
         relation = self.catalog.find(item.name)
         self.reads.add(relation.id)
         plan = self.relation_plan(relation)
@@ -204,6 +209,21 @@ class _Binder:
         if relation.is_stream:
             return aliased(BoundItem(plan, Scope(columns), ROWTIME, ROWPARTITION), alias, item.columns)
         return aliased(BoundItem(plan, Scope(columns)), alias, item.columns)
+
+    def view(self, item: syntax.Relation, view: View) -> BoundItem:
+        """The query of a view, in which only the catalog's names are known."""
+        outer, self.ctes = self.ctes, {}
+        try:
+            refuse_continuous(view.query)
+            inner = self.inner(with_duckdb_calls(view.query), item)
+        except SqlError as error:
+            error.message, error.span = f'in view "{view.name}": {error.message}', item.span
+            raise
+        finally:
+            self.ctes = outer
+        self.views.add(view.id)
+        names = (*item.columns, *view.columns[len(item.columns) :])
+        return aliased(inner, item.alias.text if item.alias else view.name, names)
 
     def relation_plan(self, relation: Relation) -> Plan:
         if self.stored and relation.is_derived:

@@ -1,4 +1,6 @@
-"""The catalog: an immutable map from names to relations. It is a fold over the log of DDL, so it has a past as well."""
+"""The catalog: immutable maps from names to relations, views and types. It is a fold over the log of DDL, so it has a
+past as well.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from headwater.errors import NameTaken, Span, UnknownName, suggestion
-from headwater.parser.syntax import Identifier
+from headwater.parser.syntax import Identifier, Query
 from headwater.planner.logical import Plan, StreamSource, TableSource
 from headwater.values import ROWOFFSET, ROWPARTITION, ROWTIME, Column
 
@@ -79,41 +81,101 @@ class Relation:
 
 
 @dataclass(frozen=True)
+class View:
+    """A name for a query, whose first columns may have other names. `reads` are the ids of what its text names."""
+
+    name: str
+    id: int
+    query: Query
+    definition: str  # the CREATE statement, as text
+    columns: tuple[Identifier, ...] = ()
+    reads: tuple[int, ...] = ()
+
+    kind = "VIEW"
+
+
+@dataclass(frozen=True, slots=True)
+class NamedType:
+    """A name for a type, which is DuckDB's text of it."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True)
 class Catalog:
-    """All relations by their name in lower case, and the next free id."""
+    """All relations, views and named types by their names in lower case, and the next free id.
+
+    Relations and views share their names, and their ids.
+    """
 
     relations: Mapping[str, Relation] = field(default_factory=dict)
+    views: Mapping[str, View] = field(default_factory=dict)
+    types: Mapping[str, NamedType] = field(default_factory=dict)
     next_id: int = 1
 
     def get(self, name: str) -> Relation | None:
         """The relation of that name in any case, or None."""
         return self.relations.get(name.lower())
 
+    def view(self, name: Identifier) -> View | None:
+        """The view that `name` refers to, or None."""
+        view = self.views.get(name.text.lower())
+        return None if view is None or (name.quoted and view.name != name.text) else view
+
+    def item(self, name: Identifier) -> Relation | View:
+        """The relation or view that `name` refers to. Raises UnknownName with the nearest relation."""
+        return self.view(name) or self.find(name)
+
     def find(self, name: Identifier) -> Relation:
         """The relation that `name` refers to. Raises UnknownName with the nearest one."""
         relation = self.get(name.text)
+        if self.view(name) is not None:
+            raise UnknownName(
+                f'"{name.text}" is a view, not a stream or table', name.span, hint="ask it: SELECT … FROM it"
+            )
         if relation is None or (name.quoted and relation.name != name.text):
-            hint = suggestion(name.text, (r.name for r in self.relations.values()), "streams and tables")
+            names = [*(r.name for r in self.relations.values()), *(v.name for v in self.views.values())]
+            hint = suggestion(name.text, names, "streams and tables")
             raise UnknownName(f'there is no stream or table "{name.text}"', name.span, hint=hint)
         return relation
 
-    def add(self, relation: Relation, span: Span | None = None) -> Catalog:
-        """With `relation`, whose name and id must be new."""
-        taken = self.get(relation.name)
+    def add(self, item: Relation | View, span: Span | None = None) -> Catalog:
+        """With a relation or view, whose name and id must be new."""
+        taken = self.named(item.name)
         if taken is not None:
             raise NameTaken(f'"{taken.name}" exists already', span, hint=f"DROP {taken.kind} {taken.name}; first")
-        relations = {**self.relations, relation.name.lower(): relation}
-        return replace(self, relations=relations, next_id=max(self.next_id, relation.id + 1))
+        return replace(self.with_item(item), next_id=max(self.next_id, item.id + 1))
+
+    def named(self, name: str) -> Relation | View | None:
+        """The relation or view of that name in any case, or None."""
+        return self.get(name) or self.views.get(name.lower())
+
+    def with_item(self, item: Relation | View) -> Catalog:
+        """With a relation or view in the place of the one of its name."""
+        if isinstance(item, View):
+            return replace(self, views={**self.views, item.name.lower(): item})
+        return replace(self, relations={**self.relations, item.name.lower(): item})
 
     def remove(self, name: str) -> Catalog:
-        """Without the relation `name`."""
-        return replace(self, relations={k: r for k, r in self.relations.items() if k != name.lower()})
+        """Without the relation or view `name`."""
+        relations = {k: r for k, r in self.relations.items() if k != name.lower()}
+        return replace(self, relations=relations, views={k: v for k, v in self.views.items() if k != name.lower()})
 
-    def dependents(self, relation: Relation) -> list[Relation]:
-        """The derived relations that read `relation`, directly or not, in the order of their making."""
-        found = {relation.id}
-        dependents = []
-        for other in self.ordered():
+    def with_type(self, named: NamedType) -> Catalog:
+        """With a named type, in the place of the one of its name."""
+        return replace(self, types={**self.types, named.name.lower(): named})
+
+    def without_type(self, name: str) -> Catalog:
+        """Without the named type `name`."""
+        return replace(self, types={k: t for k, t in self.types.items() if k != name.lower()})
+
+    def dependents(self, item: Relation | View) -> list[Relation | View]:
+        """The derived relations and views that read `item`, directly or not, in the order of their making."""
+        found = {item.id}
+        dependents: list[Relation | View] = []
+        others: list[Relation | View] = [*self.relations.values(), *self.views.values()]
+        for other in sorted(others, key=lambda other: other.id):
             if found.intersection(other.reads):
                 found.add(other.id)
                 dependents.append(other)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from headwater.errors import SqlError, TypeProblem, UnknownName, Unsupported, suggestion
 from headwater.parser import syntax, unparse
 from headwater.planner.bind import BoundQuery, bind_query
@@ -24,9 +26,8 @@ TIME_TYPES = ("TIMESTAMP", "TIMESTAMP WITH TIME ZONE", "DATE", "BIGINT", "VARCHA
 
 
 def define(statement: syntax.CreateRelation, catalog: Catalog) -> Relation:
-    """The relation that `statement` makes. Raises SqlError; the catalog is not changed."""
-    if statement.or_replace:
-        raise Unsupported("CREATE OR REPLACE is not supported yet", statement.name.span, hint="DROP it first")
+    """The relation that `statement` makes, whatever it replaces. Raises SqlError; the catalog is not changed."""
+    statement = replace(statement, or_replace=False)
     properties = read_properties(statement)
     if statement.query is None:
         return _source(statement, catalog, properties)
@@ -34,7 +35,7 @@ def define(statement: syntax.CreateRelation, catalog: Catalog) -> Relation:
 
 
 def _source(statement: syntax.CreateRelation, catalog: Catalog, properties: Properties) -> Relation:
-    columns = tuple(_column(c) for c in statement.columns)
+    columns = tuple(column_of(c) for c in statement.columns)
     _refuse_repeated(statement)
     primary_key = tuple(c.name.text for c in statement.columns if c.primary_key)
     key = tuple(c.name.text for c in statement.columns if c.key)
@@ -88,7 +89,7 @@ def _derived(
         definition=unparse(statement),
         partitions=_source_partitions(bound, catalog),
         plan=_output(bound, catalog.next_id, statement),
-        reads=bound.reads,
+        reads=(*bound.reads, *bound.views),
         log=log_options(properties),
     )
 
@@ -109,7 +110,8 @@ def _source_partitions(bound: BoundQuery, catalog: Catalog) -> int:
     return max(r.partitions for r in catalog.relations.values() if r.id in bound.reads)
 
 
-def _column(definition: syntax.ColumnDefinition) -> Column:
+def column_of(definition: syntax.ColumnDefinition) -> Column:
+    """The column that is defined. Raises SqlError for a name or a type that cannot be."""
     name = definition.name.text
     if name.upper() in (*PSEUDO_COLUMNS, WINDOWSTART, WINDOWEND) or name.startswith("$"):
         raise SqlError(f'"{name}" is the name of a pseudo-column', definition.name.span, hint="choose another name")

@@ -15,7 +15,7 @@ from headwater.parser import syntax, unparse
 from headwater.parser.syntax import Identifier
 from headwater.planner.bind import bind_query
 from headwater.planner.calls import with_duckdb_calls
-from headwater.planner.catalog import PSEUDO_TYPES, Catalog, Relation
+from headwater.planner.catalog import PSEUDO_TYPES, Catalog, Relation, View
 from headwater.planner.logical import Plan
 from headwater.planner.select_list import output_name
 from headwater.planner.unsupported import refuse_snapshot
@@ -118,13 +118,24 @@ class _SnapshotPlanner:
         relation = self.catalog.get(item.name.text)
         return {(item.alias or item.name).text.lower()} if relation is not None and relation.is_stream else set()
 
-    def relation(self, node: syntax.Relation) -> syntax.Relation | None:
+    def relation(self, node: syntax.Relation) -> syntax.FromItem | None:
+        view = self.catalog.view(node.name)
+        if view is not None and node.name.text.lower() not in self.ctes:
+            return self.view(node, view)
         if node.name.text.lower() in self.ctes and self.catalog.get(node.name.text) is None:
             return None
         relation = self.catalog.find(node.name)
         columns = relation.columns + (self.pseudo if relation.is_stream else ())
         name = self.add(relation, relation.content(), columns, node.as_of or self.as_of)
         return syntax.Relation(Identifier(name, quoted=True), node.alias or node.name, columns=node.columns)
+
+    def view(self, node: syntax.Relation, view: View) -> syntax.Derived:
+        """The query of a view as a subquery; names in it are the catalog's."""
+        query = with_duckdb_calls(_named_items(view.query))
+        planner = _SnapshotPlanner(query, self.catalog)
+        planner.inputs, planner.as_of = self.inputs, node.as_of or self.as_of
+        names = (*node.columns, *view.columns[len(node.columns) :])
+        return syntax.Derived(planner.rewrite(query), node.alias or node.name, names, span=node.span)
 
     def windowed(self, select: syntax.Select) -> syntax.Select:
         """A SELECT with WINDOW as an input: the content of the continuous query that it would be."""

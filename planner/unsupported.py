@@ -24,7 +24,6 @@ class _Part:
 
 _STATEMENTS: dict[type[syntax.Node], str] = {
     syntax.Ack: "ACK",
-    syntax.Alter: "ALTER",
     syntax.CommitGroup: "COMMIT GROUP",
     syntax.Control: "pausing, resuming and terminating of queries",
     syntax.Copy: "COPY",
@@ -35,8 +34,6 @@ _STATEMENTS: dict[type[syntax.Node], str] = {
     syntax.CreatePipeline: "CREATE PIPELINE",
     syntax.CreateQueue: "CREATE QUEUE",
     syntax.CreateRemote: "CREATE REMOTE",
-    syntax.CreateType: "CREATE TYPE",
-    syntax.CreateView: "CREATE VIEW",
     syntax.DescribeAll: "DESCRIBE of all relations",
     syntax.Diff: "DIFF",
     syntax.ExplainRow: "EXPLAIN ROW",
@@ -80,8 +77,8 @@ _IN_CONTINUOUS_QUERIES = (
     _Part(syntax.SetOperation, "by_name", "BY NAME"),
 )
 
-_DROPPED = frozenset({"STREAM", "TABLE"})
-_SHOWN = frozenset({"STREAMS", "TABLES", "QUERIES", "GROUPS", "PROPERTIES", "VARIABLES"})
+_DROPPED = frozenset({"STREAM", "TABLE", "TYPE", "VIEW"})
+_SHOWN = frozenset({"STREAMS", "TABLES", "QUERIES", "GROUPS", "PROPERTIES", "TYPES", "VARIABLES", "VIEWS"})
 _EXTENDED = frozenset({"STREAMS", "TABLES"})
 
 
@@ -100,6 +97,8 @@ def refuse_statement(statement: syntax.Statement) -> None:
             refuse_statement(explained)
         case syntax.CreateRelation(columns=columns):
             _refuse(columns, _IN_STATEMENTS, "")
+        case syntax.Alter(actions=actions):
+            _refuse(tuple(a.column for a in actions if isinstance(a, syntax.AddColumn)), _IN_STATEMENTS, "")
     _refuse((statement,), _IN_STATEMENTS, "")
 
 

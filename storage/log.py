@@ -177,10 +177,11 @@ class Log:
     ) -> Iterator[Chunk]:
         """The rows committed to a stream with after < version <= upto (default: now), in commit order.
 
-        Within a commit they come in the order of its appends. With `columns`, only these are read. Rows are not copied
-        where that can be avoided, and stay valid for as long as they are referenced. Of a stream that retention has
-        cut, `after=0` gives what is there, and positions before its start raise `PositionGone`. Raises `CorruptLog`
-        where the bytes are not what was committed.
+        Within a commit they come in the order of its appends. With `columns`, only these are read; one that some rows
+        do not have, since they are older than it, is left out of them. Rows are not copied where that can be avoided,
+        and stay valid for as long as they are referenced. Of a stream that retention has cut, `after=0` gives what is
+        there, and positions before its start raise `PositionGone`. Raises `CorruptLog` where the bytes are not what was
+        committed.
         """
         return self._explain_each(self._history.scan(stream, after, upto, columns))
 

@@ -80,20 +80,15 @@ class Projection:
     """Some columns of a schema: what a reader of them wants of each batch."""
 
     def __init__(self, schema: pa.Schema, columns: Sequence[str] | None) -> None:
-        """With no `columns`, all of them."""
-        self.numbers = range(len(schema)) if columns is None else [_number(schema, name) for name in columns]
+        """With no `columns`, all of them. Those that a schema does not have, since it is older, are left out."""
+        places = {name: number for number, name in enumerate(schema.names)}
+        known = [places[name] for name in columns or () if name in places]
+        self.numbers = range(len(schema)) if columns is None else known
         self.is_all = columns is None
         self.stored = schema
         # Also of no columns there are so many rows: then the first one is read, for their number.
         self.read = [(number, pa.schema([schema.field(number)])) for number in self.numbers or [0]]
         self.schema = pa.schema([schema.field(number) for number, _ in self.read], schema.metadata)
-
-
-def _number(schema: pa.Schema, name: str) -> int:
-    number = int(schema.get_field_index(name))
-    if number < 0:
-        raise DataError(f'there is no column "{name}" in some of the rows', hint=f"columns: {', '.join(schema.names)}")
-    return number
 
 
 class Projections:

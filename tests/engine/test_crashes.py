@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 from headwater.engine.database import Database
-from headwater.storage import Storage
+from headwater.storage import SimulatedDisk, Storage
 from tests.storage.chains import run_chain
 from tests.storage.enumerator import Workload, enumerate_crashes
 
@@ -116,6 +117,87 @@ def stream(db: Database, name: str) -> Counter[tuple[object, ...]]:
 DATABASE = Workload(
     "database", Journal, opened, (define, append, step, append, step, checkpoint, append, step), settle, go_on
 )
+
+
+# ---------------------------------------------------------------- changes
+
+
+CHANGES = (
+    "CREATE TABLE stock (id INT PRIMARY KEY, n INT)",
+    "CREATE TABLE notes (id INT)",
+    "CREATE VIEW many AS SELECT id, n FROM stock WHERE n > 10",
+    "CREATE TABLE sums AS SELECT n, count(*) AS c FROM many GROUP BY n",
+    "INSERT INTO stock VALUES (1, 10), (2, 20), (3, 20)",
+    "INSERT INTO notes SELECT id FROM stock",
+    "UPDATE stock SET id = id + 1, n = n + 1",
+    "ALTER TABLE stock ADD COLUMN kind VARCHAR",
+    "UPDATE stock SET kind = 'x' WHERE id = 2",
+    "CHECKPOINT",
+    "CREATE OR REPLACE VIEW many AS SELECT id, n FROM stock WHERE kind IS NULL",
+    "DELETE FROM notes WHERE id < 3",
+    "CREATE OR REPLACE TABLE sums AS SELECT n, count(*) AS c, max(id) AS m FROM many GROUP BY n",
+    "DELETE FROM stock WHERE n = 21 AND id = 3",
+    "DROP VIEW many CASCADE",
+)
+
+
+@dataclass
+class Changed:
+    """How many of the changes were acknowledged."""
+
+    done: int = 0
+
+    def copy(self) -> Changed:
+        return replace(self)
+
+    def key(self) -> str:
+        return repr(self)
+
+    def refused(self) -> None:
+        pass
+
+
+def change(db: Database, journal: Changed) -> None:
+    db.execute(CHANGES[journal.done])
+    journal.done += 1
+
+
+def all_content(db: Database) -> object:
+    db.settle()
+    names = [relation.name for relation in db.relations()] + [name for name, _ in db.sql("SHOW VIEWS").fetchall()]
+    found = {name: sorted(db.sql(f"SELECT * FROM {name}").fetchall(), key=repr) for name in names}
+    return found, db.relations(), db.sql("SHOW VIEWS").fetchall()
+
+
+@cache
+def after(done: int) -> object:
+    """What a database holds after the first changes, each of which went well."""
+    with opened(SimulatedDisk()) as db:
+        for sql in CHANGES[:done]:
+            db.execute(sql)
+        return all_content(db)
+
+
+def settle_changes(db: Database, journal: Changed) -> None:
+    """The change under way is there as a whole or not at all, in all that depends on it."""
+    found = all_content(db)
+    if found != after(journal.done):
+        journal.done += 1
+    assert found == after(journal.done)
+
+
+def go_on_changing(db: Database, journal: Changed) -> None:
+    if journal.done < len(CHANGES):
+        change(db, journal)
+
+
+CHANGING = Workload("changes", Changed, opened, (change,) * len(CHANGES), settle_changes, go_on_changing)
+
+
+def test_no_crash_leaves_a_change_of_rows_or_definitions_half_done() -> None:
+    states = enumerate_crashes(CHANGING, seeds=range(1))
+    print(f"{states} crash states of changes: each there as a whole or not at all")
+    assert states > 100
 
 
 # ---------------------------------------------------------------- retention

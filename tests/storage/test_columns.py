@@ -63,6 +63,16 @@ def test_only_the_columns_that_are_asked_for_come_back_in_the_order_they_are_ask
     assert found.num_rows == rows.num_rows
 
 
+def test_rows_older_than_a_column_come_without_it() -> None:
+    _, log = committed(LARGE)
+    newer = LARGE.slice(0, 2).append_column("new", pa.array([1, 2]))
+    log.commit([Append(0, 0, newer)])
+    older, younger = (chunk.rows for chunk in log.scan(0, columns=["new", "number"]))
+    assert older.equals(LARGE.select(["number"]))
+    assert younger.equals(newer.select(["new", "number"]))
+    assert [chunk.rows.num_rows for chunk in log.scan(0, columns=["new"])] == [ROWS, 2]
+
+
 def test_a_large_batch_has_its_columns_apart_and_a_small_one_does_not() -> None:
     assert committed(LARGE)[0].files()[SEGMENT].startswith(b"HWFW")
     assert committed(LARGE.slice(0, 100))[0].files()[SEGMENT].startswith(b"HWFD")

@@ -1,0 +1,198 @@
+"""Definitions: statements that change the catalog, each one commit with a note, and the catalog as the fold of these.
+
+A note says in text what was done:
+
+    create     CREATE STREAM | TABLE | VIEW | TYPE, with the `id` that a relation or view got
+    replace    a list of such notes, made in the place of what `drop` names
+    alter      ALTER STREAM | TABLE
+    drop       names of relations and views, dependants first
+    drop_type  the name of a type
+
+and at which version of their input (`frontier`) new relations begin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from headwater.engine.pipeline import Pipeline
+from headwater.engine.reading import Reader
+from headwater.engine.result import Result
+from headwater.errors import HeadwaterError, NameTaken, SqlError, StorageError, UnknownName, suggestion
+from headwater.parser import parse_statement, syntax, unparse
+from headwater.planner import (
+    Catalog,
+    Item,
+    Relation,
+    View,
+    altered,
+    define_item,
+    define_type,
+    replaced,
+)
+from headwater.storage import Log
+from headwater.values import Column
+
+Definition = syntax.CreateRelation | syntax.CreateView | syntax.CreateType | syntax.Alter | syntax.Drop
+
+
+def catalog_of(log: Log) -> Catalog:
+    """The catalog: a fold over the definitions in the log."""
+    catalog = Catalog()
+    for version, note in log.kept("ddl"):
+        try:
+            catalog = _folded(catalog, note)
+        except HeadwaterError as error:
+            raise StorageError(f"the definition made at version {version} cannot be read: {error.message}") from error
+    return catalog
+
+
+def _folded(catalog: Catalog, note: dict[str, Any]) -> Catalog:
+    for name in note.get("drop", ()):
+        catalog = catalog.remove(name)
+    for made in note.get("replace", [note] if "create" in note else []):
+        statement = parse_statement(made["create"])
+        if isinstance(statement, syntax.CreateType):
+            catalog = catalog.with_type(define_type(statement, {}))
+            continue
+        assert isinstance(statement, syntax.CreateRelation | syntax.CreateView)
+        item = define_item(statement, catalog)
+        assert item.id == made["id"]
+        catalog = catalog.add(item)
+    if "alter" in note:
+        statement = parse_statement(note["alter"])
+        assert isinstance(statement, syntax.Alter)
+        catalog = catalog.with_item(altered(statement, catalog))
+    if "drop_type" in note:
+        catalog = catalog.without_type(note["drop_type"])
+    return catalog
+
+
+def define(statement: Definition, pipeline: Pipeline, reader: Reader) -> Result:
+    """Runs a statement that changes the catalog. Raises SqlError, and then nothing has changed."""
+    with pipeline.lock:
+        match statement:
+            case syntax.CreateType():
+                return _create_type(statement, pipeline)
+            case syntax.Alter():
+                return _alter(statement, pipeline)
+            case syntax.Drop(kind="TYPE"):
+                return _drop_type(statement, pipeline)
+            case syntax.Drop():
+                return _drop(statement, pipeline)
+            case _:
+                return _create(statement, pipeline, reader)
+
+
+def _create(statement: syntax.CreateRelation | syntax.CreateView, pipeline: Pipeline, reader: Reader) -> Result:
+    catalog = pipeline.catalog
+    existing = catalog.named(statement.name.text)
+    if existing is not None and statement.if_not_exists:
+        return Result.of_message(f"{existing.name} exists already")
+    if existing is not None and statement.or_replace:
+        gone, made = replaced(statement, existing, catalog)
+        for item in gone:
+            catalog = catalog.remove(item.name)
+        note: dict[str, Any] = {
+            "drop": [item.name for item in reversed(gone)],
+            "replace": [{"create": item.definition, "id": item.id} for item in made],
+        }
+    else:
+        if existing is not None:
+            catalog.add(existing, statement.name.span)
+        made = [define_item(statement, catalog)]
+        note = {"create": made[0].definition, "id": made[0].id}
+    for item in made:
+        catalog = catalog.add(item)
+        if isinstance(item, View):
+            _check_view(item, catalog, statement, reader)
+    rows = pipeline.define(catalog, [item for item in made if isinstance(item, Relation)], note)
+    word = "created" if existing is None else "replaced"
+    also = f", and {', '.join(item.name for item in made[1:])} with it" if made[1:] else ""
+    count = f" with {rows:,} rows" if rows else ""
+    return Result.of_message(f"{word} {made[0].kind.lower()} {made[0].name}{also}{count}")
+
+
+def _check_view(
+    view: View, catalog: Catalog, statement: syntax.CreateRelation | syntax.CreateView, reader: Reader
+) -> None:
+    """Raises SqlError for a view that nobody could ask."""
+    try:
+        columns_of_view(view, catalog, reader)
+    except SqlError as error:
+        if view.name != statement.name.text:
+            raise NameTaken(
+                f'"{statement.name.text}" cannot be replaced by this: the view {view.name} could not go on',
+                statement.name.span, hint=f"DROP VIEW {view.name}; first",
+            ) from error  # fmt: skip
+        raise
+
+
+def columns_of_view(view: View, catalog: Catalog, reader: Reader) -> tuple[Column, ...]:
+    """The columns that `SELECT * FROM view` has."""
+    columns = reader.columns(view.query, catalog)
+    if len(view.columns) > len(columns):
+        raise SqlError(
+            f'"{view.name}" has {len(columns)} columns, and here are {len(view.columns)} names',
+            view.columns[len(columns)].span, hint=f"columns: {', '.join(c.name for c in columns)}",
+        )  # fmt: skip
+    named = [Column(i.text, c.type) for i, c in zip(view.columns, columns, strict=False)]
+    return (*named, *columns[len(named) :])
+
+
+def _create_type(statement: syntax.CreateType, pipeline: Pipeline) -> Result:
+    known = pipeline.catalog.types
+    if statement.name.text.lower() in known and statement.if_not_exists:
+        return Result.of_message(f"{statement.name.text} exists already")
+    named = define_type(statement, known)
+    definition = unparse(replace(statement, type=named.type, or_replace=False))
+    pipeline.rename(pipeline.catalog.with_type(named), {"create": definition})
+    return Result.of_message(f"created type {named.name}")
+
+
+def _alter(statement: syntax.Alter, pipeline: Pipeline) -> Result:
+    relation = altered(statement, pipeline.catalog)
+    pipeline.define(pipeline.catalog.with_item(relation), [relation], {"alter": unparse(statement)})
+    return Result.of_message(f"altered {relation.kind.lower()} {relation.name}")
+
+
+def _drop_type(statement: syntax.Drop, pipeline: Pipeline) -> Result:
+    known = pipeline.catalog.types
+    named = known.get(statement.name.text.lower())
+    if named is None:
+        if statement.if_exists:
+            return Result.of_message(f"there is no {statement.name.text}")
+        hint = suggestion(statement.name.text, (t.name for t in known.values()), "types")
+        raise UnknownName(f'there is no type "{statement.name.text}"', statement.name.span, hint=hint)
+    pipeline.rename(pipeline.catalog.without_type(named.name), {"drop_type": named.name})
+    return Result.of_message(f"dropped type {named.name}")
+
+
+def _drop(statement: syntax.Drop, pipeline: Pipeline) -> Result:
+    catalog = pipeline.catalog
+    if statement.if_exists and catalog.named(statement.name.text) is None:
+        return Result.of_message(f"there is no {statement.name.text}")
+    dropped = to_drop(statement, catalog)
+    for item in dropped:
+        catalog = catalog.remove(item.name)
+    pipeline.rename(catalog, {"drop": [item.name for item in dropped]})
+    return Result.of_message(f"dropped {', '.join(item.name for item in dropped)}")
+
+
+def to_drop(statement: syntax.Drop, catalog: Catalog) -> Sequence[Item]:
+    """What a DROP removes, dependants first. Raises where it must not."""
+    item = catalog.item(statement.name)
+    if item.kind != statement.kind:
+        raise SqlError(
+            f'"{item.name}" is a {item.kind.lower()}', statement.name.span, hint=f"DROP {item.kind} {item.name}"
+        )
+    dependents = catalog.dependents(item)
+    if dependents and not statement.cascade:
+        names = ", ".join(d.name for d in dependents)
+        raise NameTaken(
+            f'"{item.name}" is read by {names}', statement.name.span,
+            hint=f"drop them first, or write DROP {item.kind} {item.name} CASCADE",
+        )  # fmt: skip
+    return [*reversed(dependents), item]

@@ -1,0 +1,93 @@
+"""CREATE VIEW: from the statement to the view that the catalog will hold, and what depends on what is replaced."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from headwater.errors import NameTaken, SqlError
+from headwater.parser import parse_statement, syntax, unparse
+from headwater.planner.catalog import Catalog, Relation, View
+from headwater.planner.create import define
+from headwater.planner.unsupported import refuse_snapshot
+
+Item = Relation | View
+Definition = syntax.CreateRelation | syntax.CreateView
+
+
+def define_view(statement: syntax.CreateView, catalog: Catalog) -> View:
+    """The view that `statement` makes, whatever it replaces. Raises SqlError for names that are not there."""
+    query = replace(statement.query, emit=None)
+    refuse_snapshot(query)
+    return View(
+        name=statement.name.text,
+        id=catalog.next_id,
+        query=query,
+        definition=unparse(replace(statement, or_replace=False)),
+        columns=statement.columns,
+        reads=tuple(sorted({catalog.item(name).id for name in relations_in(query)})),
+    )
+
+
+def relations_in(query: syntax.Query) -> list[syntax.Identifier]:
+    """The names in `query` that mean relations or views."""
+    queries = [node for node in syntax.walk(query) if isinstance(node, syntax.Query)]
+    ctes = {cte.name.text.lower() for node in queries for cte in node.ctes}
+    relations = [node for node in syntax.walk(query) if isinstance(node, syntax.Relation)]
+    return [relation.name for relation in relations if relation.name.text.lower() not in ctes]
+
+
+def define_item(statement: Definition, catalog: Catalog) -> Item:
+    """The relation or view that `statement` makes."""
+    return define_view(statement, catalog) if isinstance(statement, syntax.CreateView) else define(statement, catalog)
+
+
+def replaced(statement: Definition, old: Item, catalog: Catalog) -> tuple[list[Item], list[Item]]:
+    """What CREATE OR REPLACE takes away, and what it makes in its place, both in an order of dependency.
+
+    What depends on the old one is made anew from its own text. Raises SqlError if that is not the same any more.
+    """
+    span = statement.name.span
+    _refuse_other_kind(statement, old)
+    gone = [old, *catalog.dependents(old)]
+    assert statement.query is not None
+    for name in relations_in(statement.query):
+        if catalog.named(name.text) in gone:
+            raise SqlError(f'"{old.name}" would read itself', name.span, hint="read what it is made from")
+    for item in reversed(gone):
+        catalog = catalog.remove(item.name)
+    made = [define_item(statement, catalog)]
+    lost = []
+    for dependent in gone[1:]:
+        catalog = catalog.add(made[-1])
+        definition = parse_statement(dependent.definition)
+        assert isinstance(definition, Definition)
+        try:
+            made.append(define_item(definition, catalog))
+        except SqlError:
+            lost.append(dependent.name)
+            break
+        if _columns(made[-1]) != _columns(dependent):
+            lost.append(dependent.name)
+    if lost:
+        raise NameTaken(
+            f'"{old.name}" cannot be replaced by this: {", ".join(lost)} could not go on with the same columns', span,
+            hint=f"keep the columns that are read, or DROP {old.kind} {old.name} CASCADE; first",
+        )  # fmt: skip
+    return gone, made
+
+
+def _columns(item: Item) -> object:
+    """What others rely on: the columns of a relation. A view is a text, whose `*` may mean more than before."""
+    return item.columns if isinstance(item, Relation) else None
+
+
+def _refuse_other_kind(statement: Definition, old: Item) -> None:
+    span = statement.name.span
+    kind = "VIEW" if isinstance(statement, syntax.CreateView) else statement.kind
+    if kind != old.kind:
+        raise SqlError(f'"{old.name}" is a {old.kind.lower()}', span, hint=f"DROP {old.kind} {old.name}; first")
+    if isinstance(old, Relation) and not (old.is_derived and statement.query is not None):
+        raise SqlError(
+            f'"{old.name}" cannot be replaced: it has rows that no query makes', span,
+            hint=f"ALTER {old.kind} {old.name} ADD COLUMN …, or DROP {old.kind} {old.name}; first",
+        )  # fmt: skip
