@@ -138,9 +138,7 @@ def test_no_part_imports_the_facade() -> None:
 
 
 def test_no_file_is_too_long_to_read_at_a_sitting() -> None:
-    lengths = {
-        path: len(path.read_text().splitlines()) for path in sources("headwater", *PACKAGES, "examples")
-    }
+    lengths = {path: len(path.read_text().splitlines()) for path in sources("headwater", *PACKAGES, "examples")}
     assert {str(path.relative_to(ROOT)): lines for path, lines in lengths.items() if lines > LINES_MAX} == {}
 
 
