@@ -20,6 +20,7 @@ from headwater.executor.matches import OuterJoins, SemiJoins, StreamOuterJoins, 
 from headwater.executor.operators import ChunkedParts, Operator, Parts, Stateful, Work
 from headwater.executor.over import OverPartitions
 from headwater.executor.state import TableState, empty_delta
+from headwater.executor.top_k import TopRows
 from headwater.executor.windows import StreamTimes, Windows
 from headwater.planner.logical import (
     Aggregate,
@@ -36,6 +37,7 @@ from headwater.planner.logical import (
     StreamSource,
     StreamTime,
     TableSource,
+    TopK,
     WindowAssign,
     walk_plan,
 )
@@ -225,6 +227,8 @@ def _operator(node: Plan) -> Operator:
             return StreamOuterJoins(node) if by_version else OuterJoins(node)
         case Over():
             return OverPartitions(node)
+        case TopK():
+            return TopRows(node)
         case StreamOutput():
             return OffsetCounter(node)
 

@@ -14,6 +14,7 @@ from headwater.planner.aggregates import bind_grouping, is_grouped, with_aliases
 from headwater.planner.calls import with_duckdb_calls
 from headwater.planner.catalog import Catalog, Relation, View
 from headwater.planner.expressions import bind_predicate, column_expression
+from headwater.planner.first_rows import with_row_numbers
 from headwater.planner.from_items import CARRIED, BoundItem, aliased, stream_item, table_item
 from headwater.planner.joins import joined
 from headwater.planner.logical import (
@@ -72,14 +73,9 @@ def bind_query(
     """
     refuse_continuous(query)
     binder = _Binder(catalog, stored, keep_window)
+    query = with_row_numbers(with_duckdb_calls(query))
     limit = _limit(query)
-    if query.order_by:
-        raise Unsupported(
-            "ORDER BY is not supported in a continuous query",
-            query.order_by[0].span,
-            hint="keep the table unordered, and order it when you ask: SELECT … FROM it ORDER BY …",
-        )
-    source = binder.query(with_duckdb_calls(query))
+    source = binder.query(query)
     plan = optimize(source.plan, frozenset(binder.shared), without)
     columns = tuple(c for c in plan.columns if c.name not in CARRIED)
     return BoundQuery(plan, columns, tuple(sorted(binder.reads)), source.is_stream, limit, tuple(sorted(binder.views)))
@@ -87,7 +83,7 @@ def bind_query(
 
 def _limit(query: syntax.Query) -> int | None:
     if query.offset is not None:
-        raise Unsupported("OFFSET is not supported in a continuous query", query.offset.span)
+        raise Unsupported("OFFSET needs ORDER BY and LIMIT in a continuous query", query.offset.span)
     if query.limit is None:
         return None
     if not isinstance(query.limit, syntax.Literal) or not query.limit.text.isdigit():
@@ -123,9 +119,9 @@ class _Binder:
             self.ctes = outer
 
     def inner(self, query: syntax.Query, at: syntax.Node) -> BoundItem:
-        """A query inside another one, which has no order and no limit."""
-        if query.order_by or query.limit is not None or query.offset is not None:
-            raise Unsupported("ORDER BY and LIMIT inside a continuous query are not supported yet", at.span)
+        """A query inside another one."""
+        if query.limit is not None or query.offset is not None:
+            raise Unsupported("LIMIT inside a continuous query needs ORDER BY, which says what rows", at.span)
         return self.query(query)
 
     def body(self, query: syntax.Query) -> BoundItem:

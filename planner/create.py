@@ -74,7 +74,7 @@ def _derived(
             query.span, hint="write ROWTIME AS time",
         )  # fmt: skip
     if bound.limit is not None:
-        raise Unsupported("LIMIT is not supported in a stored continuous query", query.span)
+        raise Unsupported("LIMIT without ORDER BY does not say what rows to keep", query.span, hint="add ORDER BY")
     if is_stream and not bound.is_stream:
         raise SqlError(
             "the rows of streams that are joined have no order of their own, so the result is a table"

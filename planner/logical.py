@@ -51,6 +51,7 @@ __all__ = [
     "StreamSource",
     "StreamTime",
     "TableSource",
+    "TopK",
     "Unary",
     "WindowAssign",
     "WindowCall",
@@ -277,6 +278,40 @@ class Over(Unary):
 
 
 @dataclass(frozen=True)
+class TopK(Unary):
+    """Of each partition, in order, `limit` rows after the first `offset`; `number` names a column with their places.
+
+    Rows that `order` leaves equal are ordered by all their columns.
+    """
+
+    partition: tuple[str, ...]
+    order: tuple[SortKey, ...]
+    limit: int
+    offset: int = 0
+    number: str | None = None
+
+    __hash__ = PlanNode.__hash__
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        return self.source.columns if self.number is None else (*self.source.columns, Column(self.number, "BIGINT"))
+
+    @property
+    def append_only(self) -> bool:
+        return False
+
+    @property
+    def key(self) -> tuple[str, ...] | None:
+        return self.partition if self.limit == 1 else self.source.key
+
+    def label(self) -> str:
+        parts = [f"{self.limit}{f' after {self.offset}' if self.offset else ''}"]
+        parts += [f"of each {', '.join(self.partition)}"] if self.partition else []
+        parts += [f"by {', '.join(str(key) for key in self.order) or 'all columns'}"]
+        return " ".join([*parts, *([f"as {self.number}"] if self.number else [])])
+
+
+@dataclass(frozen=True)
 class SemiJoin(Unary):
     """The rows of `source` that stand in `joined`, or if `negated` (an anti join) those that do not.
 
@@ -362,7 +397,7 @@ class StreamOutput(Unary):
 
 Plan: TypeAlias = (
     StreamSource | TableSource | Changelog | Filter | Project | StreamTime | WindowAssign | Aggregate | Join | Over
-    | SemiJoin | OuterJoin | StreamOutput
+    | SemiJoin | OuterJoin | TopK | StreamOutput
 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from headwater.planner.fold_constants import fold_constants
 from headwater.planner.join_keys import extract_join_keys
+from headwater.planner.limit_rows import limit_rows
 from headwater.planner.logical import Plan
 from headwater.planner.order_joins import order_joins
 from headwater.planner.prune import prune
@@ -25,6 +26,7 @@ class Rewrite:
 REWRITES: tuple[Rewrite, ...] = (
     Rewrite("fold constants", fold_constants),
     Rewrite("push filters", push_filters),
+    Rewrite("limit rows", limit_rows),
     Rewrite("order joins", order_joins),
     Rewrite("extract join keys", extract_join_keys),
     Rewrite("prune columns", prune),

@@ -21,6 +21,7 @@ from headwater.planner.logical import (
     StreamSource,
     StreamTime,
     TableSource,
+    TopK,
     WindowAssign,
 )
 from headwater.planner.rewrite import Shared
@@ -76,6 +77,10 @@ def _prune(node: Plan, needed: Iterable[str], shared: Shared) -> Plan:
             reads = {*node.partition, *(name for call in calls for name in call.reads)}
             source = _prune(node.source, needed & set(node.source.names) | reads, shared)
             return replace(node, source=source, calls=calls) if calls else source
+        case TopK():
+            reads = {*node.partition, *(key.column for key in node.order)}
+            number = node.number if node.number in needed else None
+            return replace(node, source=_prune(node.source, needed - {node.number} | reads, shared), number=number)
         case StreamOutput():
             return replace(node, source=_prune(node.source, set(node.source.names), shared))
 

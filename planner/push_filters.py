@@ -8,7 +8,7 @@ keys are all it reads. It stays above
 
 from __future__ import annotations
 
-from headwater.planner.logical import Aggregate, Expression, Filter, Join, Over, Plan, Project, WindowAssign
+from headwater.planner.logical import Aggregate, Expression, Filter, Join, Over, Plan, Project, TopK, WindowAssign
 from headwater.planner.rewrite import Shared, bottom_up, conditions_of, filtered, renamed, with_inputs
 from headwater.values import WINDOWEND, WINDOWSTART
 
@@ -57,7 +57,7 @@ def _below(condition: Expression, plan: Plan, shared: Shared) -> tuple[int, Expr
             return (0, renamed(condition, names)) if reads <= names.keys() else None
         case WindowAssign() if not reads & {WINDOWSTART, WINDOWEND}:
             return 0, condition
-        case Aggregate(keys=groups) | Over(partition=groups) if reads <= set(groups):
+        case Aggregate(keys=groups) | Over(partition=groups) | TopK(partition=groups) if reads <= set(groups):
             types = [c.type for c in plan.columns if c.name in reads]
             return None if any(loose in t for t in types for loose in LOOSE_TYPES) else (0, condition)
         case Join():

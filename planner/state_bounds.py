@@ -20,6 +20,7 @@ from headwater.planner.logical import (
     StreamSource,
     StreamTime,
     TableSource,
+    TopK,
     walk_plan,
 )
 from headwater.values import WINDOWEND, WINDOWSTART
@@ -53,6 +54,10 @@ def state_of(node: Plan) -> OperatorState | None:
             return _of_matches((source,))
         case OuterJoin(by_version=False, sides=sides):
             return _of_matches(sides)
+        case Over():
+            return _of_over(node)
+        case TopK():
+            return _of_top_k(node)
     return None
 
 
@@ -108,6 +113,17 @@ def _of_over(node: Over) -> OperatorState:
     return OperatorState("the rows of each partition, and their values", "each row", cost, bound, remedy)
 
 
+def _of_top_k(node: TopK) -> OperatorState:
+    first = f"the first {node.offset + node.limit} rows{' of each partition' if node.partition else ''}"
+    bound, cost = rows_bounded_by(node), "O(rows that are kept of its partition) per step"
+    if node.source.append_only:
+        grows = f"each new value of {', '.join(node.partition)}" if node.partition else "nothing"
+        return OperatorState(first, grows, cost, bound, None if bound else "a bound on what it reads")
+    bound = rows_bounded_by(node.source)
+    remedy = None if bound else "a bound on what it reads"
+    return OperatorState(f"all rows, and {first}", "each row", cost, bound, remedy)
+
+
 def rows_bounded_by(plan: Plan) -> str | None:
     """What bounds how many rows `plan` has at any time: the rows of tables; None where a stream lets them grow."""
     match plan:
@@ -117,6 +133,8 @@ def rows_bounded_by(plan: Plan) -> str | None:
             return f"the rows of {plan.name}"
         case Aggregate(keys=()):
             return "one row"
+        case TopK(partition=()):
+            return f"{plan.limit} rows"
         case Join(by_version=True):
             return rows_bounded_by(plan.left)
     bounds = [rows_bounded_by(source) for source in plan.inputs]

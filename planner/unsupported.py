@@ -73,7 +73,6 @@ _IN_CONTINUOUS_QUERIES = (
     _Part(syntax.Derived, "lateral", "LATERAL"),
     _Part(syntax.Grouping, None, "a GROUP BY with ROLLUP, CUBE or GROUPING SETS"),
     _Part(syntax.Relation, "read_as", "a stream read as a table, or a table as a stream,"),
-    _Part(syntax.Select, "distinct_on", "DISTINCT ON"),
     _Part(syntax.SetOperation, "by_name", "BY NAME"),
 )
 

@@ -61,6 +61,24 @@ class OverQueries:
         return f"SELECT {columns}{shown} FROM (SELECT *, {call} AS rn FROM {relation}) q WHERE rn {few}"
 
     def first(self) -> str:
+        """The first rows of an order: LIMIT, DISTINCT ON, or both."""
+        relation = self._relation()
+        columns, limit = RELATIONS[relation], f"LIMIT {self.random.randint(1, 5)}"
+        one, two, *_ = columns
+        order, where = self._total(relation), self._where(relation)
+        limit += self.random.choice(["", "", f" OFFSET {self.random.randint(0, 3)}"])
+        shown = ", ".join(columns[: self.random.randint(1, len(columns))])
+        first = f"SELECT {', '.join(columns)} FROM {relation}{where} ORDER BY {order} {limit}"
+        return self.random.choice([
+            f"SELECT {shown} FROM {relation}{where} ORDER BY {order} {limit}",
+            f"SELECT DISTINCT {two}, {one} AS a FROM {relation} ORDER BY 2 DESC, {two} {limit}",
+            f"SELECT DISTINCT ON ({one}) {shown} FROM {relation}{where} ORDER BY {order}",
+            f"SELECT DISTINCT ON ({two}) {two} FROM {relation} ORDER BY {two} {limit}",
+            f"SELECT {two}, count(*) AS n FROM {relation} GROUP BY 1 ORDER BY n DESC, 1 {limit}",
+            f"SELECT {two}, count(*) AS n FROM ({first}) q GROUP BY {two}",
+        ])  # fmt: skip
+
+    def of_groups(self) -> str:
         """Functions of the groups of a GROUP BY, and what QUALIFY leaves of them."""
         inner = "(SELECT k, count(*) AS n, max(v) AS top FROM s GROUP BY k) q"
         return self.random.choice([
