@@ -81,7 +81,7 @@ def test_rows_are_taken_in_every_usual_form(db: Database, given: str, kind: str)
         (None, 'cannot append a NoneType to "items"'),
         ((row for row in [{"id": 1}]), 'cannot append a generator to "items"'),
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__ if hasattr(value, "__next__") else str(value),
 )
 def test_rows_that_do_not_fit_are_refused_whole_and_change_nothing(db: Database, rows: Any, complaint: str) -> None:
     db.execute("CREATE TABLE items (id BIGINT PRIMARY KEY, name VARCHAR); INSERT INTO items VALUES (7, 'seven')")
