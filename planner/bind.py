@@ -211,7 +211,7 @@ class _Binder:
         outer, self.ctes = self.ctes, {}
         try:
             refuse_continuous(view.query)
-            inner = self.inner(with_duckdb_calls(view.query), item)
+            inner = self.inner(with_row_numbers(with_duckdb_calls(view.query)), item)
         except SqlError as error:
             error.message, error.span = f'in view "{view.name}": {error.message}', item.span
             raise

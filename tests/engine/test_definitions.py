@@ -89,6 +89,13 @@ def test_a_windowed_view_is_asked_and_kept(shop: Database) -> None:
     assert asked == rows(shop, "SELECT auction, CAST(n AS BIGINT) FROM kept") == [(1, 2), (2, 1)]
 
 
+def test_the_first_rows_of_a_view_are_kept(shop: Database) -> None:
+    shop.sql("CREATE VIEW best AS SELECT * FROM people ORDER BY id DESC LIMIT 1")
+    shop.sql("CREATE TABLE kept AS SELECT name FROM best")
+    shop.sql("INSERT INTO people VALUES (3, 'cy')")
+    assert rows(shop, "SELECT * FROM kept") == rows(shop, "SELECT name FROM best") == [("cy",)]
+
+
 def test_what_reads_a_view_keeps_it_from_being_dropped(shop: Database) -> None:
     shop.execute("CREATE VIEW v AS SELECT * FROM bids; CREATE VIEW w AS SELECT * FROM v")
     shop.sql("CREATE TABLE t AS SELECT auction, count(*) AS n FROM w GROUP BY auction")
