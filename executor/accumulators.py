@@ -20,7 +20,7 @@ from headwater.executor.heap import RowHeap
 from headwater.executor.key_index import Slots
 from headwater.executor.keys import key_words
 from headwater.executor.operators import ChunkedParts, Parts
-from headwater.executor.state import Arrangement, grown, select_rows
+from headwater.executor.state import Arrangement, grown, renumbered
 from headwater.values import Delta, Weights
 
 Ints = npt.NDArray[np.int64]
@@ -329,7 +329,7 @@ class Extreme:
         }
         if self._all is not None:
             new = places_in(slots, len(self._number))
-            chunks = [_renumbered(chunk, new) for chunk in self._all.chunks()]
+            chunks = [renumbered(chunk, new) for chunk in self._all.chunks()]
             parts["all"] = chunked(chunk.rows for chunk in chunks)
             parts["weights"] = chunked(int_batch(weights=chunk.weight_array) for chunk in chunks)
         return parts
@@ -341,13 +341,6 @@ class Extreme:
         self._number[held] = self._best.append(parts["best"]) + np.arange(len(held))
         if self._all is not None:
             self._all.restore({"rows": parts["all"], "weights": parts["weights"]})
-
-
-def _renumbered(filed: Delta, new: Slots) -> Delta:
-    """Values by the `new` numbers of their slots, without those of slots that have none."""
-    slots = new[int_column(filed.rows, "slot")]
-    rows = pa.record_batch({"slot": pa.array(slots), "value": filed.rows.column("value")})
-    return select_rows(Delta(rows, filed.weights), np.flatnonzero(slots >= 0))
 
 
 def _digits(column: pa.Array) -> list[Ints]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 
 from headwater.executor.accumulators import Accumulator, Average, Count, Extreme, FloatSum, IntegerSum, per_group
 from headwater.executor.chunks import chunked, combined, int_chunks, int_column, slot_ranges
+from headwater.executor.distinct import Distinct
 from headwater.executor.heap import RowHeap
 from headwater.executor.key_index import KeyIndex, Slots, first_rows
 from headwater.executor.keys import Words, key_words
 from headwater.executor.operators import ChunkedParts, Parts
+from headwater.executor.recomputed import Recomputed
 from headwater.executor.state import consolidate, empty_delta, grown
 from headwater.planner.logical import Aggregate, AggregateCall
 from headwater.planner.sql_types import arrow_schema, arrow_type
@@ -42,13 +46,15 @@ class GroupBy:
         self._rows: Slots = np.empty(0, dtype=np.int64)  # by slot: how many input rows
         retractable = not self.node.source.append_only
         self._accumulators = [_accumulator(call, self._types, retractable) for call in self.node.calls]
+        self._recomputed = Recomputed(self.node) if self.node.recomputed else None
         self._live = 0
         self._begun = False
 
     @property
     def nbytes(self) -> int:
         own = self._index.nbytes + self._keys.nbytes + int(self._rows.nbytes)
-        return own + sum(a.nbytes for a in self._accumulators)
+        again = self._recomputed.nbytes if self._recomputed else 0
+        return own + again + sum(a.nbytes for a in self._accumulators)
 
     @property
     def state_rows(self) -> int:
@@ -81,6 +87,8 @@ class GroupBy:
         for call, accumulator in zip(self.node.calls, self._accumulators, strict=True):
             column = None if call.argument is None else delta.rows.column(call.argument)
             accumulator.fold(slots, groups, column, weights)
+        if self._recomputed:
+            self._recomputed.fold(slots, groups, delta.rows, weights)
         assert (self._rows[slots] >= 0).all(), "a row was removed that was not there"
         after = self._output(slots)
         self._live += after.num_rows - before.num_rows
@@ -94,6 +102,8 @@ class GroupBy:
         self._rows = grown(self._rows, len(self._index))
         for accumulator in self._accumulators:
             accumulator.reserve(len(self._index))
+        if self._recomputed:
+            self._recomputed.reserve(len(self._index))
         added = np.flatnonzero(slots >= known)
         if self.node.keys and len(added):
             ordered = added[np.argsort(slots[added])]
@@ -106,6 +116,8 @@ class GroupBy:
             slots = slots[self._rows[slots] > 0]
         keys = self._keys.take(slots).columns if self.node.keys else []
         values = [a.value(slots) for a in self._accumulators]
+        if self._recomputed:
+            values += self._recomputed.value(slots)
         arrays = [a.cast(f.type) for a, f in zip([*keys, *values], self.schema, strict=True)]
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
@@ -124,6 +136,8 @@ class GroupBy:
             parts["keys"] = chunked(self._keys.take(slots[r]) for r in slot_ranges(len(slots)))
         for i, accumulator in enumerate(self._accumulators):
             parts |= {f"{i}.{name}": part for name, part in accumulator.save(slots).items()}
+        if self._recomputed:
+            parts |= {f"recomputed.{name}": part for name, part in self._recomputed.save(slots).items()}
         return parts
 
     def restore(self, parts: Parts) -> None:
@@ -139,12 +153,23 @@ class GroupBy:
         self._rows = rows.copy()
         self._live = int((rows > 0).sum())
         for i, accumulator in enumerate(self._accumulators):
-            own = {k.partition(".")[2]: p for k, p in parts.items() if k.startswith(f"{i}.")}
-            accumulator.restore(own)
+            accumulator.reserve(len(rows))
+            accumulator.restore(_own(parts, str(i)))
+        if self._recomputed:
+            self._recomputed.restore(_own(parts, "recomputed"))
+
+
+def _own(parts: Parts, prefix: str) -> Parts:
+    """The parts that were filed under `prefix`."""
+    return {k.partition(".")[2]: part for k, part in parts.items() if k.startswith(f"{prefix}.")}
 
 
 def _accumulator(call: AggregateCall, types: dict[str, str], retractable: bool) -> Accumulator:
     """The accumulator of an aggregate call over columns of these SQL types."""
+    if call.distinct:
+        assert call.argument is not None
+        inner = _accumulator(replace(call, distinct=False), types, retractable)
+        return Distinct(inner, arrow_type(types[call.argument]))
     if call.function == "count":
         return Count()
     assert call.argument is not None

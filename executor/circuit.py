@@ -21,6 +21,7 @@ from headwater.executor.operators import ChunkedParts, Operator, Parts, Stateful
 from headwater.executor.over import OverPartitions
 from headwater.executor.state import TableState, empty_delta
 from headwater.executor.top_k import TopRows
+from headwater.executor.unions import Concatenation, Repetition
 from headwater.executor.windows import StreamTimes, Windows
 from headwater.planner.logical import (
     Aggregate,
@@ -31,6 +32,7 @@ from headwater.planner.logical import (
     Over,
     Plan,
     Project,
+    Repeat,
     SemiJoin,
     Source,
     StreamOutput,
@@ -38,6 +40,7 @@ from headwater.planner.logical import (
     StreamTime,
     TableSource,
     TopK,
+    Union,
     WindowAssign,
     walk_plan,
 )
@@ -229,15 +232,20 @@ def _operator(node: Plan) -> Operator:
             return OverPartitions(node)
         case TopK():
             return TopRows(node)
+        case Union():
+            return Concatenation(node)
+        case Repeat():
+            return Repetition(node)
         case StreamOutput():
             return OffsetCounter(node)
 
 
 def _clocked_ids(roots: Sequence[Plan]) -> set[int]:
-    """The relations below the table side of a stream–table join: their commits begin steps."""
-    joins = [node for root in roots for node in walk_plan(root) if isinstance(node, Join) and node.by_version]
-    below = [leaf for join in joins for leaf in walk_plan(join.right)]
-    return {leaf.id for leaf in below if isinstance(leaf, Source)}
+    """The relations below the table side of a stream–table join, or a union in order: their commits begin steps."""
+    nodes = [node for root in roots for node in walk_plan(root)]
+    clocked: list[Plan] = [node.right for node in nodes if isinstance(node, Join) and node.by_version]
+    clocked += [node for node in nodes if isinstance(node, Union) and node.in_order]
+    return {leaf.id for plan in clocked for leaf in walk_plan(plan) if isinstance(leaf, Source)}
 
 
 def _delta(leaf: Leaf, rows: pa.RecordBatch) -> Delta:

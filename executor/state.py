@@ -203,6 +203,7 @@ class Arrangement:
     """
 
     def __init__(self, schema: pa.Schema, key_columns: Sequence[str], *, nulls: bool = False) -> None:
+        self.schema = schema
         self.key_columns = tuple(key_columns)
         self._nulls = nulls
         self._state = TableState(schema, None)
@@ -351,6 +352,13 @@ def select_rows(delta: Delta, places: npt.NDArray[np.int64]) -> Delta:
     """The rows of the delta at `places`."""
     weights = None if delta.weights is None else delta.weights[places]
     return Delta(delta.rows.take(pa.array(places)), weights)
+
+
+def renumbered(filed: Delta, new: Slots) -> Delta:
+    """Rows whose first column is a slot, by the `new` numbers of the slots, without those of slots that have none."""
+    slots = new[filed.rows.column(0).to_numpy()]
+    rows = pa.RecordBatch.from_arrays([pa.array(slots), *filed.rows.columns[1:]], schema=filed.rows.schema)
+    return select_rows(Delta(rows, filed.weights), np.flatnonzero(slots >= 0))
 
 
 def empty_delta(schema: pa.Schema) -> Delta:

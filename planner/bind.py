@@ -33,6 +33,7 @@ from headwater.planner.optimize import optimize
 from headwater.planner.over import has_window_call, with_window_calls
 from headwater.planner.scope import Scope, ScopeColumn
 from headwater.planner.select_list import expand_items, named
+from headwater.planner.set_operations import combined
 from headwater.planner.state_bounds import keeps_state
 from headwater.planner.subqueries import has_subquery, where, with_values
 from headwater.planner.unsupported import refuse_continuous
@@ -129,12 +130,18 @@ class _Binder:
             raise Unsupported("EMIT FINAL is not supported yet", query.span, hint="use EMIT CHANGES")
         if query.as_of is not None:
             raise OutOfRange("AS OF asks about the past; a continuous query has no past to stop at", query.as_of.span)
-        if isinstance(query.body, syntax.Query):
-            return self.query(query.body)
-        if not isinstance(query.body, syntax.Select):
-            what = query.body.operator if isinstance(query.body, syntax.SetOperation) else "VALUES"
-            raise Unsupported(f"{what} is not supported in a continuous query yet", query.body.span)
-        return self.select(query.body)
+        return self.part(query.body)
+
+    def part(self, body: syntax.QueryBody) -> BoundItem:
+        """The body of a query, or a side of a set operation."""
+        match body:
+            case syntax.Select():
+                return self.select(body)
+            case syntax.SetOperation():
+                return combined(body, self.part(body.left), self.part(body.right))
+            case syntax.Query():
+                return self.inner(body, body)
+        raise Unsupported("VALUES is not supported in a continuous query yet", body.span)
 
     def select(self, select: syntax.Select) -> BoundItem:
         if select.source is None:

@@ -19,6 +19,7 @@ from headwater.planner.properties import (
     read_properties,
     timestamp_format,
 )
+from headwater.planner.set_operations import out_of_order
 from headwater.planner.sql_types import normal_type
 from headwater.values import PSEUDO_COLUMNS, WINDOWEND, WINDOWSTART, Column
 
@@ -102,7 +103,7 @@ def _output(bound: BoundQuery, id: int, statement: syntax.CreateRelation) -> Pla
     if statement.kind == "STREAM":
         named = tuple((CARRIED.get(name, name), expression) for name, expression in items)
         return StreamOutput(Project(bound.plan.source, named), id, statement.name.text)
-    return Project(bound.plan.source, tuple(item for item in items if item[0] not in CARRIED))
+    return Project(out_of_order(bound.plan.source), tuple(item for item in items if item[0] not in CARRIED))
 
 
 def _source_partitions(bound: BoundQuery, catalog: Catalog) -> int:

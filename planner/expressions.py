@@ -14,8 +14,6 @@ from headwater.planner.scope import Scope
 from headwater.planner.sql_types import aggregate_functions, row_type_of, volatile_functions
 from headwater.values import Column
 
-AGGREGATES = frozenset({"count", "sum", "avg", "min", "max"})
-
 
 def column_expression(name: str, type_name: str) -> Expression:
     """The expression that is the column `name`."""
@@ -87,13 +85,9 @@ def refuse_call(call: syntax.Call) -> None:
         raise TypeProblem(
             f"{name}() OVER cannot stand here", call.span, hint="use it in SELECT or QUALIFY, or around a subquery"
         )
-    if name in AGGREGATES:
+    if name in aggregate_functions() or call.within_group:
         raise TypeProblem(
             f"{name}() is an aggregate and cannot stand here", call.span, hint="use it in SELECT or HAVING"
-        )
-    if name in aggregate_functions():
-        raise Unsupported(
-            f"{name}() is not supported in a continuous query yet", call.span, hint="count, sum, avg, min, max"
         )
     if name in volatile_functions():
         raise Unsupported(

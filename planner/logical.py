@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from headwater.planner.group_nodes import Aggregate, AggregateCall, RecomputedCall, Repeat, Union
 from headwater.planner.nodes import (
     EVENT_TIME,
     OVER_PARTITION,
@@ -44,6 +45,8 @@ __all__ = [
     "Plan",
     "PlanNode",
     "Project",
+    "RecomputedCall",
+    "Repeat",
     "SemiJoin",
     "SortKey",
     "Source",
@@ -53,6 +56,7 @@ __all__ = [
     "TableSource",
     "TopK",
     "Unary",
+    "Union",
     "WindowAssign",
     "WindowCall",
     "duration",
@@ -144,43 +148,6 @@ class WindowAssign(Unary):
     def label(self) -> str:
         kind = "tumbling" if self.size_us == self.advance_us else f"hopping by {duration(self.advance_us)}"
         return f"{kind}, size {duration(self.size_us)}, grace {duration(self.grace_us)}, on {self.time}"
-
-
-@dataclass(frozen=True)
-class AggregateCall:
-    """One aggregate: `function` over the input column `argument` (None for count(*)); its result column and type."""
-
-    name: str
-    function: str
-    argument: str | None
-    type: str
-
-
-@dataclass(frozen=True)
-class Aggregate(Unary):
-    """One row per distinct value of `keys` with the aggregates of its rows; without keys, always exactly one row."""
-
-    keys: tuple[str, ...]
-    calls: tuple[AggregateCall, ...]
-
-    __hash__ = PlanNode.__hash__
-
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        types = {c.name: c.type for c in self.source.columns}
-        return (*(Column(k, types[k]) for k in self.keys), *(Column(c.name, c.type) for c in self.calls))
-
-    @property
-    def append_only(self) -> bool:
-        return False
-
-    @property
-    def key(self) -> tuple[str, ...]:
-        return self.keys
-
-    def label(self) -> str:
-        calls = ", ".join(c.name for c in self.calls)
-        return f"by {', '.join(self.keys) or 'nothing'}: {calls or 'distinct rows'}"
 
 
 @dataclass(frozen=True)
@@ -397,7 +364,7 @@ class StreamOutput(Unary):
 
 Plan: TypeAlias = (
     StreamSource | TableSource | Changelog | Filter | Project | StreamTime | WindowAssign | Aggregate | Join | Over
-    | SemiJoin | OuterJoin | TopK | StreamOutput
+    | SemiJoin | OuterJoin | TopK | Union | Repeat | StreamOutput
 )  # fmt: skip
 
 

@@ -18,7 +18,8 @@ EVENT_TIME = "$rowtime"
 PARTITION = "$rowpartition"
 STREAM_TIME = "$streamtime"
 
-# Hidden columns that window functions read: the number of a row's partition, and of the row in an order of all columns.
+# Hidden columns that window functions and recomputed aggregates read: the number of a row's partition, and of the row
+# in an order of all columns.
 OVER_PARTITION = "$partition"
 PLACE = "$place"
 

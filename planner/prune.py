@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from headwater.planner.join_keys import own_items
 from headwater.planner.logical import (
+    PARTITION,
     STREAM_TIME,
     Aggregate,
     Changelog,
@@ -16,12 +17,14 @@ from headwater.planner.logical import (
     Over,
     Plan,
     Project,
+    Repeat,
     SemiJoin,
     StreamOutput,
     StreamSource,
     StreamTime,
     TableSource,
     TopK,
+    Union,
     WindowAssign,
 )
 from headwater.planner.rewrite import Shared
@@ -59,6 +62,7 @@ def _prune(node: Plan, needed: Iterable[str], shared: Shared) -> Plan:
             return replace(node, source=_prune(node.source, needed - own | {node.time, node.stream_time}, shared))
         case Aggregate():
             reads = {*node.keys, *(call.argument for call in node.calls if call.argument is not None)}
+            reads |= {name for call in node.recomputed for name in call.reads}
             return replace(node, source=_prune(node.source, reads, shared))
         case Join():
             left = _prune(node.left, needed & set(node.left.names) | set(node.left_keys), shared)
@@ -81,6 +85,12 @@ def _prune(node: Plan, needed: Iterable[str], shared: Shared) -> Plan:
             reads = {*node.partition, *(key.column for key in node.order)}
             number = node.number if node.number in needed else None
             return replace(node, source=_prune(node.source, needed - {node.number} | reads, shared), number=number)
+        case Union():
+            kept = needed or {node.names[0]}
+            sources = tuple(_only(source, kept, shared) for source in node.sources)
+            return Union(sources, node.in_order and PARTITION in needed)
+        case Repeat():
+            return replace(node, source=_prune(node.source, needed | {node.times}, shared))
         case StreamOutput():
             return replace(node, source=_prune(node.source, set(node.source.names), shared))
 

@@ -1,14 +1,25 @@
 """Predicate pushdown: each condition as near to the log as it can go, so that fewer rows are carried and kept.
 
 A condition moves down through projections that only choose and rename columns, through windows that it does not name,
-to the side of a join that it speaks about, and through a GROUP BY or window functions whose
+to the side of a join that it speaks about, to all sides of a union, and through a GROUP BY or window functions whose
 keys are all it reads. It stays above
 `StreamTime`: a row moves stream time even when it is filtered out.
 """
 
 from __future__ import annotations
 
-from headwater.planner.logical import Aggregate, Expression, Filter, Join, Over, Plan, Project, TopK, WindowAssign
+from headwater.planner.logical import (
+    Aggregate,
+    Expression,
+    Filter,
+    Join,
+    Over,
+    Plan,
+    Project,
+    TopK,
+    Union,
+    WindowAssign,
+)
 from headwater.planner.rewrite import Shared, bottom_up, conditions_of, filtered, renamed, with_inputs
 from headwater.values import WINDOWEND, WINDOWSTART
 
@@ -23,7 +34,7 @@ def push_filters(plan: Plan, shared: Shared) -> Plan:
         if not isinstance(node, Filter):
             return node
         conditions = conditions_of(node.predicate)
-        if len(conditions) == 1 and _below(conditions[0], node.source, shared) is None:
+        if len(conditions) == 1 and not _moves(conditions[0], node.source, shared):
             return node
         result = node.source
         for condition in conditions:
@@ -33,8 +44,15 @@ def push_filters(plan: Plan, shared: Shared) -> Plan:
     return bottom_up(plan, change, shared)
 
 
+def _moves(condition: Expression, plan: Plan, shared: Shared) -> bool:
+    """Whether `condition` can be applied below `plan`."""
+    return (isinstance(plan, Union) and plan not in shared) or _below(condition, plan, shared) is not None
+
+
 def _placed(condition: Expression, plan: Plan, shared: Shared) -> Plan:
     """`plan` with `condition` in it, as low as it goes."""
+    if isinstance(plan, Union) and plan not in shared:
+        return with_inputs(plan, tuple(_placed(condition, source, shared) for source in plan.sources))
     below = _below(condition, plan, shared)
     if below is None:
         return filtered(plan, [condition])
@@ -50,7 +68,7 @@ def _below(condition: Expression, plan: Plan, shared: Shared) -> tuple[int, Expr
     if plan in shared or not reads:
         return None
     match plan:
-        case Filter() if _below(condition, plan.source, shared) is not None:
+        case Filter() if _moves(condition, plan.source, shared):
             return 0, condition
         case Project():
             names = {name: e.reads[0] for name, e in plan.items if e.is_column}

@@ -112,8 +112,15 @@ def _many_rows(expression: str, columns: tuple[Column, ...]) -> str | None:
     return None
 
 
-# Macros of DuckDB that are made of aggregates.
-_AGGREGATE_MACROS = ("geomean", "geometric_mean", "json_group_array", "json_group_object", "wavg", "weighted_avg")
+# Macros of DuckDB that are made of aggregates, and how to write them without.
+AGGREGATE_MACROS = {
+    "geomean": "exp(avg(ln(x)))",
+    "geometric_mean": "exp(avg(ln(x)))",
+    "json_group_array": "to_json(list(x ORDER BY …))",
+    "json_group_object": "to_json(map(list(k ORDER BY k), list(v ORDER BY k)))",
+    "wavg": "sum(value * weight) / sum(weight)",
+    "weighted_avg": "sum(value * weight) / sum(weight)",
+}
 
 
 @lru_cache(maxsize=1)
@@ -125,7 +132,7 @@ def aggregate_functions() -> frozenset[str]:
             .execute("SELECT DISTINCT function_name FROM duckdb_functions() WHERE function_type = 'aggregate'")
             .fetchall()
         )
-    return frozenset(name for (name,) in rows).union(_AGGREGATE_MACROS)
+    return frozenset(name for (name,) in rows).union(AGGREGATE_MACROS)
 
 
 @lru_cache(maxsize=1)
@@ -148,6 +155,20 @@ def common_type(left: str, right: str, span: Span) -> str:
         return expression_types(("CASE WHEN true THEN l ELSE r END",), (Column("l", left), Column("r", right)))[0]
     except duckdb.Error as error:
         raise TypeProblem(f"cannot compare {left} with {right}", span, hint="cast one side") from error
+
+
+def set_operation_columns(
+    left: Sequence[Column], right: Sequence[Column], by_name: bool, span: Span
+) -> tuple[Column, ...]:
+    """The columns of a set operation at `span` on two queries with these columns, as many unless it is `by_name`."""
+    operator = " UNION ALL BY NAME " if by_name else " UNION ALL "
+    sides = operator.join(f"FROM {empty_relation(columns)}" for columns in (left, right))
+    try:
+        with _lock:
+            rows = _oracle().execute(f"DESCRIBE ({sides})").fetchall()
+    except duckdb.Error as error:
+        raise explain_duckdb_error(error, span) from error
+    return tuple(Column(row[0], row[1]) for row in rows)
 
 
 @lru_cache(maxsize=1024)

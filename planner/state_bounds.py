@@ -68,9 +68,19 @@ def keeps_state(plan: Plan) -> bool:
 
 def _of_aggregate(node: Aggregate) -> OperatorState:
     row = "one row per group" if node.keys else "one row"
-    keeps_values = any(c.function in ("min", "max") for c in node.calls) and not node.source.append_only
-    what = f"{row}, and every value of min/max" if keeps_values else row
+    kept = []
+    if any(c.function in ("min", "max") for c in node.calls) and not node.source.append_only:
+        kept.append("every value of min/max")
+    if any(c.distinct for c in node.calls):
+        kept.append("every distinct value")
+    keeps_values = bool(kept)
+    what = ", and ".join([row, *kept])
     bound = rows_bounded_by(node.source)
+    if node.recomputed:
+        cost = f"O(rows of {'its group' if node.keys else 'the whole table'}) per step"
+        return OperatorState(
+            "the rows of each group", "each row", cost, bound, None if bound else "a bound on what it reads"
+        )
     if not node.keys and not keeps_values:
         return OperatorState(what, "nothing", "O(1) per row", "the one group")
     if not node.keys:

@@ -18,7 +18,8 @@ from typing import Protocol, TypeVar
 from headwater.errors import SqlError, UnknownName, Unsupported
 from headwater.parser import syntax, unparse
 from headwater.parser.syntax import Identifier
-from headwater.planner.aggregates import is_aggregate, is_grouped
+from headwater.planner.aggregate_calls import is_aggregate
+from headwater.planner.aggregates import is_grouped
 from headwater.planner.expressions import bind_expression, bind_predicate, column_expression, conjuncts
 from headwater.planner.from_items import BoundItem
 from headwater.planner.join_keys import KeyPair, key_pair

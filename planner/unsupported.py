@@ -69,11 +69,8 @@ _IN_QUERIES = (
 
 _IN_CONTINUOUS_QUERIES = (
     _Part(syntax.ArrayQuery, None, "a subquery in an expression"),
-    _Part(syntax.Call, "within_group", "WITHIN GROUP"),
     _Part(syntax.Derived, "lateral", "LATERAL"),
-    _Part(syntax.Grouping, None, "a GROUP BY with ROLLUP, CUBE or GROUPING SETS"),
     _Part(syntax.Relation, "read_as", "a stream read as a table, or a table as a stream,"),
-    _Part(syntax.SetOperation, "by_name", "BY NAME"),
 )
 
 _DROPPED = frozenset({"STREAM", "TABLE", "TYPE", "VIEW"})

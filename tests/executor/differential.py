@@ -75,7 +75,7 @@ class Oracle:
 
 
 def canonical(rows: list[tuple[Any, ...]]) -> Rows:
-    """A multiset of rows in which floats that differ by rounding are equal, and NaN equals itself."""
+    """A multiset of rows in which floats that differ by rounding are equal, NaN equals itself, and lists are tuples."""
     return Counter(tuple(_canonical(v) for v in row) for row in rows)
 
 
@@ -84,6 +84,10 @@ def _canonical(value: Any) -> Any:
         if math.isnan(value):
             return "NaN"
         return float(f"{value:.9g}") + 0.0
+    if isinstance(value, dict):
+        value = list(value.items())
+    if isinstance(value, list | tuple):
+        return tuple(_canonical(item) for item in value)
     return value
 
 

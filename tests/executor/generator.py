@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from tests.executor.aggregate_queries import AggregateQueries
 from tests.executor.over_queries import OverQueries
+from tests.executor.set_queries import SetQueries
 
 
 @dataclass(frozen=True)
@@ -94,11 +96,19 @@ class Generator:
             self.table_bag_grouped, self.nested, self.distinct, self.total, self.matched_tables,
             self.matched_tables, self.matched_stream, self.two_streams, self.subquery,
             self.subquery, self.subquery_of_stream,
+            self.aggregates_of_all_rows, self.aggregates_of_all_rows, self.sets, self.sets,
         ])  # fmt: skip
         return make()
 
     def over(self) -> Query:
         sql = OverQueries(self.random).query()
+        return Query(sql, sql)
+
+    def aggregates_of_all_rows(self) -> Query:
+        return Query(*AggregateQueries(self.random).query())
+
+    def sets(self) -> Query:
+        sql = SetQueries(self.random).query()
         return Query(sql, sql)
 
     def condition(self, names: dict[str, str]) -> str:
