@@ -11,7 +11,7 @@ from random import Random
 RELATIONS = {"s": (("k", "g", "k % 2"), "v", "g"), "t": (("name", "w"), "w", "name"), "b": (("x", "y"), "z", "y")}
 
 OF_INTEGER = (
-    "median({i})", "quantile_disc({i}, 0.25)", "quantile_cont({i}, [0.1, 0.5])", "stddev({i} % 100)", 
+    "median({i})", "quantile_disc({i}, 0.25)", "quantile_cont({i}, [0.1, 0.5])", "stddev({i} % 100)",
     "var_pop({i} % 7)",
     "list({i} ORDER BY {i})", "list({i} ORDER BY {i} DESC NULLS LAST)", "max({i}, 2)", "min({i}, 3)",
     "bit_xor({i})", "count_if({i} > 0)", "bool_or({i} > 1)", "histogram({i})", "approx_count_distinct({i})",

@@ -137,7 +137,7 @@ class Generator:
             if kind in ("int", "float"):
                 options += [f"sum({column})", f"avg({column})", f"sum({column}) FILTER (WHERE {column} > 0)"]
             if kind == "int":
-                options.append(f"sum({column} * 2 + 1) / count(*)")
+                options += [f"sum({column} * 2 + 1) / count(*)", f"median({column})", f"count(DISTINCT {column})"]
         chosen = self.random.sample(options, self.random.randint(1, min(5, len(options))))
         return ", ".join(f"{c} AS c{i}" if " AS " not in c else c for i, c in enumerate(chosen))
 
