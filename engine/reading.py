@@ -11,13 +11,13 @@ import pyarrow as pa
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.positions import resolve
 from headwater.engine.result import Result
-from headwater.errors import OutOfRange, PositionGone
+from headwater.errors import OutOfRange, PositionGone, Unsupported
 from headwater.executor.feed import Cut, read_chunks, rows_of
 from headwater.executor.past import circuit_at
 from headwater.executor.snapshot import SnapshotReader
 from headwater.parser import syntax
 from headwater.planner import Catalog, Input, Plan, Relation, SnapshotQuery, plan_snapshot
-from headwater.planner.logical import StreamSource
+from headwater.planner.logical import StreamSource, has_order_of_log
 from headwater.planner.sql_types import arrow_schema
 from headwater.values import Column
 
@@ -128,6 +128,11 @@ class Reader:
     def _stream(self, source: Input, relation: Relation, cut: Cut) -> pa.Table:
         """The records of a stream; those of a derived one at a cut of its sources are the first so many of its log."""
         if source.as_of is not None and relation.plan is not None and relation.id not in cut.limits:
+            if cut.limits and has_order_of_log(relation.plan):
+                raise Unsupported(
+                    f'"{relation.name}" has the records of several streams in the order of the log, so offsets of its '
+                    "sources are no place in it", source.as_of.span, hint="use its own OFFSET, or a VERSION",
+                )  # fmt: skip
             ends = circuit_at(self._log, [relation.plan], cut).ends(relation.plan)
             cut = Cut(self._log.version, {relation.id: ends})
         leaf = StreamSource(relation.id, relation.name, source.columns)

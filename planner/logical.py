@@ -60,6 +60,7 @@ __all__ = [
     "WindowAssign",
     "WindowCall",
     "duration",
+    "has_order_of_log",
     "walk_plan",
 ]
 
@@ -373,6 +374,11 @@ def walk_plan(node: Plan) -> Iterator[Plan]:
     yield node
     for source in node.inputs:
         yield from walk_plan(source)
+
+
+def has_order_of_log(plan: Plan) -> bool:
+    """Whether the order of the rows of `plan` is that in which commits to several relations came."""
+    return any(isinstance(node, Union) and node.in_order for node in walk_plan(plan))
 
 
 def duration(microseconds: int) -> str:

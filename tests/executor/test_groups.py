@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from headwater.engine.database import Database, connect
+from headwater.errors import Unsupported
 from tests.executor.differential import canonical
 
 
@@ -85,6 +86,21 @@ def test_a_stream_of_two_has_the_order_of_the_log_however_it_is_cut_into_steps(d
         db.execute(query)
     found = db.sql("SELECT ROWOFFSET, v FROM both ORDER BY ROWOFFSET").fetchall()
     assert found == [(n, n) for n in range(6)]
+
+
+def test_a_stream_of_two_has_a_past_at_its_own_offsets_and_at_versions_and_none_at_those_of_its_sources(
+    db: Database,
+) -> None:
+    db.execute("CREATE STREAM both AS SELECT v FROM s UNION ALL SELECT v FROM r")
+    db.execute("INSERT INTO s VALUES (1, 0)")
+    db.execute("INSERT INTO r VALUES (1, 1)")
+    version = db.version
+    db.settle()
+    db.execute("INSERT INTO s VALUES (1, 2)")
+    assert db.sql("SELECT v FROM both AS OF OFFSET 1").fetchall() == [(0,)]
+    assert db.sql(f"SELECT v FROM both AS OF VERSION {version}").fetchall() == [(0,), (1,)]
+    with pytest.raises(Unsupported, match="offsets of its sources are no place in it"):
+        db.sql("SELECT v FROM both AS OF OFFSET (s => 2, r => 0)")
 
 
 def test_a_union_of_streams_can_be_windowed(db: Database) -> None:
