@@ -5,9 +5,11 @@ from __future__ import annotations
 import multiprocessing
 import random
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -56,10 +58,14 @@ def test_the_store_has_files_of_all_kinds_and_a_mebibyte() -> None:
     assert {b"HWF" + kind for kind in (b"D", b"W", b"C", b"B", b"R", b"E", b"I", b"X")} <= frames
 
 
-def test_a_byte_that_rots_is_noticed_or_does_not_matter() -> None:
+def test_a_byte_that_rots_is_noticed_or_does_not_matter(
+    monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
+) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parents[2])  # where the processes find this module
     everything = sorted(stretches(), key=lambda stretch: not stretch.at_first)  # what takes longest comes first
     with ProcessPoolExecutor(PROCESSES, mp_context=multiprocessing.get_context("spawn")) as pool:
         found = sum(pool.map(verdicts, everything, chunksize=4), Counter[str]())
+    record_property("flipped bytes", sum(found.values()))
     assert sum(found.values()) == sum(len(content) for content in store().disk.files().values())
     assert found["wrong"] == 0
     assert found["detected"] > 0.99 * sum(found.values()), "only zeros between frames, and index files, do not matter"
