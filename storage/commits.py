@@ -271,7 +271,7 @@ class CommitFile:
         self._marked = False
 
     def undo(self) -> None:
-        """Take back what was written and not synced, durably: segments may drop the rows only after this."""
+        """Take back what was written and not synced, durably."""
         if self._staged is not None:
             self.file.truncate(self.end)
             sync_file(self.file)

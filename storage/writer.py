@@ -231,7 +231,7 @@ class Writer:
                 commits.forget()
             return
         try:
-            commits.undo()  # first: a record must not outlive its rows
+            commits.undo()
             segments.undo()
         except BaseException as another:
             self._set_fault(f"a commit could not be taken back ({another!r})")
