@@ -114,9 +114,12 @@ class Reader:
         """Where to read `source` as of a point. An offset of a stream asked for alone counts its own records."""
         plans = [other.plan for other in inputs if other.as_of is as_of]
         by_name = any(isinstance(key, str) for key, _ in as_of.positions)
+        latest = self._pipeline.circuit.version
         if len(plans) == 1 and source.relation is not None and source.relation.is_stream and not by_name:
             plans = [source.relation.source()]
-        return resolve(as_of, plans, self._log, self._pipeline.circuit.version, self._now_us)
+            if source.relation.is_derived and as_of.kind in ("offset", "offsets"):
+                latest = self._log.version  # its records are committed after the input that its circuit has read
+        return resolve(as_of, plans, self._log, latest, self._now_us)
 
     def _table(self, source: Input, place: Cut | pa.RecordBatch) -> pa.Table:
         """The rows of an input, at a cut or as they were found."""

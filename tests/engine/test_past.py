@@ -246,3 +246,10 @@ def test_an_offset_of_several_sources_needs_their_names(history: Shop) -> None:
     with pytest.raises(OutOfRange, match="an offset of which source") as caught:
         history.db.sql("SELECT * FROM both AS OF OFFSET 1")
     assert caught.value.hint == "AS OF OFFSET (other => 1, people => 1)"
+
+
+def test_an_offset_of_a_derived_stream_counts_what_the_last_step_gave(db: Database) -> None:
+    db.execute("CREATE STREAM s (v INTEGER); CREATE STREAM twice AS SELECT 2 * v AS w FROM s")
+    db.append("s", [{"v": 1}, {"v": 2}])
+    assert db.sql("SELECT w FROM twice AS OF OFFSET 2").fetchall() == [(2,), (4,)]
+    assert db.sql("SELECT w FROM twice AS OF OFFSET (0 => 1)").fetchall() == [(2,)]
