@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from headwater.engine.ingest import FRAME_ROWS
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.positions import sources
 from headwater.executor.circuit import stored_changes
@@ -22,7 +23,6 @@ from headwater.storage import Append, Image, Log
 
 INTERVAL_SECONDS = 30.0  # how often retention looks for something to do
 WORTH_SHARE = 8  # a log is cut once at least one part in so many of its rows can go
-FRAME_ROWS = 1 << 20
 
 
 def is_wanted(pipeline: Pipeline) -> bool:
