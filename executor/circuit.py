@@ -22,7 +22,7 @@ from headwater.executor.over import OverPartitions
 from headwater.executor.state import TableState, empty_delta
 from headwater.executor.top_k import TopRows
 from headwater.executor.unions import Concatenation, Repetition
-from headwater.executor.windows import StreamTimes, Windows
+from headwater.executor.windows import StreamTimes, Watermarks, Windows
 from headwater.planner.logical import (
     Aggregate,
     Changelog,
@@ -41,6 +41,7 @@ from headwater.planner.logical import (
     TableSource,
     TopK,
     Union,
+    Watermark,
     WindowAssign,
     walk_plan,
 )
@@ -218,6 +219,8 @@ def _operator(node: Plan) -> Operator:
             return Evaluate(chain_below(node))
         case StreamTime():
             return StreamTimes(node)
+        case Watermark():
+            return Watermarks(node)
         case WindowAssign():
             return Windows(node)
         case Aggregate():

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from headwater.executor.state import PartitionState
-from headwater.planner.logical import StreamTime, WindowAssign
+from headwater.executor.state import PartitionState, empty_delta
+from headwater.planner.logical import StreamTime, Watermark, WindowAssign
 from headwater.planner.sql_types import arrow_schema
 from headwater.values import Delta
 
@@ -39,6 +39,41 @@ class StreamTimes(PartitionState):
             self.numbers[partition] = int(latest[-1])
         column = timestamps(before, before != _NEVER)
         return Delta(pa.RecordBatch.from_arrays([*delta.rows.columns, column], schema=self.schema), delta.weights)
+
+
+class Watermarks(PartitionState):
+    """The operator of `Watermark`: `numbers` are the largest event times of the partitions so far.
+
+    partition 0  10:00         10:09
+    partition 1         10:05
+    watermark    none   10:00  10:05
+    """
+
+    def __init__(self, node: Watermark) -> None:
+        super().__init__()
+        self.node = node
+        self.schema = arrow_schema(node.columns)
+
+    def step(self, delta: Delta) -> Delta:
+        if not len(delta):
+            return empty_delta(self.schema)
+        old = self.watermark
+        times = microseconds(delta.rows.column(self.node.time))
+        partitions = delta.rows.column(self.node.partition).to_numpy(zero_copy_only=False)
+        for partition in np.unique(partitions).tolist():
+            latest = int(times[partitions == partition].max())
+            self.numbers[partition] = max(self.numbers.get(partition, latest), latest)
+        new = self.watermark
+        if new == old:
+            return empty_delta(self.schema)
+        values = np.array([time for time in (old, new) if time is not None], dtype=np.int64)
+        weights = np.array([weight for time, weight in ((old, -1), (new, 1)) if time is not None], dtype=np.int64)
+        return Delta(pa.RecordBatch.from_arrays([timestamps(values)], schema=self.schema), weights)
+
+    @property
+    def watermark(self) -> int | None:
+        """The stream time of the partition that is furthest behind; None until each has had a row."""
+        return min(self.numbers.values()) if len(self.numbers) == self.node.partitions else None
 
 
 class Windows:

@@ -210,7 +210,8 @@ class _Binder:
         alias = item.alias.text if item.alias else relation.name
         columns = tuple(ScopeColumn(alias, c.name, c.name, c.type, c.name in PSEUDO_COLUMNS) for c in plan.columns)
         if relation.is_stream:
-            return aliased(BoundItem(plan, Scope(columns), ROWTIME, ROWPARTITION), alias, item.columns)
+            stream = BoundItem(plan, Scope(columns), ROWTIME, ROWPARTITION, partitions=relation.partitions)
+            return aliased(stream, alias, item.columns)
         return aliased(BoundItem(plan, Scope(columns)), alias, item.columns)
 
     def view(self, item: syntax.Relation, view: View) -> BoundItem:
@@ -253,7 +254,7 @@ def _shown(select: syntax.Select, source: BoundItem) -> BoundItem:
         return replace(table_item(Project(source.plan, items)), is_history=source.is_history)
     time = (EVENT_TIME, column_expression(source.time, "TIMESTAMP"))
     partition = (PARTITION, column_expression(source.partition, "INTEGER"))
-    return stream_item(Project(source.plan, (*items, time, partition)))
+    return stream_item(Project(source.plan, (*items, time, partition)), source.partitions)
 
 
 def _with_window_functions(source: BoundItem, select: syntax.Select) -> tuple[BoundItem, syntax.Select]:
@@ -277,7 +278,7 @@ def _with_stream_time(source: BoundItem, window: syntax.Window) -> BoundItem:
             "WINDOW needs a stream, whose rows have an event time", window.span, hint="window the stream itself"
         )
     plan = StreamTime(source.plan, source.time, source.partition)
-    return BoundItem(plan, source.scope, source.time, source.partition, STREAM_TIME)
+    return replace(source, plan=plan, stream_time=STREAM_TIME, is_join=False)
 
 
 def _with_windows(source: BoundItem, window: syntax.Window) -> BoundItem:
@@ -289,4 +290,4 @@ def _with_windows(source: BoundItem, window: syntax.Window) -> BoundItem:
     grace = DEFAULT_GRACE_US if window.grace_us is None else window.grace_us
     plan = WindowAssign(source.plan, source.time, source.stream_time, window.size_us, window.advance_us, grace)
     bounds = tuple(ScopeColumn(None, n, n, "TIMESTAMP", hidden=True) for n in (WINDOWSTART, WINDOWEND))
-    return BoundItem(plan, Scope((*source.scope.columns, *bounds)), source.time, source.partition, source.stream_time)
+    return replace(source, plan=plan, scope=Scope((*source.scope.columns, *bounds)), is_join=False)

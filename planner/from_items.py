@@ -18,8 +18,8 @@ CARRIED = {EVENT_TIME: ROWTIME, PARTITION: ROWPARTITION}  # hidden columns of a 
 class BoundItem:
     """A bound FROM item: its plan, what can be named, and for a stream the columns of its event time and partition.
 
-    The columns of a join go by `alias.column` in its plan. A history has all rows of streams but no order of them: it
-    is what two streams joined over their whole past give.
+    `partitions` is how many a stream has. The columns of a join go by `alias.column` in its plan. A history has all
+    rows of streams but no order of them: it is what two streams joined over their whole past give.
     """
 
     plan: Plan
@@ -29,6 +29,7 @@ class BoundItem:
     stream_time: str | None = None
     is_join: bool = False
     is_history: bool = False
+    partitions: int = 1
 
     @property
     def is_stream(self) -> bool:
@@ -40,13 +41,13 @@ def table_item(plan: Plan) -> BoundItem:
     return BoundItem(plan, Scope(tuple(ScopeColumn(None, c.name, c.name, c.type) for c in plan.columns)))
 
 
-def stream_item(plan: Plan) -> BoundItem:
+def stream_item(plan: Plan, partitions: int) -> BoundItem:
     """The result of a query that is a stream: event time and partition go by the names of pseudo-columns, if free."""
     shown = [ScopeColumn(None, c.name, c.name, c.type) for c in plan.columns if c.name not in CARRIED]
     taken = {column.name.upper() for column in shown}
     types = {c.name: c.type for c in plan.columns}
     hidden = [ScopeColumn(None, n, c, types[c], hidden=True) for c, n in CARRIED.items() if n not in taken]
-    return BoundItem(plan, Scope((*shown, *hidden)), EVENT_TIME, PARTITION)
+    return BoundItem(plan, Scope((*shown, *hidden)), EVENT_TIME, PARTITION, partitions=partitions)
 
 
 def aliased(source: BoundItem, alias: str | None, names: tuple[Identifier, ...] = ()) -> BoundItem:
@@ -72,4 +73,5 @@ def prefixed(source: BoundItem) -> BoundItem:
     )
     columns = tuple(replace(c, internal=internal[c.internal]) for c in source.scope.columns)
     time, partition = internal.get(source.time or ""), internal.get(source.partition or "")
-    return BoundItem(Project(source.plan, items), Scope(columns), time, partition, is_history=source.is_history)
+    plan = Project(source.plan, items)
+    return replace(source, plan=plan, scope=Scope(columns), time=time, partition=partition, stream_time=None)

@@ -56,7 +56,7 @@ def joined(item: syntax.Join, first: BoundItem, second: BoundItem) -> BoundItem:
         if shared and item.kind != "LEFT":
             plan, scope = _with_shared(plan, scope, first.scope, second.scope, shared)
     if then:
-        return BoundItem(plan, scope, left.time, left.partition, left.stream_time, is_join=True)
+        return replace(left, plan=plan, scope=scope, is_join=True)
     grows = kind is None and all(side.is_stream or side.is_history for side in (left, right))
     return BoundItem(plan, scope, is_join=True, is_history=grows)
 

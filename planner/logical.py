@@ -18,6 +18,7 @@ from headwater.planner.nodes import (
     PARTITION,
     PLACE,
     STREAM_TIME,
+    WATERMARK,
     Changelog,
     Expression,
     PlanNode,
@@ -26,6 +27,7 @@ from headwater.planner.nodes import (
     TableSource,
     Unary,
 )
+from headwater.planner.time_nodes import Watermark
 from headwater.values import ROWOFFSET, WINDOWEND, WINDOWSTART, Column
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "PARTITION",
     "PLACE",
     "STREAM_TIME",
+    "WATERMARK",
     "Aggregate",
     "AggregateCall",
     "Changelog",
@@ -57,6 +60,7 @@ __all__ = [
     "TopK",
     "Unary",
     "Union",
+    "Watermark",
     "WindowAssign",
     "WindowCall",
     "duration",
@@ -364,8 +368,8 @@ class StreamOutput(Unary):
 
 
 Plan: TypeAlias = (
-    StreamSource | TableSource | Changelog | Filter | Project | StreamTime | WindowAssign | Aggregate | Join | Over
-    | SemiJoin | OuterJoin | TopK | Union | Repeat | StreamOutput
+    StreamSource | TableSource | Changelog | Filter | Project | StreamTime | Watermark | WindowAssign | Aggregate | Join
+    | Over | SemiJoin | OuterJoin | TopK | Union | Repeat | StreamOutput
 )  # fmt: skip
 
 

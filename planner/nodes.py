@@ -18,6 +18,9 @@ EVENT_TIME = "$rowtime"
 PARTITION = "$rowpartition"
 STREAM_TIME = "$streamtime"
 
+# The one column of a `Watermark`.
+WATERMARK = "$watermark"
+
 # Hidden columns that window functions and recomputed aggregates read: the number of a row's partition, and of the row
 # in an order of all columns.
 OVER_PARTITION = "$partition"

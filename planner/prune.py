@@ -25,6 +25,7 @@ from headwater.planner.logical import (
     TableSource,
     TopK,
     Union,
+    Watermark,
     WindowAssign,
 )
 from headwater.planner.rewrite import Shared
@@ -57,6 +58,8 @@ def _prune(node: Plan, needed: Iterable[str], shared: Shared) -> Plan:
             return replace(
                 node, source=_prune(node.source, needed - {STREAM_TIME} | {node.time, node.partition}, shared)
             )
+        case Watermark():
+            return replace(node, source=_prune(node.source, {node.time, node.partition}, shared))
         case WindowAssign():
             own = {WINDOWSTART, WINDOWEND}
             return replace(node, source=_prune(node.source, needed - own | {node.time, node.stream_time}, shared))

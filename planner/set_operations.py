@@ -48,7 +48,7 @@ def combined(operation: syntax.SetOperation, left: BoundItem, right: BoundItem) 
     if operation.all and left.is_stream and right.is_stream:
         whole = [(*items, *_carried(item)) for items, item in zip(sides, (left, right), strict=True)]
         plan = Union((Project(left.plan, whole[0]), Project(right.plan, whole[1])), in_order=True)
-        return stream_item(Project(plan, own_items(plan)))
+        return stream_item(Project(plan, own_items(plan)), max(left.partitions, right.partitions))
     plan = Union((Project(left.plan, sides[0]), Project(right.plan, sides[1])), in_order=False)
     if operation.all:
         return replace(table_item(plan), is_history=all(item.is_stream or item.is_history for item in (left, right)))

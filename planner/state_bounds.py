@@ -21,6 +21,7 @@ from headwater.planner.logical import (
     StreamTime,
     TableSource,
     TopK,
+    Watermark,
     walk_plan,
 )
 from headwater.values import WINDOWEND, WINDOWSTART
@@ -42,7 +43,7 @@ def state_of(node: Plan) -> OperatorState | None:
     match node:
         case TableSource(primary_key=key) if key:
             return OperatorState("one row per key", "each new key", "O(1) per row", f"the rows of {node.name}")
-        case StreamTime():
+        case StreamTime() | Watermark():
             return OperatorState("one time per partition", "each new partition", "O(1) per row", "the partitions")
         case StreamOutput():
             return OperatorState("one offset per partition", "each new partition", "O(1) per row", "the partitions")
@@ -141,7 +142,7 @@ def rows_bounded_by(plan: Plan) -> str | None:
             return None
         case TableSource() | Changelog():
             return f"the rows of {plan.name}"
-        case Aggregate(keys=()):
+        case Aggregate(keys=()) | Watermark():
             return "one row"
         case TopK(partition=()):
             return f"{plan.limit} rows"

@@ -344,7 +344,8 @@ def _renamed(item: BoundItem, outer: BoundItem) -> _Rows:
     values = tuple(column_expression(c.internal, c.type) for c in scope.visible())
     time, partition = (None if name is None else f"{prefix}{name}" for name in (item.time, item.partition))
     plan = Project(item.plan, items)
-    return _Rows(BoundItem(plan, scope, time, partition, is_history=item.is_history), values)
+    renamed = replace(item, plan=plan, scope=scope, time=time, partition=partition, stream_time=None, is_join=False)
+    return _Rows(renamed, values)
 
 
 def _reads_outer(part: syntax.Expression, inner: Scope, outer: Scope) -> bool:

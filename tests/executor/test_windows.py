@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headwater.executor.chunks import combined
-from headwater.executor.windows import StreamTimes, Windows
-from headwater.planner.logical import STREAM_TIME, StreamSource, StreamTime, WindowAssign
+from headwater.executor.windows import StreamTimes, Watermarks, Windows
+from headwater.planner.logical import STREAM_TIME, WATERMARK, StreamSource, StreamTime, Watermark, WindowAssign
 from headwater.values import ROWPARTITION, ROWTIME, Column, Delta
 
 SOURCE = StreamSource(1, "s", (Column("n", "BIGINT"), Column(ROWTIME, "TIMESTAMP"), Column(ROWPARTITION, "INTEGER")))
@@ -136,3 +136,31 @@ def test_weights_stay_with_their_rows() -> None:
         (1, -1),
         (1, -1),
     ]
+
+
+def watermarks(partitions: int, *steps: list[tuple[int, int]]) -> list[list[tuple[int, int]]]:
+    """What each step changes: pairs of time and weight."""
+    operator = Watermarks(Watermark(SOURCE, ROWTIME, ROWPARTITION, partitions))
+    changes = [operator.step(delta(step)) for step in steps]
+    return [list(zip(numbers(change.rows, WATERMARK), change.weight_array.tolist(), strict=True)) for change in changes]
+
+
+def test_the_watermark_is_the_stream_time_of_the_partition_that_is_furthest_behind() -> None:
+    assert watermarks(2, [(10, 0), (7, 1)], [(30, 0)], [(20, 1), (5, 1)]) == [[(7, 1)], [], [(7, -1), (20, 1)]]
+
+
+def test_there_is_no_watermark_before_each_partition_has_had_a_row() -> None:
+    assert watermarks(2, [(10, 0)], [(20, 0)], [(8, 1)]) == [[], [], [(8, 1)]]
+
+
+def test_the_watermark_never_goes_back() -> None:
+    assert watermarks(1, [(10, 0)], [(3, 0)], []) == [[(10, 1)], [], []]
+
+
+def test_a_watermark_that_was_saved_goes_on_from_there() -> None:
+    node = Watermark(SOURCE, ROWTIME, ROWPARTITION, 2)
+    before, after = Watermarks(node), Watermarks(node)
+    before.step(delta([(10, 0), (7, 1)]))
+    after.restore(combined(before.save()))
+    assert after.watermark == 7
+    assert numbers(after.step(delta([(9, 1)])).rows, WATERMARK) == [7, 9]
