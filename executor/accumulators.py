@@ -14,14 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headwater.errors import QueryFailed
-from headwater.executor.chunks import chunked, int_batch, int_chunks, int_column, places_in, slot_ranges
+from headwater.executor.chunks import int_chunks, int_column
 from headwater.executor.exact_sums import ExactSums
-from headwater.executor.heap import RowHeap
 from headwater.executor.key_index import Slots
-from headwater.executor.keys import key_words
 from headwater.executor.operators import ChunkedParts, Parts
-from headwater.executor.state import Arrangement, grown, renumbered
-from headwater.values import Delta, Weights
+from headwater.executor.state import grown
+from headwater.values import Weights
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -233,116 +231,6 @@ class Average:
         self._values.restore({"count": parts["values"]})
 
 
-class Extreme:
-    """min or max. The best value of each group is kept; all values are kept too if input rows can be removed."""
-
-    def __init__(self, function: str, type_: pa.DataType, *, retractable: bool) -> None:
-        self._function = function
-        self._type = type_
-        self._is_float = pa.types.is_floating(type_)
-        ordered = pa.int64() if self._is_float else type_
-        self._best = RowHeap(pa.schema([("value", ordered)]))
-        self._number: Ints = np.empty(0, dtype=np.int64)  # by slot: the place of its best value, −1 for none
-        schema = pa.schema([("slot", pa.int64()), ("value", ordered)])
-        self._all = Arrangement(schema, ("slot",)) if retractable else None
-
-    @property
-    def nbytes(self) -> int:
-        return int(self._best.nbytes + self._number.nbytes) + (self._all.nbytes if self._all is not None else 0)
-
-    def reserve(self, count: int) -> None:
-        self._number = grown(self._number, count, -1)
-
-    def fold(self, slots: Slots, groups: Slots, column: pa.Array | None, weights: Weights) -> None:
-        assert column is not None
-        values = _float_order(column) if self._is_float else column
-        rows = pa.record_batch({"group": pa.array(groups), "value": values})
-        if values.null_count:
-            present = np.flatnonzero(pc.is_valid(values).to_numpy(zero_copy_only=False))
-            rows, weights = rows.take(pa.array(present)), weights[present]
-        if self._all is None:
-            self._improve(slots, rows)
-            return
-        filed = pa.record_batch(
-            {"slot": pa.array(slots[rows.column("group").to_numpy()]), "value": rows.column("value")}
-        )
-        self._all.apply(Delta(filed, weights))
-        added = weights > 0
-        self._improve(slots, rows.filter(pa.array(added)))
-        if not added.all():
-            self._recompute(slots, rows.filter(pa.array(~added)))
-
-    def _improve(self, slots: Slots, rows: pa.RecordBatch) -> None:
-        """Takes the best of `rows` where it beats, or is the first of, its group."""
-        if not rows.num_rows:
-            return
-        best = pa.table(rows).group_by("group", use_threads=False).aggregate([("value", self._function)])
-        candidates = best.column(f"value_{self._function}").combine_chunks()
-        places = slots[best.column("group").to_numpy()]
-        better = self._number[places] < 0
-        rivals = np.flatnonzero(~better)
-        if len(rivals):
-            compare = pc.less if self._function == "min" else pc.greater
-            held = self._best.take(self._number[places[rivals]]).column(0)
-            better[rivals] = compare(candidates.take(pa.array(rivals)), held).to_numpy(zero_copy_only=False)
-        self._set(places[better], candidates.filter(pa.array(better)))
-
-    def _recompute(self, slots: Slots, removed: pa.RecordBatch) -> None:
-        """Looks through all values of the groups that lost their best one."""
-        assert self._all is not None
-        groups = removed.column("group").to_numpy()
-        held = self._number[slots[groups]]
-        compare = pc.less_equal if self._function == "min" else pc.greater_equal
-        known = np.flatnonzero(held >= 0)
-        lost = compare(removed.column("value").take(pa.array(known)), self._best.take(held[known]).column(0))
-        touched = np.unique(groups[known[lost.to_numpy(zero_copy_only=False)]])
-        if not len(touched):
-            return
-        self._number[slots[touched]] = -1
-        places, rows, _ = self._all.lookup(key_words([pa.array(slots[touched])], len(touched)))
-        self._improve(slots, pa.record_batch({"group": pa.array(touched[places]), "value": rows.column("value")}))
-
-    def _set(self, slots: Slots, values: pa.Array) -> None:
-        rows = pa.RecordBatch.from_arrays([values], schema=self._best.schema)
-        self._number[slots] = self._best.append(rows) + np.arange(len(slots))
-        if len(self._best) > 4 * len(self._number) + 4096:  # most of these values have been beaten
-            held = np.flatnonzero(self._number >= 0)
-            kept = self._best.take(self._number[held])
-            self._best = RowHeap(self._best.schema)
-            self._number[held] = self._best.append(kept) + np.arange(len(held))
-
-    def value(self, slots: Slots) -> pa.Array:
-        numbers = self._number[slots]
-        if not len(self._best):
-            return pa.nulls(len(slots), self._type)
-        values = self._best.take(np.maximum(numbers, 0)).column(0)
-        if (numbers < 0).any():
-            values = pc.if_else(pa.array(numbers >= 0), values, pa.nulls(len(slots), values.type))
-        return _float_from_order(values, self._type) if self._is_float else values
-
-    def save(self, slots: Slots) -> ChunkedParts:
-        numbers = self._number[slots]
-        ranges = slot_ranges(len(slots))
-        parts: ChunkedParts = {
-            "has": int_chunks(has=(numbers >= 0).astype(np.int64)),
-            "best": chunked(self._best.take(numbers[r][numbers[r] >= 0]) for r in ranges),
-        }
-        if self._all is not None:
-            new = places_in(slots, len(self._number))
-            chunks = [renumbered(chunk, new) for chunk in self._all.chunks()]
-            parts["all"] = chunked(chunk.rows for chunk in chunks)
-            parts["weights"] = chunked(int_batch(weights=chunk.weight_array) for chunk in chunks)
-        return parts
-
-    def restore(self, parts: Parts) -> None:
-        held = np.flatnonzero(int_column(parts["has"], "has"))
-        self._number = np.full(parts["has"].num_rows, -1, dtype=np.int64)
-        self._best = RowHeap(self._best.schema)
-        self._number[held] = self._best.append(parts["best"]) + np.arange(len(held))
-        if self._all is not None:
-            self._all.restore({"rows": parts["all"], "weights": parts["weights"]})
-
-
 def _digits(column: pa.Array) -> list[Ints]:
     """Integers of up to 64 bits and booleans as two digits to the base 2³², NULL as 0."""
     filled = pc.fill_null(column, 0 if pa.types.is_integer(column.type) else False) if column.null_count else column
@@ -359,18 +247,3 @@ def _wide_digits(column: pa.Array) -> list[Ints]:
         words = np.where(column.is_null().to_numpy(zero_copy_only=False)[:, None], 0, words)
     low, high = words[:, 0], words[:, 1]
     return [low & _MASK, (low >> 32) & _MASK, high & _MASK, high >> 32]
-
-
-def _float_order(column: pa.Array) -> pa.Array:
-    """Floats as integers in DuckDB's order: −inf < … < +inf < NaN, −0.0 equal to 0.0."""
-    numbers = pc.fill_null(column, 0.0).to_numpy(zero_copy_only=False).astype(np.float64) + 0.0
-    bits = np.where(np.isnan(numbers), np.nan, numbers).view(np.int64)
-    ordered = np.where(bits < 0, bits ^ 0x7FFFFFFFFFFFFFFF, bits)
-    return pa.array(ordered, mask=column.is_null().to_numpy(zero_copy_only=False) if column.null_count else None)
-
-
-def _float_from_order(values: pa.Array, type_: pa.DataType) -> pa.Array:
-    ordered: Any = pc.fill_null(values, 0).to_numpy(zero_copy_only=False)
-    bits = np.where(ordered < 0, ordered ^ 0x7FFFFFFFFFFFFFFF, ordered)
-    mask = values.is_null().to_numpy(zero_copy_only=False) if values.null_count else None
-    return pa.array(bits.view(np.float64), mask=mask).cast(type_)

@@ -7,18 +7,21 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from headwater.executor.accumulators import Accumulator, Average, Count, Extreme, FloatSum, IntegerSum, per_group
+from headwater.executor.accumulators import Accumulator, Average, Count, FloatSum, IntegerSum, per_group
 from headwater.executor.chunks import chunked, combined, int_chunks, int_column, slot_ranges
 from headwater.executor.distinct import Distinct
+from headwater.executor.extremes import Extreme
 from headwater.executor.heap import RowHeap
-from headwater.executor.key_index import KeyIndex, Slots, first_rows
+from headwater.executor.key_index import KeyIndex, Slots, numbered
 from headwater.executor.keys import Words, key_words
 from headwater.executor.operators import ChunkedParts, Parts
 from headwater.executor.recomputed import Recomputed
-from headwater.executor.state import consolidate, empty_delta, grown
+from headwater.executor.state import empty_delta, grown
 from headwater.planner.logical import Aggregate, AggregateCall
 from headwater.planner.sql_types import arrow_schema, arrow_type
 from headwater.values import Delta
+
+Values = list[pa.Array]
 
 _COMPACT_MIN = 8192  # fewer groups than this are not worth a compaction
 
@@ -64,24 +67,27 @@ class GroupBy:
         """Folds `delta` in; gives −old +new of each changed group. Without keys, the first step gives the one row."""
         if self._is_global and not self._begun:
             self._begun = True
-            self._new_groups(np.zeros((1, 2), dtype=np.uint64), delta.rows)
-            folded = self._fold(delta)
-            return Delta(self._output(np.zeros(1, dtype=np.int64))) if folded is None else Delta(folded[1])
-        folded = self._fold(delta)
-        if folded is None:
-            return empty_delta(self.schema)
-        before, after = folded
-        signs = np.repeat(np.array([-1, 1], dtype=np.int64), [before.num_rows, after.num_rows])
-        return consolidate(Delta(pa.concat_batches([before, after]), signs))
-
-    def _fold(self, delta: Delta) -> tuple[pa.RecordBatch, pa.RecordBatch] | None:
-        """The rows of the touched groups before and after the delta, groups without rows left out."""
+            slots = self._new_groups(np.zeros((1, 2), dtype=np.uint64), delta.rows)
+            if len(delta):
+                self._fold(slots, np.zeros(len(delta), dtype=np.int64), delta)
+            return Delta(pa.RecordBatch.from_arrays(self._values(slots), schema=self.schema))
         if not len(delta):
-            return None
-        local = KeyIndex()
-        groups = local.insert(key_words([delta.rows.column(k) for k in self.node.keys], len(delta)))
-        slots = self._new_groups(local.keys, delta.rows.take(pa.array(first_rows(groups, len(local)))))
-        before = self._output(slots)
+            return empty_delta(self.schema)
+        words = key_words([delta.rows.column(k) for k in self.node.keys], len(delta))
+        groups, first = numbered(words)
+        slots = self._new_groups(words[first], delta.rows.take(pa.array(first)))
+        old = self._shown(slots)
+        before = self._values(slots[old])
+        self._fold(slots, groups, delta)
+        new = self._shown(slots)
+        after = self._values(slots[new])
+        self._live += len(new) - len(old)
+        changed = self._changed(slots, old, before, new, after)
+        self._compact_if_sparse()
+        return changed
+
+    def _fold(self, slots: Slots, groups: Slots, delta: Delta) -> None:
+        """Adds the rows of a delta: row i to group `slots[groups[i]]`."""
         weights = delta.weight_array
         self._rows[slots] += per_group(groups, len(slots), weights)
         for call, accumulator in zip(self.node.calls, self._accumulators, strict=True):
@@ -90,10 +96,26 @@ class GroupBy:
         if self._recomputed:
             self._recomputed.fold(slots, groups, delta.rows, weights)
         assert (self._rows[slots] >= 0).all(), "a row was removed that was not there"
-        after = self._output(slots)
-        self._live += after.num_rows - before.num_rows
-        self._compact_if_sparse()
-        return before, after
+
+    def _shown(self, slots: Slots) -> Slots:
+        """The places in `slots` of groups that have rows; the group of no keys always has one in the output."""
+        return np.arange(len(slots)) if self._is_global else np.flatnonzero(self._rows[slots] > 0)
+
+    def _changed(self, slots: Slots, old: Slots, before: Values, new: Slots, after: Values) -> Delta:
+        """−old +new of the groups at `slots` that are not what they were: `old` and `new` are the places of those that
+        have rows, `before` and `after` their values. Two values are the same where GROUP BY would not tell them apart.
+        """
+        words = np.zeros((2, len(slots), 3), dtype=np.uint64)  # by group: the key of its values, and whether it has any
+        for side, places, values in ((0, old, before), (1, new, after)):
+            words[side, places, :2], words[side, places, 2] = key_words(values, len(places)), 1
+        differs = (words[0] != words[1]).any(axis=1)
+        lost, won = np.flatnonzero(differs[old]), np.flatnonzero(differs[new])
+        touched = slots[np.concatenate([old[lost], new[won]])]
+        keys = self._keys.take(touched).columns if self.node.keys else []
+        pairs = zip(before, after, strict=True)
+        columns = [pa.concat_arrays([b.take(pa.array(lost)), a.take(pa.array(won))]) for b, a in pairs]
+        signs = np.repeat(np.array([-1, 1], dtype=np.int64), [len(lost), len(won)])
+        return Delta(pa.RecordBatch.from_arrays([*keys, *columns], schema=self.schema), signs)
 
     def _new_groups(self, keys: Words, rows: pa.RecordBatch) -> Slots:
         """The slot of each key; `rows` has a row of each key, in the same order."""
@@ -110,16 +132,13 @@ class GroupBy:
             self._keys.append(rows.select(list(self.node.keys)).take(pa.array(ordered)))
         return slots
 
-    def _output(self, slots: Slots) -> pa.RecordBatch:
-        """The output rows of those of `slots` that have input rows; the group of no keys always has a row."""
-        if not self._is_global:
-            slots = slots[self._rows[slots] > 0]
-        keys = self._keys.take(slots).columns if self.node.keys else []
-        values = [a.value(slots) for a in self._accumulators]
+    def _values(self, slots: Slots) -> Values:
+        """What the calls give for the groups `slots`: the columns of the output behind the keys."""
+        values = [accumulator.value(slots) for accumulator in self._accumulators]
         if self._recomputed:
             values += self._recomputed.value(slots)
-        arrays = [a.cast(f.type) for a, f in zip([*keys, *values], self.schema, strict=True)]
-        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+        types = self.schema.types[len(self.node.keys) :]
+        return [column.cast(type_) for column, type_ in zip(values, types, strict=True)]
 
     def _compact_if_sparse(self) -> None:
         """Gives back the memory of groups without rows, once they outnumber the others."""
@@ -175,7 +194,7 @@ def _accumulator(call: AggregateCall, types: dict[str, str], retractable: bool) 
     assert call.argument is not None
     source = types[call.argument]
     if call.function in ("min", "max"):
-        return Extreme(call.function, arrow_type(source), retractable=retractable)
+        return Extreme("min" if call.function == "min" else "max", arrow_type(source), retractable=retractable)
     result = arrow_type(call.type)
     if source in ("FLOAT", "DOUBLE"):
         total: IntegerSum | FloatSum = FloatSum(result)

@@ -14,6 +14,7 @@ import pyarrow as pa
 from headwater.executor.aggregate import GroupBy
 from headwater.executor.evaluate import Evaluate, chain_below
 from headwater.executor.feed import Cut, Leaf, read_rows, step_end, step_versions, with_weights
+from headwater.executor.growing_top import GrowingTop
 from headwater.executor.join import StreamTableJoin, TableJoin
 from headwater.executor.logs import LogReader, OffsetCounter, Upsert
 from headwater.executor.matches import OuterJoins, SemiJoins, StreamOuterJoins, StreamSemiJoins
@@ -234,7 +235,7 @@ def _operator(node: Plan) -> Operator:
         case Over():
             return OverPartitions(node)
         case TopK():
-            return TopRows(node)
+            return GrowingTop(node) if GrowingTop.takes(node) else TopRows(node)
         case Union():
             return Concatenation(node)
         case Repeat():

@@ -6,25 +6,39 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from headwater.executor.accumulators import Accumulator, per_group
-from headwater.executor.chunks import chunked, int_batch, places_in
-from headwater.executor.key_index import Slots
+from headwater.executor.accumulators import Accumulator
+from headwater.executor.chunks import int_chunks, int_column, places_in
+from headwater.executor.key_index import KeyIndex, Slots, numbered
+from headwater.executor.keys import Words, is_word, key_words
 from headwater.executor.operators import ChunkedParts, Parts
-from headwater.executor.state import TableState, renumbered
-from headwater.values import Delta, Weights
+from headwater.executor.state import grown
+from headwater.values import Weights
+
+_COMPACT_MIN = 8192  # fewer pairs than this are not worth a compaction
 
 
 class Distinct:
-    """Counts the rows of each value of each group, and tells `inner` when a value comes and when its last row goes."""
+    """Counts the rows of each value of each group, and tells `inner` when a value comes and when its last row goes.
+
+    A value is known by its key alone: one of eight bytes is a word itself, and others are numbered. So a pair of group
+    and value is two words, and no value is kept.
+    """
 
     def __init__(self, inner: Accumulator, type_: pa.DataType) -> None:
         self._inner = inner
-        self._values = TableState(pa.schema([("slot", pa.int64()), ("value", type_)]), None)
+        self._is_word = is_word(type_)
         self._slots = 0
+        self._clear()
+
+    def _clear(self) -> None:
+        self._values = KeyIndex()  # of values that are no words: their numbers
+        self._pairs = KeyIndex()  # of (value, slot)
+        self._rows: Slots = np.empty(0, dtype=np.int64)  # by pair: how many rows it has
+        self._live = 0
 
     @property
     def nbytes(self) -> int:
-        return self._inner.nbytes + self._values.nbytes
+        return self._inner.nbytes + self._values.nbytes + self._pairs.nbytes + int(self._rows.nbytes)
 
     def reserve(self, count: int) -> None:
         self._slots = max(self._slots, count)
@@ -35,30 +49,59 @@ class Distinct:
         if column.null_count:
             present = np.flatnonzero(pc.is_valid(column).to_numpy(zero_copy_only=False))
             groups, column, weights = groups[present], column.take(pa.array(present)), weights[present]
-        rows = pa.RecordBatch.from_arrays([pa.array(slots[groups]), column], schema=self._values.schema)
-        found = self._values.apply(Delta(rows, weights))
-        values, first, places = np.unique(found, return_index=True, return_inverse=True)
-        after = self._values.weights(values)
-        before = after - per_group(places, len(values), weights)
+        pairs = self._pairs_of(column, slots[groups])
+        places, first = numbered(pairs)
+        found = self._pairs.insert(pairs[first])
+        self._rows = grown(self._rows, len(self._pairs))
+        before = self._rows[found]
+        after = before + np.bincount(places, weights, len(first)).astype(np.int64)
+        assert (after >= 0).all(), "a value was removed that was not there"
+        self._rows[found] = after
         change = (after > 0).astype(np.int64) - (before > 0)
         changed = np.flatnonzero(change)
-        rows_of = first[changed]
-        self._inner.fold(slots, groups[rows_of], column.take(pa.array(rows_of)), change[changed])
-        if self._values.is_sparse:
-            self._values.compact()
+        self._live += int(change.sum())
+        rows = first[changed]
+        self._inner.fold(slots, groups[rows], column.take(pa.array(rows)), change[changed])
+        if len(self._pairs) > max(_COMPACT_MIN, 2 * self._live):
+            live = np.flatnonzero(self._rows[: len(self._pairs)] > 0)
+            self._fill(self._values.keys, self._pairs.keys[live], self._rows[live])
+
+    def _pairs_of(self, column: pa.Array, slots: Slots) -> Words:
+        words = key_words([column], len(column))
+        values = words[:, 0] if self._is_word else self._numbers(words).view(np.uint64)
+        return np.stack([values, slots.view(np.uint64)], axis=1)
+
+    def _numbers(self, words: Words) -> Slots:
+        places, first = numbered(words)
+        return self._values.insert(words[first])[places]
 
     def value(self, slots: Slots) -> pa.Array:
         return self._inner.value(slots)
 
     def save(self, slots: Slots) -> ChunkedParts:
-        new = places_in(slots, self._slots)
-        chunks = [renumbered(chunk, new) for chunk in self._values.chunks()]
+        values, pairs = self._values.keys.view(np.int64), self._pairs.keys.view(np.int64)
+        owners = places_in(slots, self._slots)[pairs[:, 1]]  # −1 for a group that is left out
+        rows = np.where(owners >= 0, self._rows[: len(pairs)], 0)
         return {
             **self._inner.save(slots),
-            "seen": chunked(chunk.rows for chunk in chunks),
-            "rows_seen": chunked(int_batch(weights=chunk.weight_array) for chunk in chunks),
+            "values": int_chunks(a=values[:, 0], b=values[:, 1]),
+            "pairs": int_chunks(value=pairs[:, 0], slot=owners, rows=rows),
         }
 
     def restore(self, parts: Parts) -> None:
         self._inner.restore(parts)
-        self._values.restore({"rows": parts["seen"], "weights": parts["rows_seen"]})
+        values, pairs = parts["values"], parts["pairs"]
+        rows = int_column(pairs, "rows")
+        live = np.flatnonzero(rows > 0)
+        self._fill(_words(values, "a", "b"), _words(pairs, "value", "slot")[live], rows[live])
+        self._slots = int(int_column(pairs, "slot").max(initial=-1)) + 1
+
+    def _fill(self, values: Words, pairs: Words, rows: Slots) -> None:
+        self._clear()
+        self._values.fill(values)
+        self._pairs.fill(pairs)
+        self._rows, self._live = rows, len(rows)
+
+
+def _words(batch: pa.RecordBatch, a: str, b: str) -> Words:
+    return np.stack([int_column(batch, a), int_column(batch, b)], axis=1).view(np.uint64)

@@ -7,12 +7,15 @@ choose, reorder or rename columns do not need it.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
+from dataclasses import replace
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 
 from headwater.executor.state import empty_delta, select_rows
+from headwater.executor.time_texts import TimeText, TimeTexts, with_text_columns
 from headwater.parser import quote
 from headwater.planner.logical import Filter, Plan, Project
 from headwater.planner.sql_types import arrow_schema, cast_from_arrow, open_duckdb
@@ -45,7 +48,10 @@ class Evaluate:
         self.last_failure: str | None = None
         self._renames = _renames(chain)
         self._weighted = not chain[0].source.append_only
-        self._sql = _chain_sql(chain, self._weighted)
+        quick, texts = _with_text_columns(chain)
+        self._texts = TimeTexts(texts)
+        self._sql = _chain_sql(quick, self._weighted, [text.name for text in texts])
+        self._plain_sql = _chain_sql(chain, self._weighted)
         self._failing_sql = _failing_sql(chain)
 
     def step(self, delta: Delta) -> Delta:
@@ -63,7 +69,8 @@ class Evaluate:
         rows = delta.rows
         if self._weighted:
             rows = rows.append_column(WEIGHT, pa.array(delta.weight_array))
-        result = run_sql(self._sql, rows)
+        with_texts = self._texts.added_to(rows, connection())
+        result = run_sql(self._plain_sql, rows) if with_texts is None else run_sql(self._sql, with_texts)
         if not result.num_rows:
             return empty_delta(self.schema)
         weights = None
@@ -102,8 +109,28 @@ def _renames(chain: tuple[Filter | Project, ...]) -> list[str] | None:
     return [names[name] for name in chain[-1].names]
 
 
-def _chain_sql(chain: tuple[Filter | Project, ...], weighted: bool) -> str:
-    casts = [cast_from_arrow(c) for c in chain[0].source.columns]
+def _with_text_columns(chain: tuple[Filter | Project, ...]) -> tuple[tuple[Filter | Project, ...], list[TimeText]]:
+    """The chain with the times that its lowest nodes write as text read from columns; those columns."""
+    result: list[Filter | Project] = []
+    texts: list[TimeText] = []
+    columns = chain[0].source.columns
+    for place, node in enumerate(chain):
+        if isinstance(node, Filter):
+            predicate, found = with_text_columns(node.predicate, columns)
+            result.append(replace(node, predicate=predicate))
+            texts += found
+            continue
+        rewritten = [(name, *with_text_columns(expression, columns)) for name, expression in node.items]
+        result.append(replace(node, items=tuple((name, expression) for name, expression, _ in rewritten)))
+        texts += [text for _, _, found in rewritten for text in found]
+        result += chain[place + 1 :]  # these read what it gives
+        break
+    return tuple(result), list(dict.fromkeys(texts))
+
+
+def _chain_sql(chain: tuple[Filter | Project, ...], weighted: bool, texts: Sequence[str] = ()) -> str:
+    """SQL for the rows of the chain, over rows of its input that have columns of `texts` besides."""
+    casts = [*(cast_from_arrow(c) for c in chain[0].source.columns), *(quote(text) for text in texts)]
     weight = [quote(WEIGHT)] if weighted else []
     sql = f"SELECT {', '.join([*casts, *weight])} FROM delta"
     for node in chain:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from headwater.executor.arrangement import Arrangement
 from headwater.executor.keys import key_words
 from headwater.executor.operators import ChunkedParts, Parts
-from headwater.executor.state import Arrangement, consolidate, empty_delta, repeat_rows, without_null_keys
+from headwater.executor.state import consolidate, empty_delta, repeat_rows, without_null_keys
 from headwater.planner.logical import Join
 from headwater.planner.sql_types import arrow_schema
 from headwater.values import Delta, Weights, concat_deltas
@@ -18,8 +19,8 @@ class TableJoin:
     def __init__(self, node: Join) -> None:
         self.schema = arrow_schema(node.columns)
         self._grows = node.append_only
-        self._left = Arrangement(arrow_schema(node.left.columns), node.left_keys)
-        self._right = Arrangement(arrow_schema(node.right.columns), node.right_keys)
+        self._left = Arrangement(arrow_schema(node.left.columns), node.left_keys, grows=node.left.append_only)
+        self._right = Arrangement(arrow_schema(node.right.columns), node.right_keys, grows=node.right.append_only)
 
     @property
     def nbytes(self) -> int:
@@ -61,7 +62,7 @@ class StreamTableJoin:
     def __init__(self, node: Join) -> None:
         self.schema = arrow_schema(node.columns)
         self._keys = node.left_keys
-        self._table = Arrangement(arrow_schema(node.right.columns), node.right_keys)
+        self._table = Arrangement(arrow_schema(node.right.columns), node.right_keys, grows=node.right.append_only)
 
     @property
     def nbytes(self) -> int:

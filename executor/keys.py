@@ -30,10 +30,10 @@ _LONG = 512  # bytes; longer strings are hashed one by one by BLAKE2b
 
 def key_words(columns: Sequence[pa.Array], rows: int) -> Words:
     """The key of each of `rows` rows over `columns`, shape (rows, 2). No columns: one and the same key for all."""
-    words = np.zeros((rows, 2), dtype=np.uint64)
+    words = np.zeros((rows, 2), dtype=np.uint64, order="F")  # each word of all rows is one array
     if not columns:
         return words
-    if len(columns) == 1 and _is_word(columns[0].type):
+    if len(columns) == 1 and is_word(columns[0].type):
         words[:, 0] = _word(columns[0])
         if columns[0].null_count:
             words[:, 1] = pc.is_null(columns[0]).to_numpy(zero_copy_only=False)
@@ -60,12 +60,15 @@ def partition_of(columns: Sequence[pa.Array], rows: int, partitions: int) -> npt
 
 def mix(x: Any) -> Any:
     """A bijection on 64-bit words that spreads every input bit (the finaliser of SplitMix64, Steele et al. 2014)."""
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
+    mixed = x ^ (x >> np.uint64(30))
+    mixed *= np.uint64(0xBF58476D1CE4E5B9)
+    mixed ^= mixed >> np.uint64(27)
+    mixed *= np.uint64(0x94D049BB133111EB)
+    mixed ^= mixed >> np.uint64(31)
+    return mixed
 
 
-def _is_word(type_: pa.DataType) -> bool:
+def is_word(type_: pa.DataType) -> bool:
     return bool(
         pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_boolean(type_)
         or pa.types.is_timestamp(type_) or pa.types.is_date(type_) or pa.types.is_time(type_) or pa.types.is_null(type_)
@@ -98,7 +101,7 @@ def _lanes(column: pa.Array) -> list[tuple[Lane, Lane]]:
     if isinstance(column, pa.ExtensionArray):
         column = column.storage
     type_ = column.type
-    if _is_word(type_):
+    if is_word(type_):
         pairs = [(_word(column),) * 2]
     elif pa.types.is_dictionary(type_):
         return _lanes(column.dictionary_decode())
@@ -152,7 +155,7 @@ def _list_hash(column: pa.Array) -> tuple[Lane, Lane]:
     items = column.values.slice(offsets[0], offsets[-1] - offsets[0])
     starts, lengths = offsets[:-1] - offsets[0], np.diff(offsets)
     place = (np.arange(len(items)) - np.repeat(starts, lengths)).astype(np.uint64)
-    words = key_words([items], len(items)) if not _is_word(items.type) else _item_words(items)
+    words = key_words([items], len(items)) if not is_word(items.type) else _item_words(items)
     result = []
     for lane, constant in ((0, _K1), (1, _K2)):
         hashed = np.concatenate(

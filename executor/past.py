@@ -19,7 +19,7 @@ from headwater.storage import Image, Log
 
 logger = logging.getLogger("headwater")
 
-STATE_FORMAT = 1  # of what operators save; images of another format are passed over, and the log is replayed instead
+STATE_FORMAT = 2  # of what operators save; images of another format are passed over, and the log is replayed instead
 
 IMAGE_ROWS_MIN = 1 << 16  # an image is not worth its bytes for fewer rows of input
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from headwater.executor.arrangement import Arrangement
 from headwater.executor.chunks import chunked, int_batch, places_in, slot_ranges
 from headwater.executor.evaluate import ROW_ERRORS, run_sql
 from headwater.executor.heap import RowHeap
 from headwater.executor.key_index import Slots
 from headwater.executor.keys import key_words
 from headwater.executor.operators import ChunkedParts, Parts
-from headwater.executor.state import Arrangement, grown, renumbered, repeat_rows
+from headwater.executor.state import grown, renumbered, repeat_rows
 from headwater.parser import quote
 from headwater.planner.logical import PLACE, Aggregate
 from headwater.planner.sql_types import arrow_schema, cast_from_arrow

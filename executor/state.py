@@ -1,4 +1,4 @@
-"""What operators keep: a bag of rows (`TableState`), rows found by a key (`Arrangement`), numbers (`PartitionState`).
+"""What operators keep: a bag of rows (`TableState`), numbers (`PartitionState`); rows by a key are in arrangement.py.
 
 All state is columnar: a key index, arrays by slot, rows in a heap. A state is saved as the rows it stands for, not as
 its memory, so an image survives a change of the layout, and restoring compacts. How it is cut: chunks.py.
@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from headwater.executor.chunks import chunked, int_batch, int_chunks, int_column, slot_ranges
 from headwater.executor.heap import RowHeap
-from headwater.executor.key_index import KeyIndex, Slots, first_rows
+from headwater.executor.key_index import KeyIndex, Slots, numbered, numbered_values
 from headwater.executor.keys import Words, key_words, row_words
 from headwater.executor.operators import ChunkedParts, Parts
 from headwater.values import Delta, Weights, empty_batch
@@ -74,7 +74,7 @@ class TableState:
             return np.empty(0, dtype=np.int64)
         slots = self._insert(self.words(delta.rows))
         weights = delta.weight_array
-        touched = np.unique(slots)
+        touched = slots[numbered_values(slots)[1]]
         before = self._weight[touched] > 0
         if self.key is None:
             absent = np.flatnonzero(self._number[slots] < 0)
@@ -196,121 +196,6 @@ class PartitionState:
         self.numbers = dict(pairs)
 
 
-class Arrangement:
-    """The rows of one input, with weights, found by the value of `key_columns`.
-
-    Rows with a NULL key are left out, as nothing equals NULL; `nulls` keeps them, as GROUP BY would.
-    """
-
-    def __init__(self, schema: pa.Schema, key_columns: Sequence[str], *, nulls: bool = False) -> None:
-        self.schema = schema
-        self.key_columns = tuple(key_columns)
-        self._nulls = nulls
-        self._state = TableState(schema, None)
-        self._clear()
-
-    def _clear(self) -> None:
-        self._index = KeyIndex()
-        self._matches = Matches()
-        self._filed = 0  # slots of the state below this number are in `_matches`
-
-    def __len__(self) -> int:
-        return len(self._state)
-
-    @property
-    def nbytes(self) -> int:
-        return self._state.nbytes + self._index.nbytes + self._matches.nbytes
-
-    def apply(self, delta: Delta) -> None:
-        """Adds the delta."""
-        if not self._nulls:
-            delta = without_null_keys(delta, self.key_columns)
-        if not len(delta):
-            return
-        slots = self._state.apply(delta)
-        fresh, first = np.unique(slots, return_index=True)
-        first = first[fresh >= self._filed]
-        if len(first):
-            rows = delta.rows.take(pa.array(first))
-            self._matches.add(self._index.insert(self._words(rows)), slots[first])
-            self._filed = int(slots.max()) + 1
-        if self._state.is_sparse:
-            self._state.compact()
-            self._file_all()
-
-    def _words(self, rows: pa.RecordBatch) -> Words:
-        return key_words([rows.column(name) for name in self.key_columns], rows.num_rows)
-
-    def lookup(self, words: Words) -> tuple[Slots, pa.RecordBatch, Weights]:
-        """All rows with a key among `words`: the place in `words` that each matches, ascending; row; weight."""
-        probes, slots = self._matches.find(self._index.find(words))
-        weights = self._state.weights(slots)
-        live = weights > 0
-        if not live.all():
-            probes, slots, weights = probes[live], slots[live], weights[live]
-        return probes, self._state.take(slots), weights
-
-    def chunks(self) -> list[Delta]:
-        """All rows with their weights, cut by ranges of slots."""
-        return self._state.chunks()
-
-    def save(self) -> ChunkedParts:
-        return self._state.save()
-
-    def restore(self, parts: Parts) -> None:
-        self._state.restore(parts)
-        self._file_all()
-
-    def _file_all(self) -> None:
-        """Makes the index of all rows of the state."""
-        self._clear()
-        slots = self._state.live_slots()
-        if len(slots):
-            self._matches.add(self._index.insert(self._words(self._state.take(slots))), slots)
-            self._filed = int(slots.max()) + 1
-
-
-class Matches:
-    """Pairs (key, value), many per key, in sorted runs that are merged as they grow (an LSM tree of arrays)."""
-
-    def __init__(self) -> None:
-        self._runs: list[tuple[Slots, Slots]] = []
-
-    @property
-    def nbytes(self) -> int:
-        return sum(int(keys.nbytes + values.nbytes) for keys, values in self._runs)
-
-    def add(self, keys: Slots, values: Slots) -> None:
-        order = np.argsort(keys, kind="stable")
-        self._runs.append((keys[order], values[order]))
-        first, size = len(self._runs) - 1, len(keys)
-        while first > 0 and len(self._runs[first - 1][0]) < 2 * size:
-            first -= 1
-            size += len(self._runs[first][0])
-        if first < len(self._runs) - 1:
-            keys, values = (np.concatenate(arrays) for arrays in zip(*self._runs[first:], strict=True))
-            order = np.argsort(keys, kind="stable")
-            self._runs[first:] = [(keys[order], values[order])]
-
-    def find(self, keys: Slots) -> tuple[Slots, Slots]:
-        """For each pair whose key is among `keys`: its place in `keys`, ascending, and its value."""
-        places, found = [], []
-        for run_keys, run_values in self._runs:
-            begin = np.searchsorted(run_keys, keys, side="left")
-            counts = np.searchsorted(run_keys, keys, side="right") - begin
-            place = np.repeat(np.arange(len(keys)), counts)
-            within = np.arange(len(place)) - np.repeat(np.cumsum(counts) - counts, counts)
-            places.append(place)
-            found.append(run_values[begin[place] + within])
-        if not places:
-            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-        if len(places) == 1:
-            return places[0], found[0]
-        place, value = np.concatenate(places), np.concatenate(found)
-        order = np.argsort(place, kind="stable")
-        return place[order], value[order]
-
-
 def consolidate(delta: Delta) -> Delta:
     """Equal rows as one, with the sum of their weights; rows of weight zero are dropped. The normal form of a delta."""
     return consolidated(delta)[0] if delta.weights is not None else delta
@@ -321,13 +206,12 @@ def consolidated(delta: Delta) -> tuple[Delta, Words]:
     words = row_words(delta.rows)
     if delta.weights is None or not len(delta):
         return delta, words
-    index = KeyIndex()
-    groups = index.insert(words)
-    if len(index) == len(delta):
+    groups, first = numbered(words)
+    if len(first) == len(delta):
         return delta, words
-    sums = np.zeros(len(index), dtype=np.int64)
+    sums = np.zeros(len(first), dtype=np.int64)
     np.add.at(sums, groups, delta.weights)
-    kept = np.sort(first_rows(groups, len(index))[sums != 0])
+    kept = np.sort(first[sums != 0])
     return Delta(delta.rows.take(pa.array(kept)), sums[groups[kept]]), words[kept]
 
 

@@ -6,12 +6,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from headwater.executor.arrangement import Arrangement
 from headwater.executor.evaluate import run_sql
 from headwater.executor.key_index import KeyIndex, Slots
 from headwater.executor.keys import Words, key_words
 from headwater.executor.operators import ChunkedParts, Parts
 from headwater.executor.over import partitions
-from headwater.executor.state import Arrangement, consolidate, empty_delta, repeat_rows, select_rows
+from headwater.executor.state import consolidate, empty_delta, repeat_rows, select_rows
 from headwater.parser import quote
 from headwater.planner.logical import OVER_PARTITION, SortKey, TopK
 from headwater.planner.sql_types import arrow_schema, cast_from_arrow

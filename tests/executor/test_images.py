@@ -85,7 +85,7 @@ def restored(circuit: Circuit) -> Circuit:
 
 def content(circuit: Circuit) -> list[bytes]:
     """The identities of the rows of the result, in an order that depends on nothing else."""
-    words = row_words(circuit.rows(circuit.roots[0]))
+    words = np.ascontiguousarray(row_words(circuit.rows(circuit.roots[0])))
     return sorted(words.view("V16").ravel().tolist())
 
 

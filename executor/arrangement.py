@@ -1,0 +1,218 @@
+"""Rows found by a key, of which there may be many: what a join looks into."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from headwater.executor.chunks import chunked, int_batch, slot_ranges
+from headwater.executor.heap import RowHeap
+from headwater.executor.key_index import KeyIndex, Slots, first_rows, numbered
+from headwater.executor.keys import Words, key_words
+from headwater.executor.operators import ChunkedParts, Parts
+from headwater.executor.state import TableState, without_null_keys
+from headwater.values import Delta, Weights
+
+_DENSE = 4  # a run with a row for at least every fourth key knows where each key begins
+
+
+class Arrangement:
+    """The rows of one input, with weights, found by the value of `key_columns`.
+
+    Rows with a NULL key are left out, as nothing equals NULL; `nulls` keeps them, as GROUP BY would. Rows of an input
+    that only `grows` are not told apart, which is most of the work.
+    """
+
+    def __init__(
+        self, schema: pa.Schema, key_columns: Sequence[str], *, nulls: bool = False, grows: bool = False
+    ) -> None:
+        self.schema = schema
+        self.key_columns = tuple(key_columns)
+        self._nulls = nulls
+        self._state: TableState | GrowingRows = GrowingRows(schema) if grows else TableState(schema, None)
+        self._clear()
+
+    def _clear(self) -> None:
+        self._index = KeyIndex()
+        self._matches = Matches()
+        self._filed = 0  # slots of the state below this number are in `_matches`
+
+    def __len__(self) -> int:
+        return len(self._state)
+
+    @property
+    def nbytes(self) -> int:
+        return self._state.nbytes + self._index.nbytes + self._matches.nbytes
+
+    def apply(self, delta: Delta) -> None:
+        """Adds the delta."""
+        if not self._nulls:
+            delta = without_null_keys(delta, self.key_columns)
+        if not len(delta):
+            return
+        slots = self._state.apply(delta)
+        fresh = np.flatnonzero(slots >= self._filed)
+        if len(fresh):
+            self._file(delta.rows.select(list(self.key_columns)), slots, fresh)
+        if self._state.is_sparse:
+            self._state.compact()
+            self._file_all()
+
+    def _file(self, keys: pa.RecordBatch, slots: Slots, fresh: Slots) -> None:
+        """Adds those of `slots` that are at the places `fresh`, new to the state, to what can be found by `keys`."""
+        count = int(slots.max()) + 1 - self._filed
+        if count < len(slots):
+            fresh = fresh[first_rows(slots[fresh] - self._filed, count)]
+            keys = keys.take(pa.array(fresh))
+        self._matches.add(self._key_slots(key_words(keys.columns, len(fresh))), slots[fresh], len(self._index))
+        self._filed += count
+
+    def _key_slots(self, words: Words) -> Slots:
+        """The number of each row's key, which is given one where it is new."""
+        groups, first = numbered(words)
+        return self._index.insert(words[first])[groups]
+
+    def lookup(self, words: Words) -> tuple[Slots, pa.RecordBatch, Weights]:
+        """All rows with a key among `words`: the place in `words` that each matches, ascending; row; weight."""
+        probes, slots = self._matches.find(self._index.find(words))
+        weights = self._state.weights(slots)
+        live = weights > 0
+        if not live.all():
+            probes, slots, weights = probes[live], slots[live], weights[live]
+        return probes, self._state.take(slots), weights
+
+    def chunks(self) -> list[Delta]:
+        """All rows with their weights, cut by ranges of slots."""
+        return self._state.chunks()
+
+    def save(self) -> ChunkedParts:
+        return self._state.save()
+
+    def restore(self, parts: Parts) -> None:
+        self._state.restore(parts)
+        self._file_all()
+
+    def _file_all(self) -> None:
+        """Makes the index of all rows of the state."""
+        self._clear()
+        slots = self._state.live_slots()
+        if len(slots):
+            self._file(self._state.take(slots).select(list(self.key_columns)), slots, np.arange(len(slots)))
+
+
+class GrowingRows:
+    """Rows of which none is ever removed, in the order in which they came; the same questions as to a `TableState`."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self._heap = RowHeap(schema)
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    @property
+    def nbytes(self) -> int:
+        return self._heap.nbytes
+
+    @property
+    def is_sparse(self) -> bool:
+        return False
+
+    def apply(self, delta: Delta) -> Slots:
+        """Adds the rows; gives their slots."""
+        return self._heap.append(delta.rows) + np.arange(len(delta))
+
+    def compact(self) -> None:
+        """Nothing to give back."""
+
+    def live_slots(self) -> Slots:
+        return np.arange(len(self._heap))
+
+    def take(self, slots: Slots) -> pa.RecordBatch:
+        return self._heap.take(slots)
+
+    def weights(self, slots: Slots) -> Weights:
+        return np.ones(len(slots), dtype=np.int64)
+
+    def chunks(self) -> list[Delta]:
+        """All rows, cut by ranges of slots."""
+        return [Delta(self._heap.take(np.arange(r.start, r.stop))) for r in slot_ranges(len(self))]
+
+    def save(self) -> ChunkedParts:
+        chunks = self.chunks()
+        weights = (int_batch(weights=chunk.weight_array) for chunk in chunks)
+        return {"rows": chunked(chunk.rows for chunk in chunks), "weights": chunked(weights)}
+
+    def restore(self, parts: Parts) -> None:
+        self._heap = RowHeap(self._heap.schema)
+        self._heap.append(parts["rows"])
+
+
+class Matches:
+    """Pairs (key, value), many per key, in sorted runs that are merged as they grow (an LSM tree of arrays)."""
+
+    def __init__(self) -> None:
+        self._runs: list[_Run] = []
+
+    @property
+    def nbytes(self) -> int:
+        return sum(run.nbytes for run in self._runs)
+
+    def add(self, keys: Slots, values: Slots, key_count: int) -> None:
+        """Adds pairs; all keys, old and new, are below `key_count`."""
+        first, size = len(self._runs), len(keys)
+        while first > 0 and len(self._runs[first - 1].values) < 2 * size:
+            first -= 1
+            size += len(self._runs[first].values)
+        merged = self._runs[first:]
+        keys = np.concatenate([*(run.keys for run in merged), keys])
+        values = np.concatenate([*(run.values for run in merged), values])
+        self._runs[first:] = [_Run.of(keys, values, key_count)]
+
+    def find(self, keys: Slots) -> tuple[Slots, Slots]:
+        """For each pair whose key is among `keys`: its place in `keys`, ascending, and its value."""
+        places, found = [], []
+        for run in self._runs:
+            begin, end = run.extents(keys)
+            counts = end - begin
+            place = np.repeat(np.arange(len(keys)), counts)
+            within = np.arange(len(place)) - np.repeat(np.cumsum(counts) - counts, counts)
+            places.append(place)
+            found.append(run.values[begin[place] + within])
+        if not places:
+            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+        if len(places) == 1:
+            return places[0], found[0]
+        place, value = np.concatenate(places), np.concatenate(found)
+        order = np.argsort(place, kind="stable")
+        return place[order], value[order]
+
+
+class _Run:
+    """Pairs in the order of their keys. `begins` says where each key begins, in a run that has rows for most keys."""
+
+    def __init__(self, keys: Slots, values: Slots, begins: Slots | None) -> None:
+        self.keys, self.values, self.begins = keys, values, begins
+
+    @staticmethod
+    def of(keys: Slots, values: Slots, key_count: int) -> _Run:
+        order = np.argsort(keys, kind="stable")
+        keys, values = keys[order], values[order]
+        if _DENSE * len(keys) < key_count:
+            return _Run(keys, values, None)
+        begins = np.zeros(key_count + 1, dtype=np.int64)
+        np.cumsum(np.bincount(keys, minlength=key_count), out=begins[1:])
+        return _Run(keys, values, begins)
+
+    @property
+    def nbytes(self) -> int:
+        return int(self.keys.nbytes + self.values.nbytes) + (0 if self.begins is None else int(self.begins.nbytes))
+
+    def extents(self, keys: Slots) -> tuple[Slots, Slots]:
+        """Where the pairs of each key begin and end; −1 is a key that has none."""
+        if self.begins is None:
+            return np.searchsorted(self.keys, keys, side="left"), np.searchsorted(self.keys, keys, side="right")
+        known = np.where((keys >= 0) & (keys < len(self.begins) - 1), keys, -2)
+        begin = self.begins.take(known)  # of −2, which counts from the end: twice the same, and no pairs
+        return begin, np.where(known < 0, begin, self.begins.take(known + 1))
