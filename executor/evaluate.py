@@ -1,7 +1,7 @@
 """Filters and projections: a chain of them is one vectorised DuckDB query over the delta.
 
 DuckDB evaluates the expressions, so a continuous query computes what a snapshot query would. Projections that only
-choose, reorder or rename columns do not need it.
+choose, reorder or rename columns do not need it, nor do simple expressions (arrow_path.py).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from headwater.executor.arrow_path import arrow_path
 from headwater.executor.state import empty_delta, select_rows
 from headwater.executor.time_texts import TimeText, TimeTexts, with_text_columns
 from headwater.parser import quote
@@ -50,7 +51,9 @@ class Evaluate:
         self._weighted = not chain[0].source.append_only
         quick, texts = _with_text_columns(chain)
         self._texts = TimeTexts(texts)
-        self._sql = _chain_sql(quick, self._weighted, [text.name for text in texts])
+        names = [text.name for text in texts]
+        self._arrow = arrow_path(quick, names)
+        self._sql = _chain_sql(quick, self._weighted, names)
         self._plain_sql = _chain_sql(chain, self._weighted)
         self._failing_sql = _failing_sql(chain)
 
@@ -66,11 +69,15 @@ class Evaluate:
             return self._run_without_failing(delta, error)
 
     def _run(self, delta: Delta) -> Delta:
-        rows = delta.rows
+        with_texts = self._texts.added_to(delta.rows, connection())
+        sql, rows = (self._plain_sql, delta.rows) if with_texts is None else (self._sql, with_texts)
+        if self._arrow is not None and with_texts is not None:
+            found = self._arrow.run(Delta(with_texts, delta.weights))
+            if found is not None:
+                return found
         if self._weighted:
             rows = rows.append_column(WEIGHT, pa.array(delta.weight_array))
-        with_texts = self._texts.added_to(rows, connection())
-        result = run_sql(self._plain_sql, rows) if with_texts is None else run_sql(self._sql, with_texts)
+        result = run_sql(sql, rows)
         if not result.num_rows:
             return empty_delta(self.schema)
         weights = None

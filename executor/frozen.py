@@ -1,0 +1,42 @@
+"""A state as it is now, to be saved while the operator goes on: arrays are copied, rows and plans are shared.
+
+Copying an array costs a fraction of what turning it into the rows of an image does, and Arrow's rows never change. So
+a step waits for the copy alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import numpy as np
+
+T = TypeVar("T")
+
+_PACKAGE = __name__.rpartition(".")[0]  # objects of its classes are states, or parts of states
+
+
+def frozen(state: T) -> T:
+    """A copy of a state that nothing changes any more."""
+    copied: T = _copy(state, {})
+    return copied
+
+
+def _copy(value: Any, known: dict[int, Any]) -> Any:
+    """A copy in which an object that is met twice is one object again; `known` are the copies by the originals' ids."""
+    if id(value) in known:
+        return known[id(value)]
+    match value:
+        case np.ndarray():
+            copied: Any = value.copy()
+        case list() | tuple():
+            copied = type(value)(_copy(item, known) for item in value)
+        case dict():
+            copied = {key: _copy(item, known) for key, item in value.items()}
+        case _ if type(value).__module__.startswith(_PACKAGE):
+            copied = object.__new__(type(value))
+            known[id(value)] = copied
+            copied.__dict__.update({name: _copy(item, known) for name, item in vars(value).items()})
+        case _:
+            return value
+    known[id(value)] = copied
+    return copied
