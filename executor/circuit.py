@@ -20,6 +20,7 @@ from headwater.executor.matches import OuterJoins, SemiJoins, StreamOuterJoins, 
 from headwater.executor.operators import ChunkedParts, Operator, Parts, Stateful, Work
 from headwater.executor.over import OverPartitions
 from headwater.executor.state import TableState, empty_delta
+from headwater.executor.temporal import VisibleRows
 from headwater.executor.top_k import TopRows
 from headwater.executor.unions import Concatenation, Repetition
 from headwater.executor.windows import StreamTimes, Watermarks, Windows
@@ -39,6 +40,7 @@ from headwater.planner.logical import (
     StreamSource,
     StreamTime,
     TableSource,
+    TemporalFilter,
     TopK,
     Union,
     Watermark,
@@ -223,6 +225,8 @@ def _operator(node: Plan) -> Operator:
             return Watermarks(node)
         case WindowAssign():
             return Windows(node)
+        case TemporalFilter():
+            return VisibleRows(node)
         case Aggregate():
             return GroupBy(node)
         case Join(by_version=by_version):

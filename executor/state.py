@@ -6,7 +6,7 @@ its memory, so an image survives a change of the layout, and restoring compacts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from headwater.executor.operators import ChunkedParts, Parts
 from headwater.values import Delta, Weights, empty_batch
 
 _COMPACT_MIN = 4096  # dead rows below this number are not worth a compaction
+_LOOK_AHEAD = 1024  # pairs that are looked at in one go
 
 
 def grown(array: npt.NDArray[np.int64], count: int, fill: int = 0) -> npt.NDArray[np.int64]:
@@ -292,6 +293,30 @@ class Matches:
             order = np.argsort(keys, kind="stable")
             self._runs[first:] = [(keys[order], values[order])]
 
+    def first(self, is_live: Callable[[Slots], npt.NDArray[np.bool_]]) -> int | None:
+        """The smallest key of a pair whose value is live; pairs before it in its run, which are not, are let go."""
+        firsts = []
+        for place, (keys, values) in enumerate(self._runs):
+            begin = 0
+            while begin < len(keys):
+                live = np.flatnonzero(is_live(values[begin : begin + _LOOK_AHEAD]))
+                if len(live):
+                    begin += int(live[0])
+                    firsts.append(int(keys[begin]))
+                    break
+                begin += _LOOK_AHEAD
+            self._runs[place] = _after(keys, begin), _after(values, begin)
+        self._runs = [run for run in self._runs if len(run[0])]
+        return min(firsts, default=None)
+
+    def take_through(self, key: int) -> Slots:
+        """Takes out the pairs up to a key, and gives their values."""
+        counts = [int(np.searchsorted(keys, key, side="right")) for keys, _ in self._runs]
+        taken = [values[:count] for (_, values), count in zip(self._runs, counts, strict=True) if count]
+        left = zip(self._runs, counts, strict=True)
+        self._runs = [(_after(keys, n), _after(values, n)) for (keys, values), n in left if n < len(keys)]
+        return np.concatenate(taken) if taken else np.empty(0, dtype=np.int64)
+
     def find(self, keys: Slots) -> tuple[Slots, Slots]:
         """For each pair whose key is among `keys`: its place in `keys`, ascending, and its value."""
         places, found = [], []
@@ -309,6 +334,12 @@ class Matches:
         place, value = np.concatenate(places), np.concatenate(found)
         order = np.argsort(place, kind="stable")
         return place[order], value[order]
+
+
+def _after(array: Slots, begin: int) -> Slots:
+    """`array` from `begin` on: a view, or a copy where a view would hold on to much more memory than it shows."""
+    rest = array[begin:]
+    return rest.copy() if rest.base is not None and 2 * len(rest) < len(rest.base) else rest
 
 
 def consolidate(delta: Delta) -> Delta:

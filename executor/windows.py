@@ -63,12 +63,7 @@ class Watermarks(PartitionState):
         for partition in np.unique(partitions).tolist():
             latest = int(times[partitions == partition].max())
             self.numbers[partition] = max(self.numbers.get(partition, latest), latest)
-        new = self.watermark
-        if new == old:
-            return empty_delta(self.schema)
-        values = np.array([time for time in (old, new) if time is not None], dtype=np.int64)
-        weights = np.array([weight for time, weight in ((old, -1), (new, 1)) if time is not None], dtype=np.int64)
-        return Delta(pa.RecordBatch.from_arrays([timestamps(values)], schema=self.schema), weights)
+        return clock_moved(self.schema, old, self.watermark)
 
     @property
     def watermark(self) -> int | None:
@@ -102,6 +97,21 @@ class Windows:
         columns = [*kept.columns, timestamps(starts), timestamps(ends)]
         weights = None if delta.weights is None else delta.weights[rows]
         return Delta(pa.RecordBatch.from_arrays(columns, schema=self.schema), weights)
+
+
+def clock_moved(schema: pa.Schema, old: int | None, new: int | None) -> Delta:
+    """The change of a clock, a table of at most one row with one time in µs since 1970."""
+    if new == old:
+        return empty_delta(schema)
+    values = np.array([time for time in (old, new) if time is not None], dtype=np.int64)
+    weights = np.array([weight for time, weight in ((old, -1), (new, 1)) if time is not None], dtype=np.int64)
+    return Delta(pa.RecordBatch.from_arrays([timestamps(values)], schema=schema), weights)
+
+
+def clock_time(change: Delta) -> int | None:
+    """The time that a clock shows after a change, in µs since 1970; None if it did not change."""
+    times = microseconds(change.rows.column(0))[change.weight_array > 0]
+    return int(times[-1]) if len(times) else None
 
 
 def microseconds(column: pa.Array) -> Times:

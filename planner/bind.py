@@ -13,6 +13,7 @@ from headwater.parser import syntax
 from headwater.planner.aggregates import bind_grouping, is_grouped, with_aliases
 from headwater.planner.calls import with_duckdb_calls
 from headwater.planner.catalog import Catalog, Relation, View
+from headwater.planner.closing import Closing, closing_of, final_select, grace_of
 from headwater.planner.expressions import bind_predicate, column_expression
 from headwater.planner.first_rows import with_row_numbers
 from headwater.planner.from_items import CARRIED, BoundItem, aliased, stream_item, table_item
@@ -39,8 +40,6 @@ from headwater.planner.subqueries import has_subquery, where, with_values
 from headwater.planner.unsupported import refuse_continuous
 from headwater.planner.window_functions import check_lengths, windowed_item
 from headwater.values import PSEUDO_COLUMNS, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART, Column
-
-DEFAULT_GRACE_US = 24 * 3600 * 1_000_000  # a window without GRACE PERIOD stays open for a day, as in ksqlDB
 
 
 @dataclass(frozen=True)
@@ -126,10 +125,10 @@ class _Binder:
         return self.query(query)
 
     def body(self, query: syntax.Query) -> BoundItem:
-        if query.emit == "FINAL":
-            raise Unsupported("EMIT FINAL is not supported yet", query.span, hint="use EMIT CHANGES")
         if query.as_of is not None:
             raise OutOfRange("AS OF asks about the past; a continuous query has no past to stop at", query.as_of.span)
+        if query.emit == "FINAL":
+            return self.select(final_select(query), is_final=True)
         return self.part(query.body)
 
     def part(self, body: syntax.QueryBody) -> BoundItem:
@@ -143,31 +142,36 @@ class _Binder:
                 return self.inner(body, body)
         raise Unsupported("VALUES is not supported in a continuous query yet", body.span)
 
-    def select(self, select: syntax.Select) -> BoundItem:
+    def select(self, select: syntax.Select, *, is_final: bool = False) -> BoundItem:
         if select.source is None:
             raise Unsupported("a continuous query needs FROM a stream or table", select.span)
         source = self.from_item(select.source)
+        closing = None
         if select.window is not None:
             source = _with_stream_time(source, select.window)
+            closing = closing_of(source, select.window)
         if select.where is not None:
             source = where(source, select.where, self)
         if select.window is not None:
             source = _with_windows(source, select.window)
         if is_grouped(select):
-            return self.grouped(select, source)
+            return self.grouped(select, source, closing, is_final=is_final)
         if select.window is not None:
             raise SqlError("WINDOW needs a GROUP BY", select.window.span, hint="add GROUP BY …, or drop the WINDOW")
         return self.shown(select, source)
 
-    def grouped(self, select: syntax.Select, source: BoundItem) -> BoundItem:
-        window = (WINDOWSTART, WINDOWEND) if select.window is not None else ()
-        grouping = bind_grouping(select, source.plan, source.scope, window)
+    def grouped(
+        self, select: syntax.Select, source: BoundItem, closing: Closing | None, *, is_final: bool
+    ) -> BoundItem:
+        window = (WINDOWSTART, WINDOWEND) if closing is not None else ()
+        grouping = bind_grouping(select, source.plan, source.scope, window, closing)
         select = grouping.select
         if window and self.keep_window:
             names = {i.expression.parts[0].text for i in select.items if isinstance(i.expression, syntax.Name)}
             kept = tuple(syntax.SelectItem(_column_name(w)) for w in window if w not in names)
             select = replace(select, items=(*kept, *select.items))
-        groups = BoundItem(grouping.plan, grouping.scope)
+        shown = grouping.plan if closing is None else closing.shown(grouping.plan, is_final=is_final)
+        groups = BoundItem(shown, grouping.scope)
         if select.having is not None:
             groups = where(groups, select.having, self, "HAVING")
         return self.shown(select, groups)
@@ -287,7 +291,7 @@ def _with_windows(source: BoundItem, window: syntax.Window) -> BoundItem:
             "WINDOW needs a stream, and rows that are joined with a stream's whole past are a table", window.span
         )
     check_lengths(window.size_us, window.advance_us, window.span)
-    grace = DEFAULT_GRACE_US if window.grace_us is None else window.grace_us
-    plan = WindowAssign(source.plan, source.time, source.stream_time, window.size_us, window.advance_us, grace)
+    grace_us = grace_of(window)
+    plan = WindowAssign(source.plan, source.time, source.stream_time, window.size_us, window.advance_us, grace_us)
     bounds = tuple(ScopeColumn(None, n, n, "TIMESTAMP", hidden=True) for n in (WINDOWSTART, WINDOWEND))
     return replace(source, plan=plan, scope=Scope((*source.scope.columns, *bounds)), is_join=False)

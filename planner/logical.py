@@ -20,14 +20,17 @@ from headwater.planner.nodes import (
     STREAM_TIME,
     WATERMARK,
     Changelog,
+    Clocked,
     Expression,
+    Moment,
     PlanNode,
     Source,
     StreamSource,
     TableSource,
     Unary,
+    duration,
 )
-from headwater.planner.time_nodes import Watermark
+from headwater.planner.time_nodes import TemporalFilter, Watermark
 from headwater.values import ROWOFFSET, WINDOWEND, WINDOWSTART, Column
 
 __all__ = [
@@ -40,9 +43,11 @@ __all__ = [
     "Aggregate",
     "AggregateCall",
     "Changelog",
+    "Clocked",
     "Expression",
     "Filter",
     "Join",
+    "Moment",
     "OuterJoin",
     "Over",
     "Plan",
@@ -57,6 +62,7 @@ __all__ = [
     "StreamSource",
     "StreamTime",
     "TableSource",
+    "TemporalFilter",
     "TopK",
     "Unary",
     "Union",
@@ -369,7 +375,7 @@ class StreamOutput(Unary):
 
 Plan: TypeAlias = (
     StreamSource | TableSource | Changelog | Filter | Project | StreamTime | Watermark | WindowAssign | Aggregate | Join
-    | Over | SemiJoin | OuterJoin | TopK | Union | Repeat | StreamOutput
+    | Over | SemiJoin | OuterJoin | TopK | Union | Repeat | StreamOutput | TemporalFilter
 )  # fmt: skip
 
 
@@ -383,17 +389,3 @@ def walk_plan(node: Plan) -> Iterator[Plan]:
 def has_order_of_log(plan: Plan) -> bool:
     """Whether the order of the rows of `plan` is that in which commits to several relations came."""
     return any(isinstance(node, Union) and node.in_order for node in walk_plan(plan))
-
-
-def duration(microseconds: int) -> str:
-    """A length of time in the largest unit that divides it: `90 minutes`, `1 day`."""
-    for unit, length in (
-        ("day", 86_400_000_000),
-        ("hour", 3_600_000_000),
-        ("minute", 60_000_000),
-        ("second", 1_000_000),
-    ):
-        if microseconds and microseconds % length == 0:
-            count = microseconds // length
-            return f"{count} {unit}{'s' if count != 1 else ''}"
-    return f"{microseconds / 1000:g} milliseconds"

@@ -23,10 +23,12 @@ from headwater.planner.logical import (
     StreamSource,
     StreamTime,
     TableSource,
+    TemporalFilter,
     TopK,
     Union,
     Watermark,
     WindowAssign,
+    walk_plan,
 )
 from headwater.planner.rewrite import Shared
 from headwater.values import WINDOWEND, WINDOWSTART
@@ -66,7 +68,10 @@ def _prune(node: Plan, needed: Iterable[str], shared: Shared) -> Plan:
         case Aggregate():
             reads = {*node.keys, *(call.argument for call in node.calls if call.argument is not None)}
             reads |= {name for call in node.recomputed for name in call.reads}
-            return replace(node, source=_prune(node.source, reads, shared))
+            return _clocked(node, reads, shared)
+        case TemporalFilter():
+            moments = (node.visible_from, node.visible_until)
+            return _clocked(node, needed | {moment.column for moment in moments if moment is not None}, shared)
         case Join():
             left = _prune(node.left, needed & set(node.left.names) | set(node.left_keys), shared)
             right = _prune(node.right, needed & set(node.right.names) | set(node.right_keys), shared)
@@ -96,6 +101,27 @@ def _prune(node: Plan, needed: Iterable[str], shared: Shared) -> Plan:
             return replace(node, source=_prune(node.source, needed | {node.times}, shared))
         case StreamOutput():
             return replace(node, source=_prune(node.source, set(node.source.names), shared))
+
+
+def _clocked(node: Aggregate | TemporalFilter, needed: Iterable[str], shared: Shared) -> Plan:
+    """`node` with a pruned source and clock. A watermark is taken of the very rows that `source` reads where they are
+    the same, so that they are read once.
+    """
+    source = _prune(node.source, needed, shared)
+    if node.clock is None:
+        return replace(node, source=source)
+    clock = _prune(node.clock, node.clock.names, shared)
+    if isinstance(clock, Watermark):
+        for below in walk_plan(source):
+            if isinstance(below, StreamTime) and _same(replace(clock, source=below), clock, shared):
+                clock = replace(clock, source=below)
+                break
+    return replace(node, source=source, clock=clock)
+
+
+def _same(one: Plan, other: Plan, shared: Shared) -> bool:
+    """Whether two plans are one computation, but for columns that their output does not need."""
+    return _prune(one, one.names, shared) == _prune(other, other.names, shared)
 
 
 def _only(node: Plan, needed: set[str], shared: Shared) -> Plan:
