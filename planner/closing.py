@@ -12,7 +12,18 @@ from dataclasses import dataclass
 from headwater.errors import SqlError
 from headwater.parser import syntax
 from headwater.planner.from_items import BoundItem
-from headwater.planner.logical import Moment, Plan, TemporalFilter, Watermark, duration
+from headwater.planner.logical import (
+    Arrivals,
+    Moment,
+    Plan,
+    Silence,
+    StreamSource,
+    StreamTime,
+    TemporalFilter,
+    Watermark,
+    duration,
+    walk_plan,
+)
 from headwater.values import WINDOWEND
 
 DEFAULT_GRACE_US = 24 * 3600 * 1_000_000  # a window without GRACE PERIOD stays open for a day, as in ksqlDB
@@ -49,8 +60,18 @@ def closing_of(source: BoundItem, window: syntax.Window) -> Closing:
             f"the RETENTION of a window must not be shorter than {said} {duration(grace_us)}", window.span,
             hint=f"keep it for longer, or write GRACE PERIOD {duration(window.retention_us).upper()}",
         )  # fmt: skip
-    return Closing(
-        Watermark(source.plan, source.time, source.partition, source.partitions), grace_us, window.retention_us
+    assert isinstance(source.plan, StreamTime)
+    clock = Watermark(source.plan, source.time, source.partition, source.partitions, clock=source.plan.clock)
+    return Closing(clock, grace_us, window.retention_us)
+
+
+def silence_of(source: BoundItem, window: syntax.Window, idle_us: int) -> Silence:
+    """What closes the windows over a stream once nothing has come for `idle_us`."""
+    assert source.time is not None and source.partition is not None
+    ids = tuple(sorted({leaf.id for leaf in walk_plan(source.plan) if isinstance(leaf, StreamSource)}))
+    close_us = window.size_us + grace_of(window)
+    return Silence(
+        source.plan, source.time, source.partition, source.partitions, idle_us, close_us, clock=Arrivals(ids)
     )
 
 

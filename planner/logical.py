@@ -30,7 +30,7 @@ from headwater.planner.nodes import (
     Unary,
     duration,
 )
-from headwater.planner.time_nodes import TemporalFilter, Watermark
+from headwater.planner.time_nodes import Arrivals, Now, Silence, StreamTime, TemporalFilter, Watermark
 from headwater.values import ROWOFFSET, WINDOWEND, WINDOWSTART, Column
 
 __all__ = [
@@ -42,12 +42,14 @@ __all__ = [
     "WATERMARK",
     "Aggregate",
     "AggregateCall",
+    "Arrivals",
     "Changelog",
     "Clocked",
     "Expression",
     "Filter",
     "Join",
     "Moment",
+    "Now",
     "OuterJoin",
     "Over",
     "Plan",
@@ -56,6 +58,7 @@ __all__ = [
     "RecomputedCall",
     "Repeat",
     "SemiJoin",
+    "Silence",
     "SortKey",
     "Source",
     "StreamOutput",
@@ -117,23 +120,6 @@ class Project(Unary):
         return ", ".join(
             e.sql if e.is_column and e.reads[0] == name else f"{e.sql} AS {name}" for name, e in self.items
         )
-
-
-@dataclass(frozen=True)
-class StreamTime(Unary):
-    """Adds to each row the stream time of its partition before the row: the largest event time seen so far there."""
-
-    time: str
-    partition: str
-
-    __hash__ = PlanNode.__hash__
-
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        return (*self.source.columns, Column(STREAM_TIME, "TIMESTAMP"))
-
-    def label(self) -> str:
-        return f"of {self.time}"
 
 
 @dataclass(frozen=True)
@@ -375,7 +361,8 @@ class StreamOutput(Unary):
 
 Plan: TypeAlias = (
     StreamSource | TableSource | Changelog | Filter | Project | StreamTime | Watermark | WindowAssign | Aggregate | Join
-    | Over | SemiJoin | OuterJoin | TopK | Union | Repeat | StreamOutput | TemporalFilter
+    | Over | SemiJoin | OuterJoin | TopK | Union | Repeat | StreamOutput | TemporalFilter | Now | Arrivals
+    | Silence
 )  # fmt: skip
 
 

@@ -18,8 +18,10 @@ EVENT_TIME = "$rowtime"
 PARTITION = "$rowpartition"
 STREAM_TIME = "$streamtime"
 
-# The one column of a `Watermark`.
+# The one column of a `Watermark`, and of `Now`; when rows of a partition were committed.
 WATERMARK = "$watermark"
+NOW = "$now"
+ARRIVED = "$arrived"
 
 # Hidden columns that window functions and recomputed aggregates read: the number of a row's partition, and of the row
 # in an order of all columns.

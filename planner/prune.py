@@ -10,15 +10,18 @@ from headwater.planner.logical import (
     PARTITION,
     STREAM_TIME,
     Aggregate,
+    Arrivals,
     Changelog,
     Filter,
     Join,
+    Now,
     OuterJoin,
     Over,
     Plan,
     Project,
     Repeat,
     SemiJoin,
+    Silence,
     StreamOutput,
     StreamSource,
     StreamTime,
@@ -30,7 +33,7 @@ from headwater.planner.logical import (
     WindowAssign,
     walk_plan,
 )
-from headwater.planner.rewrite import Shared
+from headwater.planner.rewrite import Shared, with_inputs
 from headwater.values import WINDOWEND, WINDOWSTART
 
 
@@ -45,6 +48,8 @@ def _prune(node: Plan, needed: Iterable[str], shared: Shared) -> Plan:
         return node
     needed = set(needed)
     match node:
+        case Now() | Arrivals():
+            return node
         case StreamSource():
             fields = tuple(c for c in node.fields if c.name in needed) or node.fields[:1]
             return replace(node, fields=fields)
@@ -57,11 +62,9 @@ def _prune(node: Plan, needed: Iterable[str], shared: Shared) -> Plan:
             reads = {name for _, expression in items for name in expression.reads}
             return replace(node, source=_prune(node.source, reads, shared), items=items)
         case StreamTime():
-            return replace(
-                node, source=_prune(node.source, needed - {STREAM_TIME} | {node.time, node.partition}, shared)
-            )
-        case Watermark():
-            return replace(node, source=_prune(node.source, {node.time, node.partition}, shared))
+            return _clocked(node, needed - {STREAM_TIME} | {node.time, node.partition}, shared)
+        case Watermark() | Silence():
+            return _clocked(node, {node.time, node.partition}, shared)
         case WindowAssign():
             own = {WINDOWSTART, WINDOWEND}
             return replace(node, source=_prune(node.source, needed - own | {node.time, node.stream_time}, shared))
@@ -103,20 +106,22 @@ def _prune(node: Plan, needed: Iterable[str], shared: Shared) -> Plan:
             return replace(node, source=_prune(node.source, set(node.source.names), shared))
 
 
-def _clocked(node: Aggregate | TemporalFilter, needed: Iterable[str], shared: Shared) -> Plan:
-    """`node` with a pruned source and clock. A watermark is taken of the very rows that `source` reads where they are
-    the same, so that they are read once.
+def _clocked(
+    node: Aggregate | StreamTime | Watermark | Silence | TemporalFilter, needed: Iterable[str], shared: Shared
+) -> Plan:
+    """`node` with a pruned source and clock. A clock is read from the very rows that `source` reads where they are the
+    same, so that they are read once.
     """
     source = _prune(node.source, needed, shared)
     if node.clock is None:
-        return replace(node, source=source)
+        return with_inputs(node, (source,))
     clock = _prune(node.clock, node.clock.names, shared)
-    if isinstance(clock, Watermark):
+    if isinstance(clock, Watermark | Silence):
         for below in walk_plan(source):
-            if isinstance(below, StreamTime) and _same(replace(clock, source=below), clock, shared):
+            if type(below) is type(clock.source) and _same(replace(clock, source=below), clock, shared):
                 clock = replace(clock, source=below)
                 break
-    return replace(node, source=source, clock=clock)
+    return with_inputs(node, (source, clock))
 
 
 def _same(one: Plan, other: Plan, shared: Shared) -> bool:

@@ -13,10 +13,12 @@ from headwater.planner.logical import (
     Changelog,
     Join,
     Moment,
+    Now,
     OuterJoin,
     Over,
     Plan,
     SemiJoin,
+    Silence,
     StreamOutput,
     StreamSource,
     StreamTime,
@@ -46,7 +48,7 @@ def state_of(node: Plan) -> OperatorState | None:
     match node:
         case TableSource(primary_key=key) if key:
             return OperatorState("one row per key", "each new key", "O(1) per row", f"the rows of {node.name}")
-        case StreamTime() | Watermark():
+        case StreamTime() | Watermark() | Silence():
             return OperatorState("one time per partition", "each new partition", "O(1) per row", "the partitions")
         case StreamOutput():
             return OperatorState("one offset per partition", "each new partition", "O(1) per row", "the partitions")
@@ -157,7 +159,7 @@ def rows_bounded_by(plan: Plan) -> str | None:
             return None
         case TableSource() | Changelog():
             return f"the rows of {plan.name}"
-        case Aggregate(keys=()) | Watermark():
+        case Aggregate(keys=()) | Watermark() | Now():
             return "one row"
         case TopK(partition=()):
             return f"{plan.limit} rows"

@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.executor.aggregate_queries import AggregateQueries
 from tests.executor.closing_queries import ClosingQueries
+from tests.executor.now_queries import NowQueries
 from tests.executor.over_queries import OverQueries
 from tests.executor.set_queries import SetQueries
 
@@ -91,7 +92,7 @@ class Generator:
 
     def query(self) -> Query:
         make = self.random.choice([
-            self.over, self.over,
+            self.over, self.over, self.now,
             self.filtered, self.grouped_stream, self.grouped_stream, self.grouped_table, self.grouped_bag,
             self.closing, self.closing, self.windowed, self.windowed, self.stream_table,
             self.stream_table_grouped, self.table_table,
@@ -111,6 +112,9 @@ class Generator:
 
     def closing(self) -> Query:
         return Query(*ClosingQueries(self.random, windowed_rows).query())
+
+    def now(self) -> Query:
+        return Query(*NowQueries(self.random).query())
 
     def sets(self) -> Query:
         sql = SetQueries(self.random).query()
