@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from headwater.executor.chunks import int_chunks, int_column
 from headwater.executor.operators import ChunkedParts, Parts
@@ -32,8 +31,8 @@ class VisibleRows:
         self.node = node
         self.schema = arrow_schema(node.columns)
         self._clock = _NEVER
-        self._waiting = None if node.visible_from is None else _RowsByTime(self.schema, node.visible_from)
-        self._expiring = None if node.visible_until is None else _RowsByTime(self.schema, node.visible_until)
+        self._waiting = None if node.visible_from is None else _RowsByTime(node, node.visible_from)
+        self._expiring = None if node.visible_until is None else _RowsByTime(node, node.visible_until)
 
     @property
     def _kept(self) -> dict[str, _RowsByTime]:
@@ -93,11 +92,14 @@ class VisibleRows:
 
 
 class _RowsByTime:
-    """Rows with weights, of which those come out first whose moment is the earliest."""
+    """Rows with weights, of which those come out first whose moment is the earliest.
 
-    def __init__(self, schema: pa.Schema, moment: Moment) -> None:
+    Where the key of the rows has the moment, a row that changes keeps its place; otherwise it is another row.
+    """
+
+    def __init__(self, node: TemporalFilter, moment: Moment) -> None:
         self._moment = moment
-        self._rows = TableState(schema, None)
+        self._rows = TableState(arrow_schema(node.columns), node.key if moment.column in (node.key or ()) else None)
         self._file_all()
 
     def __len__(self) -> int:

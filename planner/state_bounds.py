@@ -107,9 +107,9 @@ def _of_aggregate(node: Aggregate) -> OperatorState:
 def _of_temporal_filter(node: TemporalFilter) -> OperatorState:
     kept = []
     if node.visible_from is not None:
-        kept.append(f"the rows that wait for {node.visible_from}")
+        kept.append(f"rows that wait for {node.visible_from}")
     if node.visible_until is not None:
-        kept.append(f"those that are there until {node.visible_until}")
+        kept.append(f"rows that are there until {node.visible_until}")
     return OperatorState(", and ".join(kept), "each row of them", "O(1) per row", "the time until then")
 
 
