@@ -204,23 +204,23 @@ class Pipeline:
             try:
                 while self.step():
                     pass
+                due = self.due
+                self.tick(due)
                 self._failure = None
             except Exception as error:
+                due = None
                 with self.lock:
                     self._failure, self._failed_at = error, seen  # who waits is told; the next commit is the next try
                     self._moved.notify_all()
             try:
-                due = self.due
-                if not self.tick(due):
-                    self.log.wait(seen, self._seconds_until(due))
+                self.log.wait(seen, self._seconds_until(due))
             except StorageError:
                 return
 
     def _seconds_until(self, due: int | None) -> float | None:
-        """How long the thread may sleep."""
-        until = [] if due is None else [max(due - self._now_us(), 0) / 1e6]
-        idle = self._idle()
-        return min([*until, *([] if idle is None else [idle])], default=None)
+        """How long the thread may sleep; a clock that is set anew is noticed within an hour."""
+        until = None if due is None else min(max(due - self._now_us(), 0) / 1e6, 3600.0)
+        return min((seconds for seconds in (until, self._idle()) if seconds is not None), default=None)
 
     # ---------------------------------------------------------------- catalog
 

@@ -30,8 +30,8 @@ _NEVER = int(np.iinfo(np.int64).min)
 
 
 def commit_time(log: Log, version: int) -> int | None:
-    """When a version was committed, or of one that is no more the oldest that is known; None before the first."""
-    return log.time_of(max(version, log.first_version)) if version else None
+    """When a version was committed, for one that is no more the earliest time that is known; None before the first."""
+    return log.time_of(max(version, log.first_version - 1)) if version else None
 
 
 def ticks(log: Log, after: int, upto: int) -> list[int]:
@@ -125,9 +125,11 @@ class Silences:
             return empty_delta(self.schema)
         times, partitions = microseconds(arrivals.rows.column(1)), arrivals.rows.column(0)
         is_tick = partitions.is_null().to_numpy(zero_copy_only=False)
-        if not is_tick.all():
-            np.maximum.at(self._arrived, partitions.drop_null().to_numpy(), times[~is_tick])
-            self._began = int(times[~is_tick].min()) if self._began == _NEVER else self._began
+        places: Times = partitions.fill_null(self.node.partitions).to_numpy().astype(np.int64)
+        is_own = places < self.node.partitions  # another stream, in a subquery, may have more partitions
+        if is_own.any():
+            np.maximum.at(self._arrived, places[is_own], times[is_own])
+            self._began = int(times[is_own].min()) if self._began == _NEVER else self._began
         return self._at_tick(int(times[is_tick].max())) if is_tick.any() else empty_delta(self.schema)
 
     def _at_tick(self, tick: int) -> Delta:

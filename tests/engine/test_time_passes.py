@@ -144,6 +144,24 @@ def test_a_watched_query_sees_rows_go(recent: Clocked) -> None:
     assert found == [("+", 10), ("-", 41)]
 
 
+def test_a_watched_query_over_a_table_that_a_query_keeps_sees_rows_go(recent: Clocked) -> None:
+    recent.db.execute("CREATE TABLE latest AS SELECT k, max(ts) AS at FROM s GROUP BY k")
+    watching = recent.db.subscribe("SELECT k FROM latest WHERE at > now() - INTERVAL 3 SECONDS")
+    found: list[tuple[str, int, int]] = []
+    for second in range(10):
+        recent.at(second)
+        if second in (1, 2):
+            recent.insert((7, second), (8, 1))
+        while (batch := watching.poll(0)) is not None:
+            found += [(change.op, change.row[0], second) for change in batch]
+    assert sorted(found, key=lambda change: change[2:] + change[1:2]) == [
+        ("+", 7, 1),
+        ("+", 8, 1),
+        ("-", 8, 4),
+        ("-", 7, 5),
+    ]
+
+
 def test_a_running_database_lets_rows_go_by_itself() -> None:
     with headwater.connect() as db:
         db.execute("CREATE STREAM s (k INTEGER, ts TIMESTAMP)")

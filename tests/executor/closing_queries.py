@@ -29,8 +29,9 @@ class ClosingQueries:
         window = self.window(size, advance, grace, retention)
         where = r.choice(["", "", " WHERE v > 0", " WHERE g IN ('a', 'b')"])
         having = r.choice(["", "", " HAVING count(*) > 1"])
-        key = r.choice(["", "k", "g", "k % 2"])
-        select = ", ".join([*([f"{key} AS key"] if key else []), self.aggregates()])
+        key = r.choice(["", "k", "g", "k % 2", "ROLLUP (k, g)"])
+        shown_keys = [f"{name} AS key{i}" for i, name in enumerate(key.removeprefix("ROLLUP").strip("( )").split(", "))]
+        select = ", ".join([*(shown_keys if key else []), self.aggregates()])
         sql = f"SELECT {select} FROM s WINDOW {window}{where} GROUP BY {key or 'windowstart'}{having}"
         group = f"windowstart, windowend{', ' + key if key else ''}"
         oracle = (
