@@ -86,7 +86,13 @@ class Database:
             self.pipeline = (
                 Follower(self.log, definitions.catalog_of)
                 if read_only
-                else Pipeline(self.log, definitions.catalog_of(self.log), background=background, idle=self._idle)
+                else Pipeline(
+                    self.log,
+                    definitions.catalog_of(self.log),
+                    background=background,
+                    now_us=storage.now_us,
+                    idle=self._idle,
+                )
             )
             self.pipeline.start()
         except BaseException:

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from headwater.errors import CorruptLog, PositionGone, QueryFailed, StorageError
 from headwater.executor.circuit import Circuit, stored_changes
+from headwater.executor.clocks import TICK
 from headwater.executor.feed import Cut
 from headwater.executor.keys import Words, mix, row_words
 from headwater.executor.past import circuit_at, image_is_due, save_image
@@ -37,9 +38,17 @@ class Pipeline:
     """
 
     def __init__(
-        self, log: Log, catalog: Catalog, *, background: bool, idle: Callable[[], float | None] = lambda: None
+        self,
+        log: Log,
+        catalog: Catalog,
+        *,
+        background: bool,
+        now_us: Callable[[], int] = lambda: 0,
+        idle: Callable[[], float | None] = lambda: None,
     ) -> None:
-        """`idle` is called by the thread between steps, and gives the seconds after which to call it at the latest."""
+        """`now_us` is the clock of the log. `idle` is called by the thread between steps, and gives the seconds after
+        which to call it at the latest.
+        """
         self.lock = threading.RLock()
         self.log = log
         self.catalog = catalog
@@ -50,6 +59,7 @@ class Pipeline:
         self._failure: BaseException | None = None  # of the last try to move, to `_failed_at` at least
         self._failed_at = 0
         self._moved = threading.Condition(self.lock)
+        self._now_us = now_us
         self._idle = idle
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="headwater-steps", daemon=True) if background else None
@@ -91,8 +101,10 @@ class Pipeline:
         """Returns when everything up to `version` (default: committed before the call) has gone through all queries."""
         target = self.log.version if version is None else version
         if self._thread is None or threading.current_thread() is self._thread:
-            while self._circuit is None or self._circuit.version < target:
+            while self._position < target:
                 self.step()
+            if self.tick(self.due):
+                self.catch_up()
             return
         with self.lock:
             while not self._closed and self._position < target:
@@ -114,13 +126,17 @@ class Pipeline:
                 return False
             to = circuit.step_end(self.log, self.log.version)
             rows = self._input_rows(circuit.version, to)
-            if not rows:
+            if not rows and not circuit.is_due(self.log, to):
                 circuit.version = to
                 self.last_step = (to, to)
                 self._moved.notify_all()
                 return True
             try:
-                self._commit(circuit.advance(self.log, Cut(to)), to)
+                changes = circuit.advance(self.log, Cut(to))
+                if rows or any(changes.values()):
+                    self._commit(changes, to)
+                else:
+                    self.last_step = (to, to)
             except BaseException:
                 self._circuit = None  # it is ahead of the log; the next step recovers it
                 raise
@@ -129,6 +145,19 @@ class Pipeline:
                 self.checkpoint()
             self._moved.notify_all()
             return True
+
+    @property
+    def due(self) -> int | None:
+        """When, in µs since 1970, the next thing follows from time alone; None if nothing does."""
+        with self.lock:
+            return None if self._circuit is None else self._circuit.due
+
+    def tick(self, due: int | None) -> bool:
+        """Commits that time has passed, once it is `due`; False if it is not. What follows comes with the next step."""
+        if due is None or due > self._now_us():
+            return False
+        self.log.commit([], {TICK: True})
+        return True
 
     def _input_rows(self, after: int, upto: int) -> int:
         """How many rows the circuit's sources gained in the versions (after, upto]."""
@@ -175,15 +204,23 @@ class Pipeline:
             try:
                 while self.step():
                     pass
+                due = self.due
+                self.tick(due)
                 self._failure = None
             except Exception as error:
+                due = None
                 with self.lock:
                     self._failure, self._failed_at = error, seen  # who waits is told; the next commit is the next try
                     self._moved.notify_all()
             try:
-                self.log.wait(seen, self._idle())
+                self.log.wait(seen, self._seconds_until(due))
             except StorageError:
                 return
+
+    def _seconds_until(self, due: int | None) -> float | None:
+        """How long the thread may sleep; a clock that is set anew is noticed within an hour."""
+        until = None if due is None else min(max(due - self._now_us(), 0) / 1e6, 3600.0)
+        return min((seconds for seconds in (until, self._idle()) if seconds is not None), default=None)
 
     # ---------------------------------------------------------------- catalog
 

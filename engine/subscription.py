@@ -83,6 +83,8 @@ class Subscription:
                 return batch
             if self._looked < self._pipeline.log.version:
                 continue
+            if self._pipeline.tick(self._circuit.due):
+                continue
             left = 0.5 if deadline is None else deadline - time.monotonic()
             if left <= 0:
                 return None

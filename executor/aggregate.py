@@ -16,23 +16,26 @@ from headwater.executor.key_index import KeyIndex, Slots, numbered
 from headwater.executor.keys import Words, key_words
 from headwater.executor.operators import ChunkedParts, Parts
 from headwater.executor.recomputed import Recomputed
+from headwater.executor.sorted_runs import SortedRuns
 from headwater.executor.state import empty_delta, grown
+from headwater.executor.windows import clock_time, microseconds
 from headwater.planner.logical import Aggregate, AggregateCall
 from headwater.planner.sql_types import arrow_schema, arrow_type
 from headwater.values import Delta
 
 Values = list[pa.Array]
 
-_COMPACT_MIN = 8192  # fewer groups than this are not worth a compaction
+_COMPACT_MIN = 8192  # fewer groups, or rows, than this are not worth a compaction
 
 
 class GroupBy:
-    """The operator of `Aggregate`: one slot per group, kept as long as the group has rows.
+    """The operator of `Aggregate`: one slot per group, kept as long as the group has rows, and can get some.
 
         input   (a, 5) +1      (a, 7) +1                 (a, 5) −1
         output  (a, sum 5) +1  (a, 5) −1, (a, 12) +1     (a, 12) −1, (a, 7) +1
 
-    A step costs in proportion to its delta: rows are gathered by group first, then each group is touched once.
+    A step costs in proportion to its delta: rows are gathered by group first, then each group is touched once. Groups
+    that the clock has closed are forgotten, which changes nothing in the output.
     """
 
     def __init__(self, node: Aggregate) -> None:
@@ -50,21 +53,32 @@ class GroupBy:
         retractable = not self.node.source.append_only
         self._accumulators = [_accumulator(call, self._types, retractable) for call in self.node.calls]
         self._recomputed = Recomputed(self.node) if self.node.recomputed else None
+        self._keeps_rows = bool(self._recomputed) or any(isinstance(a, Distinct) for a in self._accumulators)
         self._live = 0
+        self._open_rows = 0  # input rows of groups that are open
+        self._closed_rows = 0  # those of groups that were forgotten since the last compaction
+        self._ends = SortedRuns()  # when a group closes → its slot
         self._begun = False
 
     @property
     def nbytes(self) -> int:
         own = self._index.nbytes + self._keys.nbytes + int(self._rows.nbytes)
         again = self._recomputed.nbytes if self._recomputed else 0
-        return own + again + sum(a.nbytes for a in self._accumulators)
+        return own + again + self._ends.nbytes + sum(a.nbytes for a in self._accumulators)
 
     @property
     def state_rows(self) -> int:
         return len(self._index)
 
-    def step(self, delta: Delta) -> Delta:
+    def step(self, delta: Delta, clock: Delta | None = None) -> Delta:
         """Folds `delta` in; gives −old +new of each changed group. Without keys, the first step gives the one row."""
+        changed = self._folded(delta)
+        now = None if clock is None else clock_time(clock)
+        if now is not None:
+            self._close(now)
+        return changed
+
+    def _folded(self, delta: Delta) -> Delta:
         if self._is_global and not self._begun:
             self._begun = True
             slots = self._new_groups(np.zeros((1, 2), dtype=np.uint64), delta.rows)
@@ -90,6 +104,7 @@ class GroupBy:
         """Adds the rows of a delta: row i to group `slots[groups[i]]`."""
         weights = delta.weight_array
         self._rows[slots] += per_group(groups, len(slots), weights)
+        self._open_rows += int(weights.sum())
         for call, accumulator in zip(self.node.calls, self._accumulators, strict=True):
             column = None if call.argument is None else delta.rows.column(call.argument)
             accumulator.fold(slots, groups, column, weights)
@@ -130,7 +145,23 @@ class GroupBy:
         if self.node.keys and len(added):
             ordered = added[np.argsort(slots[added])]
             self._keys.append(rows.select(list(self.node.keys)).take(pa.array(ordered)))
+            self._note_ends(np.arange(known, len(self._index)))
         return slots
+
+    def _note_ends(self, slots: Slots) -> None:
+        """Notes when these groups close, if they do."""
+        if self.node.closes is not None and len(slots):
+            self._ends.add(microseconds(self._keys.take(slots).column(self.node.closes.column)), slots)
+
+    def _close(self, now: int) -> None:
+        """Forgets the groups that no row can reach any more at a time of the clock."""
+        assert self.node.closes is not None
+        slots = self._ends.take_before(now - self.node.closes.after_us + 1)
+        self._live -= int((self._rows[slots] > 0).sum())
+        rows = int(self._rows[slots].sum())
+        self._rows[slots] = 0
+        self._open_rows, self._closed_rows = self._open_rows - rows, self._closed_rows + rows
+        self._compact_if_sparse()
 
     def _values(self, slots: Slots) -> Values:
         """What the calls give for the groups `slots`: the columns of the output behind the keys."""
@@ -142,7 +173,9 @@ class GroupBy:
 
     def _compact_if_sparse(self) -> None:
         """Gives back the memory of groups without rows, once they outnumber the others."""
-        if len(self._index) > max(_COMPACT_MIN, 2 * self._live):
+        many_groups = len(self._index) > max(_COMPACT_MIN, 2 * self._live)
+        many_rows = self._keeps_rows and self._closed_rows > max(_COMPACT_MIN, self._open_rows)
+        if many_groups or many_rows:
             live = np.flatnonzero(self._rows[: len(self._index)] > 0)
             self.restore(combined(self._saved(live)))
 
@@ -167,10 +200,12 @@ class GroupBy:
             keys = parts["keys"]
             self._keys.append(keys)
             self._index.fill(key_words(keys.columns, keys.num_rows))
+            self._note_ends(np.flatnonzero(rows > 0))
         else:
             self._index.fill(np.zeros((len(rows), 2), dtype=np.uint64))
         self._rows = rows.copy()
         self._live = int((rows > 0).sum())
+        self._open_rows = int(rows.sum())
         for i, accumulator in enumerate(self._accumulators):
             accumulator.reserve(len(rows))
             accumulator.restore(_own(parts, str(i)))

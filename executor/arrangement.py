@@ -12,10 +12,9 @@ from headwater.executor.heap import RowHeap
 from headwater.executor.key_index import KeyIndex, Slots, first_rows, numbered
 from headwater.executor.keys import Words, key_words
 from headwater.executor.operators import ChunkedParts, Parts
+from headwater.executor.sorted_runs import SortedRuns
 from headwater.executor.state import TableState, without_null_keys
 from headwater.values import Delta, Weights
-
-_DENSE = 4  # a run with a row for at least every fourth key knows where each key begins
 
 
 class Arrangement:
@@ -36,7 +35,7 @@ class Arrangement:
 
     def _clear(self) -> None:
         self._index = KeyIndex()
-        self._matches = Matches()
+        self._matches = SortedRuns()
         self._filed = 0  # slots of the state below this number are in `_matches`
 
     def __len__(self) -> int:
@@ -147,72 +146,3 @@ class GrowingRows:
     def restore(self, parts: Parts) -> None:
         self._heap = RowHeap(self._heap.schema)
         self._heap.append(parts["rows"])
-
-
-class Matches:
-    """Pairs (key, value), many per key, in sorted runs that are merged as they grow (an LSM tree of arrays)."""
-
-    def __init__(self) -> None:
-        self._runs: list[_Run] = []
-
-    @property
-    def nbytes(self) -> int:
-        return sum(run.nbytes for run in self._runs)
-
-    def add(self, keys: Slots, values: Slots, key_count: int) -> None:
-        """Adds pairs; all keys, old and new, are below `key_count`."""
-        first, size = len(self._runs), len(keys)
-        while first > 0 and len(self._runs[first - 1].values) < 2 * size:
-            first -= 1
-            size += len(self._runs[first].values)
-        merged = self._runs[first:]
-        keys = np.concatenate([*(run.keys for run in merged), keys])
-        values = np.concatenate([*(run.values for run in merged), values])
-        self._runs[first:] = [_Run.of(keys, values, key_count)]
-
-    def find(self, keys: Slots) -> tuple[Slots, Slots]:
-        """For each pair whose key is among `keys`: its place in `keys`, ascending, and its value."""
-        places, found = [], []
-        for run in self._runs:
-            begin, end = run.extents(keys)
-            counts = end - begin
-            place = np.repeat(np.arange(len(keys)), counts)
-            within = np.arange(len(place)) - np.repeat(np.cumsum(counts) - counts, counts)
-            places.append(place)
-            found.append(run.values[begin[place] + within])
-        if not places:
-            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-        if len(places) == 1:
-            return places[0], found[0]
-        place, value = np.concatenate(places), np.concatenate(found)
-        order = np.argsort(place, kind="stable")
-        return place[order], value[order]
-
-
-class _Run:
-    """Pairs in the order of their keys. `begins` says where each key begins, in a run that has rows for most keys."""
-
-    def __init__(self, keys: Slots, values: Slots, begins: Slots | None) -> None:
-        self.keys, self.values, self.begins = keys, values, begins
-
-    @staticmethod
-    def of(keys: Slots, values: Slots, key_count: int) -> _Run:
-        order = np.argsort(keys, kind="stable")
-        keys, values = keys[order], values[order]
-        if _DENSE * len(keys) < key_count:
-            return _Run(keys, values, None)
-        begins = np.zeros(key_count + 1, dtype=np.int64)
-        np.cumsum(np.bincount(keys, minlength=key_count), out=begins[1:])
-        return _Run(keys, values, begins)
-
-    @property
-    def nbytes(self) -> int:
-        return int(self.keys.nbytes + self.values.nbytes) + (0 if self.begins is None else int(self.begins.nbytes))
-
-    def extents(self, keys: Slots) -> tuple[Slots, Slots]:
-        """Where the pairs of each key begin and end; −1 is a key that has none."""
-        if self.begins is None:
-            return np.searchsorted(self.keys, keys, side="left"), np.searchsorted(self.keys, keys, side="right")
-        known = np.where((keys >= 0) & (keys < len(self.begins) - 1), keys, -2)
-        begin = self.begins.take(known)  # of −2, which counts from the end: twice the same, and no pairs
-        return begin, np.where(known < 0, begin, self.begins.take(known + 1))

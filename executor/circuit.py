@@ -8,10 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from time import perf_counter
+from typing import TypeGuard
 
 import pyarrow as pa
 
 from headwater.executor.aggregate import GroupBy
+from headwater.executor.clocks import (
+    ArrivalTimes,
+    Clock,
+    CommitClock,
+    Silences,
+    commit_time,
+    read_clock,
+    ticks,
+    with_ticks,
+)
 from headwater.executor.evaluate import Evaluate, chain_below
 from headwater.executor.feed import Cut, Leaf, read_rows, step_end, step_versions, with_weights
 from headwater.executor.growing_top import GrowingTop
@@ -21,25 +32,30 @@ from headwater.executor.matches import OuterJoins, SemiJoins, StreamOuterJoins, 
 from headwater.executor.operators import ChunkedParts, Operator, Parts, Stateful, Work
 from headwater.executor.over import OverPartitions
 from headwater.executor.state import TableState, empty_delta
+from headwater.executor.temporal import VisibleRows
 from headwater.executor.top_k import TopRows
 from headwater.executor.unions import Concatenation, Repetition
 from headwater.executor.windows import StreamTimes, Watermarks, Windows
 from headwater.planner.logical import (
     Aggregate,
+    Arrivals,
     Changelog,
     Filter,
     Join,
+    Now,
     OuterJoin,
     Over,
     Plan,
     Project,
     Repeat,
     SemiJoin,
+    Silence,
     Source,
     StreamOutput,
     StreamSource,
     StreamTime,
     TableSource,
+    TemporalFilter,
     TopK,
     Union,
     Watermark,
@@ -72,6 +88,7 @@ class Circuit:
             if keep and not isinstance(root, StreamOutput | StreamSource):
                 self._tables[root] = self._kept(root, tables)
         self.leaves: tuple[Leaf, ...] = tuple(node for node in self._operators if isinstance(node, Source))
+        self.clocks: tuple[Clock, ...] = tuple(node for node in self._operators if isinstance(node, Now | Arrivals))
         self._clocked = _clocked_ids(self.roots)
         self._holders = self._all_holders()
 
@@ -115,8 +132,13 @@ class Circuit:
         changes: dict[Plan, list[Delta]] = {root: [] for root in self.roots}
         read = [leaf for leaf in self.leaves if leaf not in given]
         after = self.version
-        for end in step_versions(log, {leaf.id for leaf in read}, self._clocked, after, to.version):
-            inputs = {leaf: _delta(leaf, read_rows(log, leaf, after, Cut(end, to.limits))) for leaf in read}
+        ends = step_versions(log, {leaf.id for leaf in read}, self._clocked, after, to.version)
+        if any(isinstance(clock, Arrivals) for clock in self.clocks):
+            ends = with_ticks(ends, ticks(log, after, to.version), after)
+        for end in ends:
+            cut = Cut(end, to.limits)
+            inputs: dict[Plan, Delta] = {leaf: _delta(leaf, read_rows(log, leaf, after, cut)) for leaf in read}
+            inputs |= {clock: read_clock(log, clock, after, cut) for clock in self.clocks}
             last = end == to.version
             inputs |= {leaf: delta if last else empty_delta(delta.rows.schema) for leaf, delta in given.items()}
             for root, delta in self.step(inputs).items():
@@ -130,12 +152,23 @@ class Circuit:
         """The version at which the next step on the way to `upto` ends, which bounds its rows."""
         return step_end(log, {leaf.id for leaf in self.leaves}, self.version, upto)
 
-    def step(self, inputs: Mapping[Leaf, Delta]) -> dict[Plan, Delta]:
+    @property
+    def due(self) -> int | None:
+        """When, in µs since 1970, the next thing will follow from time alone; None if nothing will."""
+        waiting = [o for o in self._operators.values() if isinstance(o, Silences) or _follows_commits(o)]
+        return min((due for o in waiting if (due := o.due) is not None), default=None)
+
+    def is_due(self, log: Log, version: int) -> bool:
+        """Whether something follows at a version from its time alone."""
+        due, now = self.due, commit_time(log, version)
+        return due is not None and now is not None and due <= now
+
+    def step(self, inputs: Mapping[Plan, Delta]) -> dict[Plan, Delta]:
         """Runs one delta per leaf through all operators; gives that of each root and adds it to the kept tables."""
         deltas: dict[Plan, Delta] = {}
         for node, operator in self._operators.items():
             sources = self._inputs[node]
-            given = [inputs[node]] if isinstance(node, Source) else [deltas[source] for source in sources]
+            given = [deltas[source] for source in sources] if sources else [inputs[node]]
             began = perf_counter()
             deltas[node] = operator.step(*given)
             self._work[node].count(given, deltas[node], perf_counter() - began)
@@ -222,8 +255,16 @@ def _operator(node: Plan) -> Operator:
             return StreamTimes(node)
         case Watermark():
             return Watermarks(node)
+        case Now():
+            return CommitClock(node)
+        case Arrivals():
+            return ArrivalTimes(node)
+        case Silence():
+            return Silences(node)
         case WindowAssign():
             return Windows(node)
+        case TemporalFilter():
+            return VisibleRows(node)
         case Aggregate():
             return GroupBy(node)
         case Join(by_version=by_version):
@@ -242,6 +283,11 @@ def _operator(node: Plan) -> Operator:
             return Repetition(node)
         case StreamOutput():
             return OffsetCounter(node)
+
+
+def _follows_commits(operator: Operator) -> TypeGuard[VisibleRows]:
+    """Whether rows of an operator come and go by the time of commits."""
+    return isinstance(operator, VisibleRows) and isinstance(operator.node.clock, Now)
 
 
 def _clocked_ids(roots: Sequence[Plan]) -> set[int]:

@@ -28,7 +28,7 @@ class StreamTimes(PartitionState):
         self.node = node
         self.schema = arrow_schema(node.columns)
 
-    def step(self, delta: Delta) -> Delta:
+    def step(self, delta: Delta, silence: Delta | None = None) -> Delta:
         times = microseconds(delta.rows.column(self.node.time))
         partitions = delta.rows.column(self.node.partition).to_numpy(zero_copy_only=False)
         before = np.empty(len(delta), dtype=np.int64)
@@ -37,6 +37,7 @@ class StreamTimes(PartitionState):
             latest = np.maximum.accumulate(np.concatenate(([self.numbers.get(partition, _NEVER)], times[rows])))
             before[rows] = latest[:-1]
             self.numbers[partition] = int(latest[-1])
+        bring_up(self.numbers, silence)
         column = timestamps(before, before != _NEVER)
         return Delta(pa.RecordBatch.from_arrays([*delta.rows.columns, column], schema=self.schema), delta.weights)
 
@@ -54,21 +55,15 @@ class Watermarks(PartitionState):
         self.node = node
         self.schema = arrow_schema(node.columns)
 
-    def step(self, delta: Delta) -> Delta:
-        if not len(delta):
-            return empty_delta(self.schema)
+    def step(self, delta: Delta, silence: Delta | None = None) -> Delta:
         old = self.watermark
         times = microseconds(delta.rows.column(self.node.time))
         partitions = delta.rows.column(self.node.partition).to_numpy(zero_copy_only=False)
         for partition in np.unique(partitions).tolist():
             latest = int(times[partitions == partition].max())
             self.numbers[partition] = max(self.numbers.get(partition, latest), latest)
-        new = self.watermark
-        if new == old:
-            return empty_delta(self.schema)
-        values = np.array([time for time in (old, new) if time is not None], dtype=np.int64)
-        weights = np.array([weight for time, weight in ((old, -1), (new, 1)) if time is not None], dtype=np.int64)
-        return Delta(pa.RecordBatch.from_arrays([timestamps(values)], schema=self.schema), weights)
+        bring_up(self.numbers, silence)
+        return clock_moved(self.schema, old, self.watermark)
 
     @property
     def watermark(self) -> int | None:
@@ -102,6 +97,29 @@ class Windows:
         columns = [*kept.columns, timestamps(starts), timestamps(ends)]
         weights = None if delta.weights is None else delta.weights[rows]
         return Delta(pa.RecordBatch.from_arrays(columns, schema=self.schema), weights)
+
+
+def bring_up(stream_times: dict[int, int], silence: Delta | None) -> None:
+    """Brings partitions to a later stream time: those that a `Silence` names."""
+    if silence is not None and len(silence):
+        partitions, times = silence.rows.column(0).to_pylist(), microseconds(silence.rows.column(1)).tolist()
+        for partition, time in zip(partitions, times, strict=True):
+            stream_times[partition] = max(stream_times.get(partition, time), time)
+
+
+def clock_moved(schema: pa.Schema, old: int | None, new: int | None) -> Delta:
+    """The change of a clock, a table of at most one row with one time in µs since 1970."""
+    if new == old:
+        return empty_delta(schema)
+    values = np.array([time for time in (old, new) if time is not None], dtype=np.int64)
+    weights = np.array([weight for time, weight in ((old, -1), (new, 1)) if time is not None], dtype=np.int64)
+    return Delta(pa.RecordBatch.from_arrays([timestamps(values)], schema=schema), weights)
+
+
+def clock_time(change: Delta) -> int | None:
+    """The time that a clock shows after a change, in µs since 1970; None if it did not change."""
+    times = microseconds(change.rows.column(0))[change.weight_array > 0]
+    return int(times[-1]) if len(times) else None
 
 
 def microseconds(column: pa.Array) -> Times:

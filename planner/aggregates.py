@@ -9,6 +9,7 @@ from headwater.errors import SqlError, TypeProblem, UnknownName
 from headwater.parser import syntax, unparse
 from headwater.parser.syntax import Identifier
 from headwater.planner.aggregate_calls import AggregateCalls, has_aggregate, is_aggregate, is_grouping_call
+from headwater.planner.closing import Closing
 from headwater.planner.expressions import bind_expression, column_expression, refuse_call
 from headwater.planner.grouping_sets import GroupingCall, grouped_by_sets, sets_of
 from headwater.planner.logical import Aggregate, AggregateCall, Expression, Plan, Project
@@ -33,12 +34,14 @@ def is_grouped(select: syntax.Select) -> bool:
     return bool(select.group_by) or select.having is not None or any(has_aggregate(i.expression) for i in select.items)
 
 
-def bind_grouping(select: syntax.Select, source: Plan, scope: Scope, window: tuple[str, ...]) -> Grouping:
+def bind_grouping(
+    select: syntax.Select, source: Plan, scope: Scope, window: tuple[str, ...], closing: Closing | None = None
+) -> Grouping:
     """GROUP BY, the aggregates, HAVING and the select list of `select` over `source`.
 
-    `window` are the names of the window bounds, which are keys of every windowed grouping.
+    `window` are the names of the window bounds, which are keys of every windowed grouping; `closing` is their end.
     """
-    builder = _GroupingBuilder(scope, window)
+    builder = _GroupingBuilder(scope, window, closing if source.append_only else None)
     for expressions in sets_of(_group_expressions(select)):
         builder.add_set([_group_expression(expression, select, scope) for expression in expressions])
     _refuse_star(select)
@@ -95,8 +98,9 @@ def with_aliases(expression: T, select: syntax.Select, scope: Scope) -> T:
 class _GroupingBuilder:
     """Collects keys and aggregate calls, each once; `over_groups` rewrites an expression to read their results."""
 
-    def __init__(self, scope: Scope, window: tuple[str, ...]) -> None:
+    def __init__(self, scope: Scope, window: tuple[str, ...], closing: Closing | None) -> None:
         self.scope = scope
+        self.closing = closing
         self.keys: dict[str, tuple[str, Expression]] = {}  # by SQL text: (column name, expression)
         self.calls = AggregateCalls(scope)
         self.window = window
@@ -190,7 +194,10 @@ class _GroupingBuilder:
             first = source.columns[0]
             items = {first.name: column_expression(first.name, first.type)}
         keys = tuple(name for name, _ in self.keys.values())
-        return Aggregate(Project(source, tuple(items.items())), keys, calls, recomputed)
+        rows = Project(source, tuple(items.items()))
+        if self.closing is None:
+            return Aggregate(rows, keys, calls, recomputed)
+        return Aggregate(rows, keys, calls, recomputed, self.closing.closes, clock=self.closing.clock)
 
 
 def _column(name: str, at: syntax.Node) -> syntax.Name:

@@ -13,6 +13,7 @@ from headwater.parser import syntax
 from headwater.planner.aggregates import bind_grouping, is_grouped, with_aliases
 from headwater.planner.calls import with_duckdb_calls
 from headwater.planner.catalog import Catalog, Relation, View
+from headwater.planner.closing import Closing, closing_of, final_select, grace_of, silence_of
 from headwater.planner.expressions import bind_predicate, column_expression
 from headwater.planner.first_rows import with_row_numbers
 from headwater.planner.from_items import CARRIED, BoundItem, aliased, stream_item, table_item
@@ -36,11 +37,10 @@ from headwater.planner.select_list import expand_items, named
 from headwater.planner.set_operations import combined
 from headwater.planner.state_bounds import keeps_state
 from headwater.planner.subqueries import has_subquery, where, with_values
+from headwater.planner.temporal_filters import refuse_join_with_now, with_now
 from headwater.planner.unsupported import refuse_continuous
 from headwater.planner.window_functions import check_lengths, windowed_item
 from headwater.values import PSEUDO_COLUMNS, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART, Column
-
-DEFAULT_GRACE_US = 24 * 3600 * 1_000_000  # a window without GRACE PERIOD stays open for a day, as in ksqlDB
 
 
 @dataclass(frozen=True)
@@ -64,20 +64,23 @@ def bind_query(
     *,
     stored: bool = False,
     keep_window: bool = False,
+    idle_us: int | None = None,
     without: frozenset[str] = frozenset(),
 ) -> BoundQuery:
     """The plan of a continuous query. Raises SqlError with the span of what cannot be bound.
 
     `stored` reads derived tables from their changelogs instead of computing them (for a query that only watches).
     `keep_window` puts WINDOWSTART and WINDOWEND in front of a windowed query's columns if it does not name them.
+    `idle_us` is after how long a silence windows close without rows; None for never.
     `without` names rewrites of the plan that are left out.
     """
     refuse_continuous(query)
-    binder = _Binder(catalog, stored, keep_window)
+    binder = _Binder(catalog, stored, keep_window, idle_us)
     query = with_row_numbers(with_duckdb_calls(query))
     limit = _limit(query)
     source = binder.query(query)
     plan = optimize(source.plan, frozenset(binder.shared), without)
+    refuse_join_with_now(plan, query)
     columns = tuple(c for c in plan.columns if c.name not in CARRIED)
     return BoundQuery(plan, columns, tuple(sorted(binder.reads)), source.is_stream, limit, tuple(sorted(binder.views)))
 
@@ -98,10 +101,11 @@ class _Binder:
     A plan of a derived relation that keeps a state is shared: its operators run already. One without is only text.
     """
 
-    def __init__(self, catalog: Catalog, stored: bool, keep_window: bool) -> None:
+    def __init__(self, catalog: Catalog, stored: bool, keep_window: bool, idle_us: int | None) -> None:
         self.catalog = catalog
         self.stored = stored
         self.keep_window = keep_window
+        self.idle_us = idle_us
         self.reads: set[int] = set()
         self.views: set[int] = set()
         self.shared: set[Plan] = set()
@@ -126,10 +130,10 @@ class _Binder:
         return self.query(query)
 
     def body(self, query: syntax.Query) -> BoundItem:
-        if query.emit == "FINAL":
-            raise Unsupported("EMIT FINAL is not supported yet", query.span, hint="use EMIT CHANGES")
         if query.as_of is not None:
             raise OutOfRange("AS OF asks about the past; a continuous query has no past to stop at", query.as_of.span)
+        if query.emit == "FINAL":
+            return self.select(final_select(query), is_final=True)
         return self.part(query.body)
 
     def part(self, body: syntax.QueryBody) -> BoundItem:
@@ -143,31 +147,45 @@ class _Binder:
                 return self.inner(body, body)
         raise Unsupported("VALUES is not supported in a continuous query yet", body.span)
 
-    def select(self, select: syntax.Select) -> BoundItem:
+    def select(self, select: syntax.Select, *, is_final: bool = False) -> BoundItem:
         if select.source is None:
             raise Unsupported("a continuous query needs FROM a stream or table", select.span)
         source = self.from_item(select.source)
+        closing = None
         if select.window is not None:
-            source = _with_stream_time(source, select.window)
-        if select.where is not None:
-            source = where(source, select.where, self)
+            source = _with_stream_time(source, select.window, self.idle_us)
+            closing = closing_of(source, select.window)
+        condition = select.where
+        if condition is not None:
+            timed, condition = with_now(source, condition)
+            if timed is not source and select.window is not None:
+                raise Unsupported(
+                    "now() in WHERE makes a table, and a WINDOW needs a stream", select.window.span,
+                    hint="write now() in a query over the windows: SELECT … FROM (… WINDOW …) WHERE WINDOWEND > now()",
+                )  # fmt: skip
+            source = timed
+        if condition is not None:
+            source = where(source, condition, self)
         if select.window is not None:
             source = _with_windows(source, select.window)
         if is_grouped(select):
-            return self.grouped(select, source)
+            return self.grouped(select, source, closing, is_final=is_final)
         if select.window is not None:
             raise SqlError("WINDOW needs a GROUP BY", select.window.span, hint="add GROUP BY …, or drop the WINDOW")
         return self.shown(select, source)
 
-    def grouped(self, select: syntax.Select, source: BoundItem) -> BoundItem:
-        window = (WINDOWSTART, WINDOWEND) if select.window is not None else ()
-        grouping = bind_grouping(select, source.plan, source.scope, window)
+    def grouped(
+        self, select: syntax.Select, source: BoundItem, closing: Closing | None, *, is_final: bool
+    ) -> BoundItem:
+        window = (WINDOWSTART, WINDOWEND) if closing is not None else ()
+        grouping = bind_grouping(select, source.plan, source.scope, window, closing)
         select = grouping.select
         if window and self.keep_window:
             names = {i.expression.parts[0].text for i in select.items if isinstance(i.expression, syntax.Name)}
             kept = tuple(syntax.SelectItem(_column_name(w)) for w in window if w not in names)
             select = replace(select, items=(*kept, *select.items))
-        groups = BoundItem(grouping.plan, grouping.scope)
+        shown = grouping.plan if closing is None else closing.shown(grouping.plan, is_final=is_final)
+        groups = BoundItem(shown, grouping.scope)
         if select.having is not None:
             groups = where(groups, select.having, self, "HAVING")
         return self.shown(select, groups)
@@ -271,13 +289,14 @@ def _column_name(column: str) -> syntax.Name:
     return syntax.Name((syntax.Identifier(column, quoted=True),))
 
 
-def _with_stream_time(source: BoundItem, window: syntax.Window) -> BoundItem:
+def _with_stream_time(source: BoundItem, window: syntax.Window, idle_us: int | None) -> BoundItem:
     """Stream time is that of the rows of FROM, before WHERE: a row moves it even when it is filtered out."""
     if source.time is None or source.partition is None:
         raise SqlError(
             "WINDOW needs a stream, whose rows have an event time", window.span, hint="window the stream itself"
         )
-    plan = StreamTime(source.plan, source.time, source.partition)
+    silence = None if idle_us is None else silence_of(source, window, idle_us)
+    plan = StreamTime(source.plan, source.time, source.partition, clock=silence)
     return replace(source, plan=plan, stream_time=STREAM_TIME, is_join=False)
 
 
@@ -287,7 +306,7 @@ def _with_windows(source: BoundItem, window: syntax.Window) -> BoundItem:
             "WINDOW needs a stream, and rows that are joined with a stream's whole past are a table", window.span
         )
     check_lengths(window.size_us, window.advance_us, window.span)
-    grace = DEFAULT_GRACE_US if window.grace_us is None else window.grace_us
-    plan = WindowAssign(source.plan, source.time, source.stream_time, window.size_us, window.advance_us, grace)
+    grace_us = grace_of(window)
+    plan = WindowAssign(source.plan, source.time, source.stream_time, window.size_us, window.advance_us, grace_us)
     bounds = tuple(ScopeColumn(None, n, n, "TIMESTAMP", hidden=True) for n in (WINDOWSTART, WINDOWEND))
     return replace(source, plan=plan, scope=Scope((*source.scope.columns, *bounds)), is_join=False)

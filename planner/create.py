@@ -9,11 +9,13 @@ from headwater.parser import syntax, unparse
 from headwater.planner.bind import BoundQuery, bind_query
 from headwater.planner.catalog import Catalog, Relation
 from headwater.planner.from_items import CARRIED
-from headwater.planner.logical import Plan, Project, StreamOutput
+from headwater.planner.logical import Plan, Project, Silence, StreamOutput, TemporalFilter, walk_plan
 from headwater.planner.properties import (
     OF_ANY_LOG,
+    OF_QUERIES,
     PROPERTIES,
     Properties,
+    idle_timeout_us,
     log_options,
     partitions,
     read_properties,
@@ -36,6 +38,8 @@ def define(statement: syntax.CreateRelation, catalog: Catalog) -> Relation:
 
 
 def _source(statement: syntax.CreateRelation, catalog: Catalog, properties: Properties) -> Relation:
+    for name in OF_QUERIES & properties.keys():
+        raise SqlError(f"{name} is a property of a continuous query", properties[name].span, hint="leave it out")
     columns = tuple(column_of(c) for c in statement.columns)
     _refuse_repeated(statement)
     primary_key = tuple(c.name.text for c in statement.columns if c.primary_key)
@@ -65,10 +69,16 @@ def _source(statement: syntax.CreateRelation, catalog: Catalog, properties: Prop
 def _derived(
     statement: syntax.CreateRelation, query: syntax.Query, catalog: Catalog, properties: Properties
 ) -> Relation:
-    for name in (PROPERTIES - OF_ANY_LOG) & properties.keys():
+    for name in (PROPERTIES - OF_ANY_LOG - OF_QUERIES) & properties.keys():
         raise Unsupported(f"{name} is taken over from the source of a continuous query", properties[name].span)
     is_stream = statement.kind == "STREAM"
-    bound = bind_query(query, catalog, keep_window=not is_stream)
+    idle_us = idle_timeout_us(properties)
+    bound = bind_query(query, catalog, keep_window=not is_stream, idle_us=idle_us)
+    if idle_us is not None and not any(isinstance(node, Silence) for node in walk_plan(bound.plan)):
+        raise SqlError(
+            "idle_timeout closes windows, and this query has no WINDOW", properties["idle_timeout"].span,
+            hint="leave it out, or add WINDOW TUMBLING (SIZE …) after FROM",
+        )  # fmt: skip
     if any(c.name.upper() in PSEUDO_COLUMNS for c in bound.columns):
         raise TypeProblem(
             "ROWTIME, ROWPARTITION and ROWOFFSET need another name as a column of a stream or table",
@@ -78,9 +88,7 @@ def _derived(
         raise Unsupported("LIMIT without ORDER BY does not say what rows to keep", query.span, hint="add ORDER BY")
     if is_stream and not bound.is_stream:
         raise SqlError(
-            "the rows of streams that are joined have no order of their own, so the result is a table"
-            if bound.plan.append_only else "this query changes rows that it has given, so its result is a table",
-            statement.name.span, hint=f"write CREATE TABLE {statement.name.text} AS …",
+            _why_table(bound.plan), statement.name.span, hint=f"write CREATE TABLE {statement.name.text} AS …",
         )  # fmt: skip
     return Relation(
         name=statement.name.text,
@@ -93,6 +101,15 @@ def _derived(
         reads=(*bound.reads, *bound.views),
         log=log_options(properties),
     )
+
+
+def _why_table(plan: Plan) -> str:
+    """Why the rows of a query are not a stream."""
+    if not plan.append_only:
+        return "this query changes rows that it has given, so its result is a table"
+    if any(isinstance(node, TemporalFilter) and node.is_final for node in walk_plan(plan)):
+        return "the windows of EMIT FINAL are found by their keys, so the result is a table"
+    return "the rows of streams that are joined have no order of their own, so the result is a table"
 
 
 def _output(bound: BoundQuery, id: int, statement: syntax.CreateRelation) -> Plan:

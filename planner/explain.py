@@ -11,13 +11,13 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from headwater.planner.logical import Plan
+from headwater.planner.logical import Plan, Watermark
 from headwater.planner.state_bounds import state_of, warnings
 
 
 def explain_plan(plan: Plan, note: Callable[[Plan], str | None] | None = None) -> str:
     """The tree of `plan`, the output first; `note` gives what stands in brackets, by default what is kept."""
-    return "\n".join(_lines(plan, "", "", note or _kept))
+    return "\n".join(_lines(plan, "", "", note or _kept, set()))
 
 
 def explain_warnings(plan: Plan) -> list[str]:
@@ -46,10 +46,13 @@ def _kept(node: Plan) -> str | None:
     return None if state is None else f"{state.what}; {state.cost}"
 
 
-def _lines(node: Plan, first: str, rest: str, note: Callable[[Plan], str | None]) -> list[str]:
+def _lines(node: Plan, first: str, rest: str, note: Callable[[Plan], str | None], shown: set[Plan]) -> list[str]:
+    """The lines of a tree; a clock that is read from what was `shown` before has no branch of its own."""
     noted = note(node)
+    inputs = () if isinstance(node, Watermark) and node.source in shown else node.inputs
+    shown.add(node)
     lines = [f"{first}{type(node).__name__} {node.label()}" + (f"   [{noted}]" if noted else "")]
-    for i, source in enumerate(node.inputs):
-        last = i == len(node.inputs) - 1
-        lines += _lines(source, rest + ("└─ " if last else "├─ "), rest + ("   " if last else "│  "), note)
+    for i, source in enumerate(inputs):
+        last = i == len(inputs) - 1
+        lines += _lines(source, rest + ("└─ " if last else "├─ "), rest + ("   " if last else "│  "), note, shown)
     return lines

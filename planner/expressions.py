@@ -14,6 +14,8 @@ from headwater.planner.scope import Scope
 from headwater.planner.sql_types import aggregate_functions, row_type_of, volatile_functions
 from headwater.values import Column
 
+NOW_NAMES = frozenset({"now", "current_timestamp", "localtimestamp", "transaction_timestamp", "get_current_timestamp"})
+
 
 def column_expression(name: str, type_name: str) -> Expression:
     """The expression that is the column `name`."""
@@ -89,6 +91,11 @@ def refuse_call(call: syntax.Call) -> None:
         raise TypeProblem(
             f"{name}() is an aggregate and cannot stand here", call.span, hint="use it in SELECT or HAVING"
         )
+    if name in NOW_NAMES:
+        raise Unsupported(
+            f"{name}() stands in WHERE alone in a continuous query: ts > {name}() - INTERVAL 5 MINUTES, and the like",
+            call.span, hint="use ROWTIME, the time of the row",
+        )  # fmt: skip
     if name in volatile_functions():
         raise Unsupported(
             f"{name}() has another value each time, so the result would not follow from the log",

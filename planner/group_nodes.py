@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from headwater.planner.nodes import PlanNode, Unary
+from headwater.planner.nodes import Clocked, Moment, PlanNode, Unary
 from headwater.values import Column
 
 if TYPE_CHECKING:
@@ -44,12 +44,16 @@ class RecomputedCall:
 
 
 @dataclass(frozen=True)
-class Aggregate(Unary):
-    """One row per distinct value of `keys` with the aggregates of its rows; without keys, always exactly one row."""
+class Aggregate(Clocked):
+    """One row per distinct value of `keys` with the aggregates of its rows; without keys, always exactly one row.
+
+    With `closes`, a moment of the keys: once the clock, a `Watermark`, is there, no row comes to a group any more.
+    """
 
     keys: tuple[str, ...]
     calls: tuple[AggregateCall, ...]
     recomputed: tuple[RecomputedCall, ...] = ()
+    closes: Moment | None = None
 
     __hash__ = PlanNode.__hash__
 
@@ -70,7 +74,8 @@ class Aggregate(Unary):
 
     def label(self) -> str:
         calls = ", ".join([*(c.name for c in self.calls), *(c.name for c in self.recomputed)])
-        return f"by {', '.join(self.keys) or 'nothing'}: {calls or 'distinct rows'}"
+        closes = "" if self.closes is None else f"; closed at {self.closes}"
+        return f"by {', '.join(self.keys) or 'nothing'}: {calls or 'distinct rows'}{closes}"
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headwater.errors import Unsupported
 from headwater.parser import syntax
@@ -79,7 +79,7 @@ def grouped_by_sets(whole: Aggregate, sets: tuple[tuple[str, ...], ...], groupin
 
 
 def _grouped_by(whole: Aggregate, keys: tuple[str, ...], groupings: tuple[GroupingCall, ...]) -> Plan:
-    plan = Aggregate(whole.source, keys, whole.calls, whole.recomputed)
+    plan = replace(whole, keys=keys)
     items = tuple(
         (c.name, _null(c) if c.name in whole.keys and c.name not in keys else column_expression(c.name, c.type))
         for c in whole.columns

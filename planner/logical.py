@@ -20,14 +20,17 @@ from headwater.planner.nodes import (
     STREAM_TIME,
     WATERMARK,
     Changelog,
+    Clocked,
     Expression,
+    Moment,
     PlanNode,
     Source,
     StreamSource,
     TableSource,
     Unary,
+    duration,
 )
-from headwater.planner.time_nodes import Watermark
+from headwater.planner.time_nodes import Arrivals, Now, Silence, StreamTime, TemporalFilter, Watermark
 from headwater.values import ROWOFFSET, WINDOWEND, WINDOWSTART, Column
 
 __all__ = [
@@ -39,10 +42,14 @@ __all__ = [
     "WATERMARK",
     "Aggregate",
     "AggregateCall",
+    "Arrivals",
     "Changelog",
+    "Clocked",
     "Expression",
     "Filter",
     "Join",
+    "Moment",
+    "Now",
     "OuterJoin",
     "Over",
     "Plan",
@@ -51,12 +58,14 @@ __all__ = [
     "RecomputedCall",
     "Repeat",
     "SemiJoin",
+    "Silence",
     "SortKey",
     "Source",
     "StreamOutput",
     "StreamSource",
     "StreamTime",
     "TableSource",
+    "TemporalFilter",
     "TopK",
     "Unary",
     "Union",
@@ -111,23 +120,6 @@ class Project(Unary):
         return ", ".join(
             e.sql if e.is_column and e.reads[0] == name else f"{e.sql} AS {name}" for name, e in self.items
         )
-
-
-@dataclass(frozen=True)
-class StreamTime(Unary):
-    """Adds to each row the stream time of its partition before the row: the largest event time seen so far there."""
-
-    time: str
-    partition: str
-
-    __hash__ = PlanNode.__hash__
-
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        return (*self.source.columns, Column(STREAM_TIME, "TIMESTAMP"))
-
-    def label(self) -> str:
-        return f"of {self.time}"
 
 
 @dataclass(frozen=True)
@@ -369,7 +361,8 @@ class StreamOutput(Unary):
 
 Plan: TypeAlias = (
     StreamSource | TableSource | Changelog | Filter | Project | StreamTime | Watermark | WindowAssign | Aggregate | Join
-    | Over | SemiJoin | OuterJoin | TopK | Union | Repeat | StreamOutput
+    | Over | SemiJoin | OuterJoin | TopK | Union | Repeat | StreamOutput | TemporalFilter | Now | Arrivals
+    | Silence
 )  # fmt: skip
 
 
@@ -383,17 +376,3 @@ def walk_plan(node: Plan) -> Iterator[Plan]:
 def has_order_of_log(plan: Plan) -> bool:
     """Whether the order of the rows of `plan` is that in which commits to several relations came."""
     return any(isinstance(node, Union) and node.in_order for node in walk_plan(plan))
-
-
-def duration(microseconds: int) -> str:
-    """A length of time in the largest unit that divides it: `90 minutes`, `1 day`."""
-    for unit, length in (
-        ("day", 86_400_000_000),
-        ("hour", 3_600_000_000),
-        ("minute", 60_000_000),
-        ("second", 1_000_000),
-    ):
-        if microseconds and microseconds % length == 0:
-            count = microseconds // length
-            return f"{count} {unit}{'s' if count != 1 else ''}"
-    return f"{microseconds / 1000:g} milliseconds"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -18,8 +18,10 @@ EVENT_TIME = "$rowtime"
 PARTITION = "$rowpartition"
 STREAM_TIME = "$streamtime"
 
-# The one column of a `Watermark`.
+# The one column of a `Watermark`, and of `Now`; when rows of a partition were committed.
 WATERMARK = "$watermark"
+NOW = "$now"
+ARRIVED = "$arrived"
 
 # Hidden columns that window functions and recomputed aggregates read: the number of a row's partition, and of the row
 # in an order of all columns.
@@ -160,3 +162,45 @@ class Unary(PlanNode):
     @property
     def inputs(self) -> tuple[Plan, ...]:
         return (self.source,)
+
+
+@dataclass(frozen=True)
+class Clocked(Unary):
+    """A node that may have a second input, `clock`, which tells it how far time is."""
+
+    clock: Plan | None = field(default=None, kw_only=True)
+
+    __hash__ = PlanNode.__hash__
+
+    @property
+    def inputs(self) -> tuple[Plan, ...]:
+        return (self.source,) if self.clock is None else (self.source, self.clock)
+
+    @property
+    def append_only(self) -> bool:
+        return self.source.append_only
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A moment of each row: so many microseconds after the time in one of its columns."""
+
+    column: str
+    after_us: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.column} + {duration(self.after_us)}" if self.after_us else self.column
+
+
+def duration(microseconds: int) -> str:
+    """A length of time in the largest unit that divides it: `90 minutes`, `1 day`."""
+    for unit, length in (
+        ("day", 86_400_000_000),
+        ("hour", 3_600_000_000),
+        ("minute", 60_000_000),
+        ("second", 1_000_000),
+    ):
+        if microseconds and microseconds % length == 0:
+            count = microseconds // length
+            return f"{count} {unit}{'s' if count != 1 else ''}"
+    return f"{microseconds / 1000:g} milliseconds"

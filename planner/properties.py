@@ -9,7 +9,8 @@ from headwater.errors import SqlError, UnknownName, Unsupported, suggestion
 from headwater.parser import syntax
 from headwater.planner.catalog import LogOptions
 
-PROPERTIES = frozenset({"partitions", "timestamp", "timestamp_format", "retention", "retention_size", "compression"})
+OF_QUERIES = frozenset({"idle_timeout"})  # of what a continuous query writes, and of nothing else
+PROPERTIES = OF_QUERIES | {"partitions", "timestamp", "timestamp_format", "retention", "retention_size", "compression"}
 
 # Words of other systems that need no setting here: the log is one, rows are columnar, nothing is replicated.
 WITHOUT_EFFECT = frozenset({"kafka_topic", "value_format", "key_format", "format", "replicas"})
@@ -75,13 +76,20 @@ def _retention_us(properties: Properties) -> int | None:
     item = properties.get("retention")
     if item is None or item.value.lower() == FOREVER:
         return None
+    return _duration_us(item, "a time to keep rows for", "write retention = '7 days', or 'forever'")
+
+
+def idle_timeout_us(properties: Properties) -> int | None:
+    """After how long a silence of its streams the windows of a query close; None for never."""
+    item = properties.get("idle_timeout")
+    return None if item is None else _duration_us(item, "a length of time", "write idle_timeout = '10 seconds'")
+
+
+def _duration_us(item: syntax.Property, what: str, hint: str) -> int:
     match = _DURATION.fullmatch(item.value)
     unit = _UNITS_US.get(match[2].lower()) if match else None
     if match is None or unit is None or not int(match[1]):
-        raise SqlError(
-            f"cannot read '{item.value}' as a time to keep rows for", item.span,
-            hint="write retention = '7 days', or 'forever'",
-        )  # fmt: skip
+        raise SqlError(f"cannot read '{item.value}' as {what}", item.span, hint=hint)
     return int(match[1]) * unit
 
 

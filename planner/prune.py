@@ -10,25 +10,30 @@ from headwater.planner.logical import (
     PARTITION,
     STREAM_TIME,
     Aggregate,
+    Arrivals,
     Changelog,
     Filter,
     Join,
+    Now,
     OuterJoin,
     Over,
     Plan,
     Project,
     Repeat,
     SemiJoin,
+    Silence,
     StreamOutput,
     StreamSource,
     StreamTime,
     TableSource,
+    TemporalFilter,
     TopK,
     Union,
     Watermark,
     WindowAssign,
+    walk_plan,
 )
-from headwater.planner.rewrite import Shared
+from headwater.planner.rewrite import Shared, with_inputs
 from headwater.values import WINDOWEND, WINDOWSTART
 
 
@@ -43,6 +48,8 @@ def _prune(node: Plan, needed: Iterable[str], shared: Shared) -> Plan:
         return node
     needed = set(needed)
     match node:
+        case Now() | Arrivals():
+            return node
         case StreamSource():
             fields = tuple(c for c in node.fields if c.name in needed) or node.fields[:1]
             return replace(node, fields=fields)
@@ -55,18 +62,19 @@ def _prune(node: Plan, needed: Iterable[str], shared: Shared) -> Plan:
             reads = {name for _, expression in items for name in expression.reads}
             return replace(node, source=_prune(node.source, reads, shared), items=items)
         case StreamTime():
-            return replace(
-                node, source=_prune(node.source, needed - {STREAM_TIME} | {node.time, node.partition}, shared)
-            )
-        case Watermark():
-            return replace(node, source=_prune(node.source, {node.time, node.partition}, shared))
+            return _clocked(node, needed - {STREAM_TIME} | {node.time, node.partition}, shared)
+        case Watermark() | Silence():
+            return _clocked(node, {node.time, node.partition}, shared)
         case WindowAssign():
             own = {WINDOWSTART, WINDOWEND}
             return replace(node, source=_prune(node.source, needed - own | {node.time, node.stream_time}, shared))
         case Aggregate():
             reads = {*node.keys, *(call.argument for call in node.calls if call.argument is not None)}
             reads |= {name for call in node.recomputed for name in call.reads}
-            return replace(node, source=_prune(node.source, reads, shared))
+            return _clocked(node, reads, shared)
+        case TemporalFilter():
+            moments = (node.visible_from, node.visible_until)
+            return _clocked(node, needed | {moment.column for moment in moments if moment is not None}, shared)
         case Join():
             left = _prune(node.left, needed & set(node.left.names) | set(node.left_keys), shared)
             right = _prune(node.right, needed & set(node.right.names) | set(node.right_keys), shared)
@@ -96,6 +104,29 @@ def _prune(node: Plan, needed: Iterable[str], shared: Shared) -> Plan:
             return replace(node, source=_prune(node.source, needed | {node.times}, shared))
         case StreamOutput():
             return replace(node, source=_prune(node.source, set(node.source.names), shared))
+
+
+def _clocked(
+    node: Aggregate | StreamTime | Watermark | Silence | TemporalFilter, needed: Iterable[str], shared: Shared
+) -> Plan:
+    """`node` with a pruned source and clock. A clock is read from the very rows that `source` reads where they are the
+    same, so that they are read once.
+    """
+    source = _prune(node.source, needed, shared)
+    if node.clock is None:
+        return with_inputs(node, (source,))
+    clock = _prune(node.clock, node.clock.names, shared)
+    if isinstance(clock, Watermark | Silence):
+        for below in walk_plan(source):
+            if type(below) is type(clock.source) and _same(replace(clock, source=below), clock, shared):
+                clock = replace(clock, source=below)
+                break
+    return with_inputs(node, (source, clock))
+
+
+def _same(one: Plan, other: Plan, shared: Shared) -> bool:
+    """Whether two plans are one computation, but for columns that their output does not need."""
+    return _prune(one, one.names, shared) == _prune(other, other.names, shared)
 
 
 def _only(node: Plan, needed: set[str], shared: Shared) -> Plan:

@@ -1,9 +1,9 @@
 """Predicate pushdown: each condition as near to the log as it can go, so that fewer rows are carried and kept.
 
 A condition moves down through projections that only choose and rename columns, through windows that it does not name,
-to the side of a join that it speaks about, to all sides of a union, and through a GROUP BY or window functions whose
-keys are all it reads. It stays above
-`StreamTime`: a row moves stream time even when it is filtered out.
+through temporal filters, to the side of a join that it speaks about, to all sides of a union, and through a GROUP BY or
+window functions whose keys are all it reads. It stays above `StreamTime`: a row moves stream time even when it is
+filtered out.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from headwater.planner.logical import (
     Over,
     Plan,
     Project,
+    TemporalFilter,
     TopK,
     Union,
     WindowAssign,
@@ -73,6 +74,8 @@ def _below(condition: Expression, plan: Plan, shared: Shared) -> tuple[int, Expr
         case Project():
             names = {name: e.reads[0] for name, e in plan.items if e.is_column}
             return (0, renamed(condition, names)) if reads <= names.keys() else None
+        case TemporalFilter():
+            return 0, condition
         case WindowAssign() if not reads & {WINDOWSTART, WINDOWEND}:
             return 0, condition
         case Aggregate(keys=groups) | Over(partition=groups) | TopK(partition=groups) if reads <= set(groups):

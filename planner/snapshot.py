@@ -60,6 +60,7 @@ class _SnapshotPlanner:
     def __init__(self, query: syntax.Query, catalog: Catalog) -> None:
         self.catalog = catalog
         self.as_of: syntax.AsOf | None = None  # of the query around the place where the planner is
+        self.emit: str | None = None  # of that query, which may be a view's
         self.ctes = {c.name.text.lower() for n in syntax.walk(query) if isinstance(n, syntax.Query) for c in n.ctes}
         named = {n.parts[-1].text.upper() for n in syntax.walk(query) if isinstance(n, syntax.Name)}
         self.pseudo = tuple(c for c in PSEUDO_TYPES if c.name in named)
@@ -71,7 +72,7 @@ class _SnapshotPlanner:
     def change(self, node: syntax.Node) -> syntax.Node | None:
         match node:
             case syntax.Query(as_of=as_of, emit=emit) if as_of is not None or emit is not None:
-                return self.query(replace(node, as_of=None, emit=None), as_of or self.as_of)
+                return self.query(replace(node, as_of=None, emit=None), as_of or self.as_of, emit)
             case syntax.Select(window=window) if window is not None:
                 return self.windowed(node)
             case syntax.Select():
@@ -82,11 +83,11 @@ class _SnapshotPlanner:
                 return self.rewrite(windowed_query(node))
         return None
 
-    def query(self, query: syntax.Query, as_of: syntax.AsOf | None) -> syntax.Query:
+    def query(self, query: syntax.Query, as_of: syntax.AsOf | None, emit: str | None) -> syntax.Query:
         """`query`, whose relations are read as of a point where they do not say otherwise themselves."""
-        outer, self.as_of = self.as_of, as_of
+        outer, self.as_of, self.emit = (self.as_of, self.emit), as_of, emit
         rewritten = self.rewrite(query)
-        self.as_of = outer
+        self.as_of, self.emit = outer
         return rewritten
 
     def select(self, select: syntax.Select) -> syntax.Select | None:
@@ -148,7 +149,7 @@ class _SnapshotPlanner:
         def plain(node: syntax.Node) -> syntax.Node | None:
             return replace(node, as_of=None) if isinstance(node, syntax.Relation) and node.as_of is not None else None
 
-        bound = bind_query(syntax.Query(syntax.rewrite(select, plain)), self.catalog)
+        bound = bind_query(syntax.Query(syntax.rewrite(select, plain), emit=self.emit), self.catalog)
         name = self.add(None, bound.plan, bound.columns, positions[0] if positions else self.as_of)
         return syntax.Select(
             items=(syntax.SelectItem(syntax.Star()),), source=syntax.Relation(Identifier(name, quoted=True))

@@ -12,16 +12,21 @@ from headwater.planner.logical import (
     Aggregate,
     Changelog,
     Join,
+    Moment,
+    Now,
     OuterJoin,
     Over,
     Plan,
     SemiJoin,
+    Silence,
     StreamOutput,
     StreamSource,
     StreamTime,
     TableSource,
+    TemporalFilter,
     TopK,
     Watermark,
+    duration,
     walk_plan,
 )
 from headwater.values import WINDOWEND, WINDOWSTART
@@ -43,12 +48,14 @@ def state_of(node: Plan) -> OperatorState | None:
     match node:
         case TableSource(primary_key=key) if key:
             return OperatorState("one row per key", "each new key", "O(1) per row", f"the rows of {node.name}")
-        case StreamTime() | Watermark():
+        case StreamTime() | Watermark() | Silence():
             return OperatorState("one time per partition", "each new partition", "O(1) per row", "the partitions")
         case StreamOutput():
             return OperatorState("one offset per partition", "each new partition", "O(1) per row", "the partitions")
         case Aggregate():
             return _of_aggregate(node)
+        case TemporalFilter():
+            return _of_temporal_filter(node)
         case Join():
             return _of_join(node)
         case SemiJoin(by_version=False, source=source):
@@ -77,6 +84,8 @@ def _of_aggregate(node: Aggregate) -> OperatorState:
     keeps_values = bool(kept)
     what = ", and ".join([row, *kept])
     bound = rows_bounded_by(node.source)
+    if node.closes is not None:
+        bound = f"the time that windows are open: they are forgotten {duration(node.closes.after_us)} after their end"
     if node.recomputed:
         cost = f"O(rows of {'its group' if node.keys else 'the whole table'}) per step"
         return OperatorState(
@@ -88,12 +97,20 @@ def _of_aggregate(node: Aggregate) -> OperatorState:
         return OperatorState(what, "each value", "O(1) per row", bound, None if bound else "a bound on what it reads")
     values = [key for key in node.keys if key not in (WINDOWSTART, WINDOWEND)]
     named = f"value of {', '.join(values)}" if values else ""
+    remedy = None if bound else "a WINDOW, whose groups are forgotten after its GRACE PERIOD"
     if len(values) == len(node.keys):
-        remedy = "a WINDOW whose RETENTION ends, which is not supported yet"
-        return OperatorState(what, f"each new {named}", "O(1) per row", bound, None if bound else remedy)
-    remedy = "the RETENTION of the WINDOW, which is not supported yet: windows stay after their GRACE PERIOD"
+        return OperatorState(what, f"each new {named}", "O(1) per row", bound, remedy)
     grows = f"each new window and {named}" if values else "each new window"
-    return OperatorState(what, grows, "O(1) per row", bound, None if bound else remedy)
+    return OperatorState(what, grows, "O(1) per row", bound, remedy)
+
+
+def _of_temporal_filter(node: TemporalFilter) -> OperatorState:
+    kept = []
+    if node.visible_from is not None:
+        kept.append(f"rows that wait for {node.visible_from}")
+    if node.visible_until is not None:
+        kept.append(f"rows that are there until {node.visible_until}")
+    return OperatorState(", and ".join(kept), "each row of them", "O(1) per row", "the time until then")
 
 
 def _of_join(node: Join) -> OperatorState:
@@ -142,10 +159,12 @@ def rows_bounded_by(plan: Plan) -> str | None:
             return None
         case TableSource() | Changelog():
             return f"the rows of {plan.name}"
-        case Aggregate(keys=()) | Watermark():
+        case Aggregate(keys=()) | Watermark() | Now():
             return "one row"
         case TopK(partition=()):
             return f"{plan.limit} rows"
+        case TemporalFilter(visible_until=Moment() as until):
+            return f"the time until {until}"
         case Join(by_version=True):
             return rows_bounded_by(plan.left)
     bounds = [rows_bounded_by(source) for source in plan.inputs]

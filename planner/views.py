@@ -16,7 +16,7 @@ Definition = syntax.CreateRelation | syntax.CreateView
 
 def define_view(statement: syntax.CreateView, catalog: Catalog) -> View:
     """The view that `statement` makes, whatever it replaces. Raises SqlError for names that are not there."""
-    query = replace(statement.query, emit=None)
+    query = replace(statement.query, emit="FINAL" if statement.query.emit == "FINAL" else None)
     refuse_snapshot(query)
     return View(
         name=statement.name.text,

@@ -22,6 +22,8 @@ from tests.executor.generator import Generator, Query
 
 Rows = Counter[tuple[Any, ...]]
 
+START_US = 1_767_225_600_000_000  # 2026-01-01
+
 STREAM = pa.schema(
     [("k", pa.int32()), ("g", pa.string()), ("v", pa.int64()), ("d", pa.float64()), ("ts", pa.timestamp("us"))]
 )
@@ -101,7 +103,9 @@ class Case:
         self.disk = SimulatedDisk(seed=seed)
         self.oracle = Oracle()
         self.partitions = self.random.choice([1, 1, 2, 3])
+        self.oracle.con.execute(f"SET VARIABLE partitions = {self.partitions}")
         self.clock = 0
+        self._set_clock(0)
         self.db = self._open()
         self.db.execute(f"""
             CREATE STREAM s (k INTEGER KEY, g VARCHAR, v BIGINT, d DOUBLE, ts TIMESTAMP)
@@ -150,7 +154,7 @@ class Case:
         which = self.random.choice("sssttb")
         if which == "s":
             rows = self.generator.stream_rows(self.clock)
-            self.clock += self.random.choice([0, 3, 10, 40])
+            self._set_clock(self.clock + self.random.choice([0, 3, 10, 40]))
             self._append_stream(rows)
         elif which == "t":
             rows = self.generator.table_rows()
@@ -175,6 +179,17 @@ class Case:
         assert canonical([tuple(r.values()) for _, r in stored]) == canonical([tuple(r.values()) for r in rows])
         self.oracle.add_stream([row for _, row in stored], [p for p, _ in stored], acknowledged.version)
 
+    def _set_clock(self, seconds: int) -> None:
+        """The clock of the database, in seconds after that of the first records."""
+        self.clock = seconds
+        self.disk.clock_us = START_US + seconds * 1_000_000
+        self._set_now(self.disk.clock_us)
+
+    def _set_now(self, time_us: int | None) -> None:
+        """What now() is for the oracle: when the version was committed that it is asked about."""
+        now = "NULL::TIMESTAMP" if time_us is None else f"make_timestamp({time_us})"
+        self.oracle.con.execute(f"SET VARIABLE now = {now}")
+
     def contents(self) -> dict[str, Rows]:
         return {name: canonical(self.db.sql(f"SELECT * FROM {name}").fetchall()) for name in self.made}
 
@@ -183,6 +198,7 @@ class Case:
 
     def check(self) -> None:
         """Every table equals the oracle's answer."""
+        self._set_now(self.disk.clock_us)
         contents = self.contents()
         for name, rows in contents.items():
             expected = self.oracle.answer(self.made[name].oracle)
@@ -197,6 +213,7 @@ class Case:
     def check_offset(self, records: int) -> None:
         """Every table as of that many records of the stream equals the oracle's answer over just these."""
         version = self.oracle.version_of(records)
+        self._set_now(self.db.log.time_of(version) if version else None)
         for name, query in self.made.items():
             if "FROM s" not in query.sql:
                 continue  # the stream is not a source of it

@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tests.executor.aggregate_queries import AggregateQueries
+from tests.executor.closing_queries import ClosingQueries
+from tests.executor.now_queries import NowQueries
 from tests.executor.over_queries import OverQueries
 from tests.executor.set_queries import SetQueries
 
@@ -90,9 +92,10 @@ class Generator:
 
     def query(self) -> Query:
         make = self.random.choice([
-            self.over, self.over,
+            self.over, self.over, self.now,
             self.filtered, self.grouped_stream, self.grouped_stream, self.grouped_table, self.grouped_bag,
-            self.windowed, self.windowed, self.stream_table, self.stream_table_grouped, self.table_table,
+            self.closing, self.closing, self.windowed, self.windowed, self.stream_table,
+            self.stream_table_grouped, self.table_table,
             self.table_bag_grouped, self.nested, self.distinct, self.total, self.matched_tables,
             self.matched_tables, self.matched_stream, self.two_streams, self.subquery,
             self.subquery, self.subquery_of_stream,
@@ -106,6 +109,12 @@ class Generator:
 
     def aggregates_of_all_rows(self) -> Query:
         return Query(*AggregateQueries(self.random).query())
+
+    def closing(self) -> Query:
+        return Query(*ClosingQueries(self.random, windowed_rows).query())
+
+    def now(self) -> Query:
+        return Query(*NowQueries(self.random).query())
 
     def sets(self) -> Query:
         sql = SetQueries(self.random).query()

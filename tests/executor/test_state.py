@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headwater.executor.arrangement import Arrangement, Matches
+from headwater.executor.arrangement import Arrangement
 from headwater.executor.chunks import combined
 from headwater.executor.keys import key_words
+from headwater.executor.sorted_runs import SortedRuns
 from headwater.executor.state import TableState, consolidate, repeat_rows, without_null_keys
 from headwater.values import Delta
 
@@ -179,7 +180,7 @@ def test_an_arrangement_does_not_grow_with_what_is_gone() -> None:
     st.lists(st.integers(-1, 6), max_size=5),
 )
 def test_matches_are_the_pairs_with_a_key(added: list[list[tuple[int, int]]], keys: list[int]) -> None:
-    matches = Matches()
+    matches = SortedRuns()
     for pairs in added:
         matches.add(*(np.array(side, dtype=np.int64) for side in zip(*pairs, strict=True)), key_count=6)
     places, values = matches.find(np.array(keys, dtype=np.int64))

@@ -66,7 +66,7 @@ def test_a_document_has_every_operator_with_its_columns_key_and_state() -> None:
         "grows_with": "each new value of auction",
         "cost": "O(1) per row",
         "bounded_by": None,
-        "remedy": "a WINDOW whose RETENTION ends, which is not supported yet",
+        "remedy": "a WINDOW, whose groups are forgotten after its GRACE PERIOD",
     }
     operators = []
     while document["inputs"]:

@@ -1,0 +1,90 @@
+"""When the windows of a WINDOW clause are over: what the clock of their stream does to groups, and to what is shown.
+
+the watermark passes     what happens
+WINDOWEND + grace        no row comes to the window any more; its groups are forgotten; EMIT FINAL shows it
+WINDOWEND + RETENTION    its rows go
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from headwater.errors import SqlError
+from headwater.parser import syntax
+from headwater.planner.from_items import BoundItem
+from headwater.planner.logical import (
+    Arrivals,
+    Moment,
+    Plan,
+    Silence,
+    StreamSource,
+    StreamTime,
+    TemporalFilter,
+    Watermark,
+    duration,
+    walk_plan,
+)
+from headwater.values import WINDOWEND
+
+DEFAULT_GRACE_US = 24 * 3600 * 1_000_000  # a window without GRACE PERIOD stays open for a day, as in ksqlDB
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """The clock by which windows close, and how long after their end, and how long they stay."""
+
+    clock: Plan
+    grace_us: int
+    retention_us: int | None
+
+    @property
+    def closes(self) -> Moment:
+        """When no row comes to a window any more."""
+        return Moment(WINDOWEND, self.grace_us)
+
+    def shown(self, plan: Plan, *, is_final: bool) -> Plan:
+        """The groups of `plan` that are to be seen: those of windows that are closed, if `is_final`, and still kept."""
+        goes = None if self.retention_us is None else Moment(WINDOWEND, self.retention_us)
+        if not is_final and goes is None:
+            return plan
+        return TemporalFilter(plan, self.closes if is_final else None, goes, is_final, clock=self.clock)
+
+
+def closing_of(source: BoundItem, window: syntax.Window) -> Closing:
+    """How windows over `source`, which has its stream time, close. Raises SqlError for too short a RETENTION."""
+    assert source.time is not None and source.partition is not None
+    grace_us = grace_of(window)
+    if window.retention_us is not None and window.retention_us < grace_us:
+        said = "the GRACE PERIOD, which is" if window.grace_us is not None else "the GRACE PERIOD, which without one is"
+        raise SqlError(
+            f"the RETENTION of a window must not be shorter than {said} {duration(grace_us)}", window.span,
+            hint=f"keep it for longer, or write GRACE PERIOD {duration(window.retention_us).upper()}",
+        )  # fmt: skip
+    assert isinstance(source.plan, StreamTime)
+    clock = Watermark(source.plan, source.time, source.partition, source.partitions, clock=source.plan.clock)
+    return Closing(clock, grace_us, window.retention_us)
+
+
+def silence_of(source: BoundItem, window: syntax.Window, idle_us: int) -> Silence:
+    """What closes the windows over a stream once nothing has come for `idle_us`."""
+    assert source.time is not None and source.partition is not None
+    ids = tuple(sorted({leaf.id for leaf in walk_plan(source.plan) if isinstance(leaf, StreamSource)}))
+    close_us = window.size_us + grace_of(window)
+    return Silence(
+        source.plan, source.time, source.partition, source.partitions, idle_us, close_us, clock=Arrivals(ids)
+    )
+
+
+def grace_of(window: syntax.Window) -> int:
+    """For how long after its end a window takes rows, in µs."""
+    return DEFAULT_GRACE_US if window.grace_us is None else window.grace_us
+
+
+def final_select(query: syntax.Query) -> syntax.Select:
+    """The windowed SELECT that EMIT FINAL is of. Raises SqlError for something that has no end."""
+    if not isinstance(query.body, syntax.Select) or query.body.window is None:
+        raise SqlError(
+            "EMIT FINAL gives each window when it has closed, and this query has no WINDOW of its own", query.span,
+            hint="add WINDOW TUMBLING (SIZE …) after FROM, or write EMIT CHANGES",
+        )  # fmt: skip
+    return query.body
