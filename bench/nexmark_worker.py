@@ -1,0 +1,161 @@
+"""The process that runs one Nexmark query, so that its memory and its CPU seconds are the query's alone.
+
+`run` starts it with a task as JSON on standard input; its outcome is JSON on standard output.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import duckdb
+
+from headwater.bench.content import Content
+from headwater.bench.nexmark_data import SCHEMAS, Events, side_input
+from headwater.bench.nexmark_queries import continuous, for_duckdb, schema
+from headwater.bench.spent import Spent, resident_bytes
+from headwater.engine.database import Database, connect
+from headwater.errors import HeadwaterError
+from headwater.executor.circuit import Circuit
+from headwater.executor.feed import Cut
+from headwater.parser import parse, syntax
+from headwater.planner import BoundQuery, bind_query
+from headwater.values import Delta
+
+_FIRST_ROWS = 1000  # of a partition, which wake up what is loaded when it is first used
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a query cost, and what it gave."""
+
+    spent: Spent
+    content: Content
+    before_bytes: int = 0  # resident before the first event: the program, and the database opened
+    before_own_bytes: int = 0
+
+
+def run(task: str, **arguments: Any) -> Any:
+    """Do a task in a new process: `keep_up`, `keep` or `from_scratch`. Gives what the function of that name gives."""
+    # A session of its own keeps Ctrl-C from it: it is killed when the wait for it ends.
+    child = subprocess.run(
+        [sys.executable, "-m", "headwater.bench.nexmark_worker", task],
+        input=json.dumps(arguments), capture_output=True, text=True, start_new_session=True,
+    )  # fmt: skip
+    if child.returncode:
+        reason = child.stderr.strip().rpartition("\n")[2]
+        raise HeadwaterError(f"the process that was to run {arguments.get('query', 'DuckDB')} failed: {reason}")
+    return json.loads(child.stdout, object_hook=_decoded)
+
+
+def load(database: Database, events: Events, step: int, partitions: int) -> list[int]:
+    """Append events to a new database, a step after the other; gives the version at the end of each step."""
+    database.execute(schema(partitions))
+    database.append("side_input", side_input())
+    return [_append(database, chunk) for chunk in events.chunks(step)]
+
+
+def _append(database: Database, chunk: dict[str, Any]) -> int:
+    for name in SCHEMAS:
+        database.append(name, chunk[name])
+    return database.version
+
+
+# ---------------------------------------------------------------- the tasks
+
+
+def keep_up(path: str, query: str, ends: Sequence[int]) -> Outcome:
+    """Read a loaded database from its beginning and keep a query up to date, in steps that end at the versions `ends`.
+
+    Only that is timed, once a few events have gone through a circuit of the same plan: start-up does not count. The
+    changes go into the content of the result, and are thrown away.
+    """
+    with connect(path, background=False, read_only=True) as database:
+        bound = bound_query(query, database)
+        Circuit([bound.plan], keep=False).advance(database.log, _first_rows(database, ends[0]))
+        circuit = Circuit([bound.plan], keep=False)
+        shown = [column.name for column in bound.columns]
+        content, spent, before = Content(), Spent(), resident_bytes()
+        for end in ends:
+            changes = spent.measure(lambda: circuit.advance(database.log, Cut(end)))[bound.plan]  # noqa: B023
+            _count(content, changes, shown)
+        return Outcome(spent, content, *before)
+
+
+def keep(path: str, query: str, count: int, seed: int, step: int, partitions: int) -> Outcome:
+    """Make a database with a query that is kept as a table, append events, and bring it up to date after each step.
+
+    Only the latter is timed: the step, and the commit of the table's changelog.
+    """
+    with connect(path, background=False) as database:
+        database.execute(schema(partitions))
+        database.append("side_input", side_input())
+        is_stream = bound_query(query, database).plan.append_only
+        database.execute(f"CREATE {'STREAM' if is_stream else 'TABLE'} kept AS {continuous(query)}")
+        spent, before = Spent(), resident_bytes()
+        for chunk in Events(count, seed).chunks(step):
+            _append(database, chunk)
+            del chunk
+            spent.measure(database.settle)
+        content = Content.of(database.sql("SELECT * FROM kept").arrow())
+        return Outcome(spent, content, *before)
+
+
+def from_scratch(queries: Sequence[str], count: int, seed: int) -> dict[str, list[Outcome]]:
+    """What DuckDB answers over the same events, loaded into tables of its own: with one thread, and with two."""
+    with duckdb.connect() as con:
+        tables = Events(count, seed).tables() | {"side_input": side_input()}
+        for name in list(tables):
+            con.register("rows", tables.pop(name))
+            con.execute(f"CREATE TABLE {name} AS FROM rows")
+            con.unregister("rows")
+        return {query: [_answer(con, query, threads) for threads in (1, 2)] for query in queries}
+
+
+def _answer(con: duckdb.DuckDBPyConnection, query: str, threads: int) -> Outcome:
+    con.execute(f"SET threads = {threads}")
+    spent, before = Spent(), resident_bytes()
+    answer = spent.measure(lambda: con.sql(for_duckdb(query)).to_arrow_table())
+    return Outcome(spent, Content.of(answer), *before)
+
+
+def bound_query(query: str, database: Database) -> BoundQuery:
+    """The plan of a Nexmark query over a database."""
+    [statement] = parse(continuous(query))
+    assert isinstance(statement, syntax.Query)
+    return bind_query(statement, database.pipeline.catalog)
+
+
+def _first_rows(database: Database, end: int) -> Cut:
+    """A cut with a few records of each partition."""
+    relations = database.pipeline.catalog.ordered()
+    return Cut(end, {relation.id: dict.fromkeys(range(relation.partitions), _FIRST_ROWS) for relation in relations})
+
+
+def _count(content: Content, changes: Sequence[Delta], shown: Sequence[str]) -> None:
+    for delta in changes:
+        content.add(delta.rows.select(shown), delta.weight_array)
+
+
+# ---------------------------------------------------------------- there and back
+
+_TASKS = {task.__name__: task for task in (keep_up, keep, from_scratch)}
+
+
+def _decoded(document: dict[str, Any]) -> Any:
+    if "spent" not in document:
+        return document if not {"digest", "cpu_seconds"} & document.keys() else _part(document)
+    return Outcome(**document)
+
+
+def _part(document: dict[str, Any]) -> Content | Spent:
+    return Content(**document) if "digest" in document else Spent(**document)
+
+
+if __name__ == "__main__":
+    given = _TASKS[sys.argv[1]](**json.load(sys.stdin))
+    print(json.dumps(given, default=asdict))
