@@ -24,7 +24,8 @@ from headwater.bench.nexmark_peers import RECORDED
 from headwater.bench.nexmark_profile import profile
 from headwater.bench.nexmark_queries import QUERIES
 from headwater.bench.nexmark_table import HEADER, Row
-from headwater.bench.nexmark_worker import Outcome, load, run
+from headwater.bench.nexmark_worker import Outcome, from_scratch, keep, keep_up, load
+from headwater.bench.process import in_new_process
 from headwater.engine.database import connect
 from headwater.errors import HeadwaterError
 
@@ -56,15 +57,14 @@ def _run(options: argparse.Namespace, scratch: Path) -> int:
         return 0
     print(f"{options.events:,} events of seed {options.seed} in {len(ends):,} steps of {options.step:,}\n")
     print(HEADER, flush=True)
-    given = {"count": options.events, "seed": options.seed}
-    answers: dict[str, list[Outcome]] = run("from_scratch", queries=options.queries, **given)
+    answers = in_new_process(from_scratch, options.queries, options.events, options.seed)
     rows = []
     for query in options.queries:
-        ours: Outcome = run("keep_up", path=path, query=query, ends=ends)
+        ours = in_new_process(keep_up, path, query, ends)
         kept: Outcome | None = None
         if options.kept:
-            log = {"step": options.step, "partitions": options.partitions}
-            kept = run("keep", path=str(scratch / f"{query}.hw"), query=query, **given, **log)
+            new = str(scratch / f"{query}.hw")
+            kept = in_new_process(keep, new, query, options.events, options.seed, options.step, options.partitions)
         rows.append(Row(query, options.events, ours, kept, *answers[query]))
         print(rows[-1], flush=True)
     _finish(rows, options.json, scratch)

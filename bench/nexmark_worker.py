@@ -1,15 +1,12 @@
-"""The process that runs one Nexmark query, so that its memory and its CPU seconds are the query's alone.
+"""What is measured of one Nexmark query: kept up to date, kept as a table, and computed by DuckDB from scratch.
 
-`run` starts it with a task as JSON on standard input; its outcome is JSON on standard output.
+Each of the three runs in a process of its own.
 """
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import duckdb
@@ -19,7 +16,6 @@ from headwater.bench.nexmark_data import SCHEMAS, Events, side_input
 from headwater.bench.nexmark_queries import continuous, for_duckdb, schema
 from headwater.bench.spent import Spent, resident_bytes
 from headwater.engine.database import Database, connect
-from headwater.errors import HeadwaterError
 from headwater.executor.circuit import Circuit
 from headwater.executor.feed import Cut
 from headwater.parser import parse, syntax
@@ -39,19 +35,6 @@ class Outcome:
     before_own_bytes: int = 0
 
 
-def run(task: str, **arguments: Any) -> Any:
-    """Do a task in a new process: `keep_up`, `keep` or `from_scratch`. Gives what the function of that name gives."""
-    # A session of its own keeps Ctrl-C from it: it is killed when the wait for it ends.
-    child = subprocess.run(
-        [sys.executable, "-m", "headwater.bench.nexmark_worker", task],
-        input=json.dumps(arguments), capture_output=True, text=True, start_new_session=True,
-    )  # fmt: skip
-    if child.returncode:
-        reason = child.stderr.strip().rpartition("\n")[2]
-        raise HeadwaterError(f"the process that was to run {arguments.get('query', 'DuckDB')} failed: {reason}")
-    return json.loads(child.stdout, object_hook=_decoded)
-
-
 def load(database: Database, events: Events, step: int, partitions: int) -> list[int]:
     """Append events to a new database, a step after the other; gives the version at the end of each step."""
     database.execute(schema(partitions))
@@ -63,9 +46,6 @@ def _append(database: Database, chunk: dict[str, Any]) -> int:
     for name in SCHEMAS:
         database.append(name, chunk[name])
     return database.version
-
-
-# ---------------------------------------------------------------- the tasks
 
 
 def keep_up(path: str, query: str, ends: Sequence[int]) -> Outcome:
@@ -139,23 +119,3 @@ def _first_rows(database: Database, end: int) -> Cut:
 def _count(content: Content, changes: Sequence[Delta], shown: Sequence[str]) -> None:
     for delta in changes:
         content.add(delta.rows.select(shown), delta.weight_array)
-
-
-# ---------------------------------------------------------------- there and back
-
-_TASKS = {task.__name__: task for task in (keep_up, keep, from_scratch)}
-
-
-def _decoded(document: dict[str, Any]) -> Any:
-    if "spent" not in document:
-        return document if not {"digest", "cpu_seconds"} & document.keys() else _part(document)
-    return Outcome(**document)
-
-
-def _part(document: dict[str, Any]) -> Content | Spent:
-    return Content(**document) if "digest" in document else Spent(**document)
-
-
-if __name__ == "__main__":
-    given = _TASKS[sys.argv[1]](**json.load(sys.stdin))
-    print(json.dumps(given, default=asdict))
