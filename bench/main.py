@@ -11,8 +11,8 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="headwater bench", description="Measure Headwater on this machine.")
     parser.add_argument(
         "name",
-        choices=("log", "nexmark", "flights", "parse"),
-        help="the commit log; Nexmark's queries; those of the demo; or the parser",
+        choices=("log", "nexmark", "state", "flights", "parse"),
+        help="the commit log; Nexmark's queries; state and latency; the queries of the demo; or the parser",
     )
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="see headwater bench NAME --help")
     options = parser.parse_args(arguments)
@@ -28,6 +28,10 @@ def _benchmark(name: str) -> Callable[[Sequence[str]], int]:
         from headwater.bench import nexmark
 
         return nexmark.main
+    if name == "state":
+        from headwater.bench import state
+
+        return state.main
     if name == "parse":
         from headwater.bench import parse
 

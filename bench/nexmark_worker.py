@@ -67,15 +67,15 @@ def keep_up(path: str, query: str, ends: Sequence[int]) -> Outcome:
 
 
 def keep(path: str, query: str, count: int, seed: int, step: int, partitions: int) -> Outcome:
-    """Make a database with a query that is kept as a table, append events, and bring it up to date after each step.
+    """Make a database that keeps a query, as a stream where that can be, append events, and settle after each step.
 
-    Only the latter is timed: the step, and the commit of the table's changelog.
+    Only the latter is timed: bringing the query up to date, and the commit of what that gave.
     """
     with connect(path, background=False) as database:
         database.execute(schema(partitions))
         database.append("side_input", side_input())
-        is_stream = bound_query(query, database).plan.append_only
-        database.execute(f"CREATE {'STREAM' if is_stream else 'TABLE'} kept AS {continuous(query)}")
+        kind = "STREAM" if bound_query(query, database).is_stream else "TABLE"
+        database.execute(f"CREATE {kind} kept AS {continuous(query)}")
         spent, before = Spent(), resident_bytes()
         for chunk in Events(count, seed).chunks(step):
             _append(database, chunk)
