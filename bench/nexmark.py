@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from headwater.bench import nexmark_clink
 from headwater.bench.machine import Machine
 from headwater.bench.nexmark_data import Events
 from headwater.bench.nexmark_peers import RECORDED
@@ -67,8 +68,27 @@ def _run(options: argparse.Namespace, scratch: Path) -> int:
             kept = in_new_process(keep, new, query, options.events, options.seed, options.step, options.partitions)
         rows.append(Row(query, options.events, ours, kept, *answers[query]))
         print(rows[-1], flush=True)
+    if options.with_peers:
+        _compare(rows, options, scratch)
     _finish(rows, options.json, scratch)
     return 0 if all(row.is_right for row in rows) else 1
+
+
+def _compare(rows: Sequence[Row], options: argparse.Namespace, scratch: Path) -> None:
+    """Run the peers that are installed, over the same events, and say how they compare."""
+    compared = [row for row in rows if nexmark_clink.runs(row.query)]
+    print("\npeers in this run, CPU seconds per million events")
+    if not compared:
+        print("  none: clink is not installed (pip install pyclink), or none of these queries is compared with it")
+        return
+    bids = str(scratch / "bids.parquet")
+    nexmark_clink.write_bids(bids, Events(options.events, options.seed), options.step)
+    for row in compared:
+        theirs, ours = in_new_process(nexmark_clink.measure, bids, row.query), row.ours
+        note = "" if theirs.content.rows == ours.content.rows else f", but gives {theirs.content.rows:,} rows"
+        cost = theirs.spent.cpu_seconds / options.events * 1e6
+        times = theirs.spent.cpu_seconds / ours.spent.cpu_seconds
+        print(f"  {row.query:<4} clink {cost:.3f}, {times:.2f} times as much as Headwater{note}", flush=True)
 
 
 def _finish(rows: Sequence[Row], file: str | None, scratch: Path) -> None:
@@ -99,6 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--kept", action="store_true", help="also measure a query kept as a table, durably (own process)"
     )
+    parser.add_argument("--with-peers", action="store_true", help="also run peers that are installed beside it: clink")
     parser.add_argument("--profile", type=_query, metavar="QUERY", help="show where the time of one query goes instead")
     parser.add_argument("--json", metavar="FILE", help="also write the figures to this file")
     parser.add_argument(

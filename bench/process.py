@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import subprocess
 import sys
@@ -27,6 +28,14 @@ def in_new_process(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) 
     return cast(T, pickle.loads(child.stdout))
 
 
-if __name__ == "__main__":
+def _serve() -> None:
+    """Call the function that is named on standard input, and give what it returns on standard output."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what the function, or a library that it uses, prints is no answer
     called, given, named = pickle.load(sys.stdin.buffer)
-    sys.stdout.buffer.write(pickle.dumps(called(*given, **named)))
+    with answers:
+        answers.write(pickle.dumps(called(*given, **named)))
+
+
+if __name__ == "__main__":
+    _serve()

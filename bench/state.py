@@ -27,8 +27,6 @@ from headwater.errors import HeadwaterError
 FLAT_GOAL = 1.5  # times as long as with the fewest keys
 PAUSE_GOAL = 2.0  # steps: its own length, and as long again
 
-_QUERIES = (1, 100)
-
 
 def main(arguments: Sequence[str]) -> int:
     """Measure, and print the figures; the program's exit code."""
@@ -83,7 +81,7 @@ def _figures(name: str, steps: Steps) -> list[Figure]:
 
 def _measure_latency(report: Report, options: argparse.Namespace) -> None:
     report.begin("one durable row in, its change seen by a subscriber; the engine is idle before")
-    for queries in _QUERIES:
+    for queries in options.queries:
         report.doing(f"watching 1 of {queries} queries")
         with tempfile.TemporaryDirectory(dir=options.directory, prefix="headwater-bench-") as scratch:
             taken = in_new_process(measure_latency, f"{scratch}/latency.hw", queries, options.rows)
@@ -101,20 +99,31 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--keys",
-        type=_counts,
+        type=_keys,
         default=[10**5, 10**6, 10**7],
         help="how many to hold (default: 100000,1000000,10000000)",
     )
     parser.add_argument("--steps", type=int, default=200, help="steps to time (default: 200)")
     parser.add_argument("--rows", type=int, default=300, help="rows to follow to a subscriber (default: 300)")
+    parser.add_argument("--queries", type=_running, default=[1, 100], help="that run meanwhile (default: 1,100)")
     parser.add_argument("--seed", type=int, default=1, help="of the keys (default: 1)")
     parser.add_argument("--directory", default=".", metavar="DIR", help="where to put temporary files (default: here)")
     parser.add_argument("--json", metavar="FILE", help="also write the figures to this file")
     return parser
 
 
-def _counts(text: str) -> list[int]:
+def _keys(text: str) -> list[int]:
+    return _counts(text, STEP_ROWS)
+
+
+def _running(text: str) -> list[int]:
+    return _counts(text, 1)
+
+
+def _counts(text: str, least: int) -> list[int]:
     counts = text.split(",")
-    if not all(count.isdecimal() and int(count) >= STEP_ROWS for count in counts):
-        raise argparse.ArgumentTypeError(f'"{text}" is not a list of numbers of keys: write it like 100000,1000000')
+    if not all(count.isdecimal() and int(count) >= least for count in counts):
+        raise argparse.ArgumentTypeError(
+            f'"{text}" is not a list of numbers of at least {least:,}: write it like 100000,1000000'
+        )
     return [int(count) for count in counts]
