@@ -191,6 +191,11 @@ def test_every_figure_is_printed_and_written_as_json_and_no_file_stays(tmp_path:
     assert all(query["is_right"] and query["kept"]["spent"]["cpu_seconds"] > 0 for query in document["queries"])
 
 
+def test_where_no_peer_can_run_the_comparison_says_so() -> None:
+    done = bench("--events", "2000", "--queries", "q4", "--with-peers")
+    assert done.returncode == 0 and "none: clink is not installed (pip install pyclink)" in done.stdout
+
+
 def test_a_profile_shows_operators_and_functions() -> None:
     done = bench("--events", "2000", "--profile", "q4")
     assert done.returncode == 0, done.stderr
