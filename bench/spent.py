@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter, process_time
@@ -25,7 +26,8 @@ class Spent:
 
     def measure(self, action: Callable[[], T]) -> T:
         """Run something, and count what it costs."""
-        _CLEAR.write_text("5")  # the highest so far is what is resident now
+        with suppress(OSError):  # a container may forbid it: then the peak is that of all that was before, too
+            _CLEAR.write_text("5")  # the highest so far is what is resident now
         began, began_cpu = perf_counter(), process_time()
         result = action()
         self.seconds += perf_counter() - began
