@@ -39,6 +39,8 @@ format: setup  ## Repair what can be repaired: imports, formatting
 bench: setup  ## Measure, and print the figures that the README states
 	$(BIN)/headwater bench flights
 	$(BIN)/headwater bench log
+	$(BIN)/headwater bench nexmark --kept
+	$(BIN)/headwater bench state
 
 lock:  ## Write requirements-dev.lock anew from the newest releases
 	@$(require_python)

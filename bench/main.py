@@ -10,7 +10,9 @@ def main(arguments: Sequence[str]) -> int:
     """Run the benchmark that is named first; the program's exit code."""
     parser = argparse.ArgumentParser(prog="headwater bench", description="Measure Headwater on this machine.")
     parser.add_argument(
-        "name", choices=("log", "flights", "parse"), help="the commit log; the queries of the demo; or the parser"
+        "name",
+        choices=("log", "nexmark", "state", "flights", "parse"),
+        help="the commit log; Nexmark's queries; state and latency; the queries of the demo; or the parser",
     )
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="see headwater bench NAME --help")
     options = parser.parse_args(arguments)
@@ -22,6 +24,14 @@ def _benchmark(name: str) -> Callable[[Sequence[str]], int]:
         from headwater.bench import log
 
         return log.main
+    if name == "nexmark":
+        from headwater.bench import nexmark
+
+        return nexmark.main
+    if name == "state":
+        from headwater.bench import state
+
+        return state.main
     if name == "parse":
         from headwater.bench import parse
 

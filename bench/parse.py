@@ -1,6 +1,6 @@
 """What reading and planning a statement costs: statements per second, over the files of SQL that are named.
 
-    headwater bench parse tests/sql/nexmark/q*.sql --schema tests/sql/nexmark/schema.sql
+    headwater bench parse bench/nexmark/q*.sql --schema bench/nexmark/schema.sql
 
 sqlglot, where it is installed, reads the same texts in the same run: a parser in Python too, and a good one. It knows
 many dialects but not a stream's clauses, so the two are compared over the texts that it can read.

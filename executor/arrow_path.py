@@ -240,7 +240,8 @@ class _Compiler:
         conditions = [self.boolean(condition).compute for condition, _ in branches]
         values = [self.of_type(value, expected).compute for _, value in branches]
         nothing = pa.scalar(None, expected)
-        last = (lambda _: nothing) if otherwise is None else self.of_type(otherwise, expected).compute
+        constant: Compute = lambda _: nothing  # noqa: E731
+        last = constant if otherwise is None else self.of_type(otherwise, expected).compute
 
         def compute(rows: pa.RecordBatch) -> Value:
             result = last(rows)

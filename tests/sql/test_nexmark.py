@@ -1,35 +1,25 @@
 """Nexmark: all queries give DuckDB's answers, as snapshot queries and as continuous ones.
 
-`qNN.duckdb.sql` is the query in DuckDB's words where Headwater's own clauses stand in it (WINDOW).
+The texts are those that `headwater bench nexmark` measures; see bench/nexmark_queries.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import duckdb
 import pytest
 
+from headwater.bench.nexmark_queries import QUERIES, asked, continuous, for_duckdb, schema
 from headwater.engine.database import Database, connect
 from tests.executor.differential import canonical
 from tests.sql.events import Events
 
-FOLDER = Path(__file__).with_name("nexmark")
-QUERIES = [f"q{n:02}" for n in range(23)]
 COUNT = 4_000
 
 # A stream is joined with a table as it was when the row came (`stream JOIN table`), so as a continuous query this one
-# finds each bid that was the highest so far, and not only the highest of all.
-OTHER_MEANING = {"q07"}
-
-
-def text(name: str) -> str:
-    return (FOLDER / f"{name}.sql").read_text().rstrip().rstrip(";")
-
-
-def oracle_text(name: str) -> str:
-    return text(f"{name}.duckdb" if (FOLDER / f"{name}.duckdb.sql").exists() else name)
+# finds each bid that was the highest so far, and not only the highest of all; what is kept is worded in another way.
+OTHER_MEANING = "q7"
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +30,7 @@ def events() -> Events:
 @pytest.fixture(scope="module")
 def db(events: Events) -> Iterator[Database]:
     with connect(None, background=False) as db:
-        db.execute((FOLDER / "schema.sql").read_text())
+        db.execute(schema())
         for name, table in events.tables.items():
             db.append(name, table)
         yield db
@@ -56,30 +46,29 @@ def oracle(events: Events) -> Iterator[duckdb.DuckDBPyConnection]:
 
 @pytest.mark.parametrize("name", QUERIES)
 def test_a_snapshot_query_gives_duckdbs_answer(name: str, db: Database, oracle: duckdb.DuckDBPyConnection) -> None:
-    found = canonical(db.sql(text(name)).fetchall())
-    assert found and found == canonical(oracle.execute(oracle_text(name)).fetchall())
+    found = canonical(db.sql(asked(name)).fetchall())
+    assert found and found == canonical(oracle.execute(for_duckdb(name)).fetchall())
 
 
-@pytest.mark.parametrize("name", [q for q in QUERIES if q not in OTHER_MEANING])
+@pytest.mark.parametrize("name", QUERIES)
 def test_a_continuous_query_gives_duckdbs_answer_as_the_events_come(name: str, events: Events) -> None:
     with connect(None, background=False) as db, duckdb.connect(config={"threads": 1}) as con:
-        db.execute((FOLDER / "schema.sql").read_text())
+        db.execute(schema())
         db.append("side_input", events.tables["side_input"])
         con.register("side_input", events.tables["side_input"])
-        db.execute(f"CREATE TABLE {name} AS {text(name)}")
+        db.execute(f"CREATE TABLE {name} AS {continuous(name)}")
         for share in (3, 2, 1):
             so_far = {table: rows.slice(0, len(rows) // share) for table, rows in events.tables.items()}
             for table in ("person", "auction", "bid"):
                 before = len(con.table(table)) if share < 3 else 0
                 db.append(table, so_far[table].slice(before))
                 con.register(table, so_far[table])
-            answer = canonical(con.execute(oracle_text(name)).fetchall())
+            answer = canonical(con.execute(for_duckdb(name)).fetchall())
             assert canonical(db.sql(f"SELECT * FROM {name}").fetchall()) == answer
 
 
-@pytest.mark.parametrize("name", sorted(OTHER_MEANING))
-def test_a_stream_meets_a_table_as_it_was_then(name: str, db: Database, oracle: duckdb.DuckDBPyConnection) -> None:
-    db.execute(f"CREATE TABLE {name} AS {text(name)}")
-    found = canonical(db.sql(f"SELECT * FROM {name}").fetchall())
-    db.execute(f"DROP TABLE {name}")
-    assert found >= canonical(oracle.execute(oracle_text(name)).fetchall())
+def test_a_stream_meets_a_table_as_it_was_then(db: Database, oracle: duckdb.DuckDBPyConnection) -> None:
+    db.execute(f"CREATE TABLE highest AS {asked(OTHER_MEANING)}")
+    found = canonical(db.sql("SELECT * FROM highest").fetchall())
+    db.execute("DROP TABLE highest")
+    assert found >= canonical(oracle.execute(for_duckdb(OTHER_MEANING)).fetchall())
