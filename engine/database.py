@@ -18,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 
 from headwater.engine import asserts, changes, definitions, ingest, retention, statements
+from headwater.engine.control import control
 from headwater.engine.follower import Follower
 from headwater.engine.gate import Gate
 from headwater.engine.pipeline import Pipeline
@@ -143,6 +144,8 @@ class Database:
                 return self._insert(statement)
             case syntax.Update() | syntax.Delete():
                 return self._change(statement)
+            case syntax.Control():
+                return control(statement, self.pipeline)
             case syntax.Checkpoint():
                 self.pipeline.catch_up()
                 version = self.pipeline.checkpoint()

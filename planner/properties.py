@@ -9,13 +9,16 @@ from headwater.errors import SqlError, UnknownName, Unsupported, suggestion
 from headwater.parser import syntax
 from headwater.planner.catalog import LogOptions
 
-PROPERTIES = frozenset({"partitions", "timestamp", "timestamp_format", "retention", "retention_size", "compression"})
+PROPERTIES = frozenset({
+    "partitions", "timestamp", "timestamp_format", "retention", "retention_size", "compression", "state_limit",
+})  # fmt: skip
 
 # Words of other systems that need no setting here: the log is one, rows are columnar, nothing is replicated.
 WITHOUT_EFFECT = frozenset({"kafka_topic", "value_format", "key_format", "format", "replicas"})
 NOT_YET = frozenset({"start", "ledger"})
 DEFAULTS = {("start", "earliest"), ("ledger", "false")}
 OF_ANY_LOG = frozenset({"retention", "retention_size", "compression"})  # also of what a continuous query writes
+OF_QUERIES = frozenset({"state_limit"})  # of nothing else
 
 PARTITIONS_MAX = 1024
 FOREVER = "forever"
@@ -89,12 +92,29 @@ def _retention_bytes(properties: Properties) -> int | None:
     item = properties.get("retention_size")
     if item is None or item.value.lower() == FOREVER:
         return None
-    match = _SIZE.fullmatch(item.value)
-    if match is None:
+    size = bytes_of(item.value)
+    if size is None:
         raise SqlError(
             f"cannot read '{item.value}' as a size to keep", item.span, hint="write retention_size = '10 GB'"
         )
-    return int(float(match[1]) * 1000 ** _POWERS[match[2].lower()])
+    return size
+
+
+def state_limit(properties: Properties) -> int | None:
+    """How many bytes the state of a query may have; None where that is not said."""
+    item = properties.get("state_limit")
+    if item is None:
+        return None
+    size = bytes_of(item.value)
+    if size is None:
+        raise SqlError(f"cannot read '{item.value}' as a size of state", item.span, hint="write state_limit = '1 GB'")
+    return size
+
+
+def bytes_of(text: str) -> int | None:
+    """The number of bytes that a text like '1.5 GB' means; None for anything else."""
+    match = _SIZE.fullmatch(text)
+    return int(float(match[1]) * 1000 ** _POWERS[match[2].lower()]) if match else None
 
 
 def _compression(properties: Properties) -> Literal["lz4", "zstd"] | None:
