@@ -14,6 +14,8 @@ from headwater.planner import Catalog, Plan, Relation, walk_plan
 from headwater.planner.logical import TableSource
 from headwater.planner.state_bounds import state_of
 
+SHOWN = 3  # so many of what holds most are named
+
 
 @dataclass(frozen=True)
 class Holding:
@@ -47,24 +49,21 @@ class Budget:
     def complaint(self) -> str:
         """What is wrong with a budget that is not kept."""
         assert self.limit is not None
-        largest = self._largest()
-        return (
-            f"its state has {size(self.nbytes)}, and its limit is {size(self.limit)}: "
-            f"{size(largest.state.nbytes)} in {largest.name}"
-        )
+        parts = ", ".join(f"{size(h.state.nbytes)} in {h.name}" for h in self._largest()[:SHOWN])
+        return f"its state has {size(self.nbytes)}, and its limit is {size(self.limit)}: {parts}"
 
     def remedy(self) -> str | None:
-        """What would bound the largest part."""
-        node = self._largest().node
-        state = None if node is None else state_of(node)
+        """What would bound the operator that holds most."""
+        states = (state_of(h.node) for h in self._largest() if h.node is not None)
+        state = next((state for state in states if state is not None), None)
         if state is None:
             return None
         if state.bounded_by is not None:
             return f"it grows with {state.grows_with}, bounded by {state.bounded_by}"
         return f"it grows with {state.grows_with}; what would bound it: {state.remedy}"
 
-    def _largest(self) -> Holding:
-        return max(self.holdings, key=lambda holding: holding.state.nbytes)
+    def _largest(self) -> list[Holding]:
+        return sorted(self.holdings, key=lambda holding: -holding.state.nbytes)
 
 
 def budget_of(relation: Relation, circuit: Circuit, catalog: Catalog, default: int | None) -> Budget:

@@ -210,6 +210,12 @@ class Pipeline:
                 appends += self.failed_rows.appends(relation, trouble, catalog, to)
         return appends
 
+    def limit_state(self, nbytes: int | None) -> None:
+        """Lets queries that do not say themselves hold at most so many bytes of state, from the next step on."""
+        if nbytes != self.state_limit:
+            with self.lock:
+                self.state_limit, self._budgets = nbytes, None
+
     def budgets(self, circuit: Circuit) -> dict[int, Budget]:
         """The budgets of the running queries that have a limit, by the ids of their relations."""
         if self._budgets is None or self._budgets[0] is not circuit:
