@@ -159,6 +159,9 @@ def _expressions(node: Filter | Project) -> list[Expression]:
 
 def _blamed(chain: Chain, rows: pa.RecordBatch) -> Slots:
     """For each row, all of which fail, the number of the expression that fails first, counted over the chain."""
+    computed = [n for n, e in enumerate(e for node in chain for e in _expressions(node)) if not e.is_column]
+    if len(computed) == 1:
+        return np.full(rows.num_rows, computed[0])
     blamed = np.zeros(rows.num_rows, dtype=np.int64)
     left, first = np.arange(rows.num_rows), 0
     for i, node in enumerate(chain):

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tests.executor.aggregate_queries import AggregateQueries
+from tests.executor.failing_queries import FailingQueries
 from tests.executor.over_queries import OverQueries
 from tests.executor.set_queries import SetQueries
 
@@ -21,6 +22,7 @@ class Query:
 
     sql: str
     oracle: str
+    errors: str | None = None  # the records of s, by partition and offset, that must be in its error stream
 
 
 def windowed_rows(size: int, advance: int, grace: int) -> str:
@@ -97,6 +99,7 @@ class Generator:
             self.matched_tables, self.matched_stream, self.two_streams, self.subquery,
             self.subquery, self.subquery_of_stream,
             self.aggregates_of_all_rows, self.aggregates_of_all_rows, self.sets, self.sets,
+            self.failing, self.failing,
         ])  # fmt: skip
         return make()
 
@@ -106,6 +109,9 @@ class Generator:
 
     def aggregates_of_all_rows(self) -> Query:
         return Query(*AggregateQueries(self.random).query())
+
+    def failing(self) -> Query:
+        return Query(*FailingQueries(self.random).query())
 
     def sets(self) -> Query:
         sql = SetQueries(self.random).query()
