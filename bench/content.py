@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from headwater.engine.pipeline import content_digest
+from headwater.engine.outputs import content_digest
 from headwater.executor.keys import key_words
 from headwater.values import Weights
 

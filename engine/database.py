@@ -18,13 +18,14 @@ from typing import Any
 import pyarrow as pa
 
 from headwater.engine import asserts, changes, definitions, ingest, retention, statements
+from headwater.engine.control import control
 from headwater.engine.follower import Follower
 from headwater.engine.gate import Gate
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.reading import Reader
 from headwater.engine.result import Acknowledgement, Result
 from headwater.engine.scripts import Scripts, refuse_endless
-from headwater.engine.session import AUTO_OFFSET_RESET, Session, is_about_session
+from headwater.engine.session import AUTO_OFFSET_RESET, is_about_session, session_with
 from headwater.engine.subscription import Subscription
 from headwater.errors import SqlError, StorageError
 from headwater.parser import syntax
@@ -46,23 +47,29 @@ class RelationInfo:
 
 
 def connect(
-    path: str | os.PathLike[str] | None = None, *, background: bool = True, read_only: bool = False
+    path: str | os.PathLike[str] | None = None,
+    *,
+    background: bool = True,
+    read_only: bool = False,
+    state_limit: str | None = None,
 ) -> Database:
     """Opens the database in the directory `path`, making it if it is not there; without a path, one in memory.
 
     With `background` a thread keeps the continuous queries up to date as rows arrive; without it they move when
     something is asked, which makes programs and tests single-threaded. With `read_only` nothing can be changed, and
-    another process may be writing the database: each query sees what that has committed by then. Raises StorageError if
-    the directory is something else, is damaged, or is open elsewhere.
+    another process may be writing the database: each query sees what that has committed by then. `state_limit`, a size
+    like '1 GB', is how much state a continuous query may hold that does not say so itself: one that needs more stops.
+    Raises StorageError if the directory is something else, is damaged, or is open elsewhere.
     """
     if path is None:
         if read_only:
             raise StorageError(
                 "a database in memory is there for its own process: it cannot be opened for reading only"
             )
-        return Database(SimulatedDisk(), "memory", None, background=background)
+        return Database(SimulatedDisk(), "memory", None, background=background, state_limit=state_limit)
     text = os.fspath(path)
-    return Database(OsStorage(read_only=read_only), text, text, background=background, read_only=read_only)
+    storage = OsStorage(read_only=read_only)
+    return Database(storage, text, text, background=background, read_only=read_only, state_limit=state_limit)
 
 
 class Database:
@@ -72,10 +79,17 @@ class Database:
     """
 
     def __init__(
-        self, storage: Storage, directory: str, path: str | None, *, background: bool, read_only: bool = False
+        self,
+        storage: Storage,
+        directory: str,
+        path: str | None,
+        *,
+        background: bool,
+        read_only: bool = False,
+        state_limit: str | None = None,
     ) -> None:
         self.path = path
-        self.session = Session()
+        self.session = session_with(state_limit)
         self._scripts = Scripts(self.session, self._run)
         self._storage = storage
         self.log = Log.open(storage, directory, read_only=read_only)
@@ -94,6 +108,7 @@ class Database:
                     idle=self._idle,
                 )
             )
+            self.pipeline.limit_state(self.session.state_limit)
             self.pipeline.start()
         except BaseException:
             self.log.close()
@@ -149,6 +164,8 @@ class Database:
                 return self._insert(statement)
             case syntax.Update() | syntax.Delete():
                 return self._change(statement)
+            case syntax.Control():
+                return control(statement, self.pipeline)
             case syntax.Checkpoint():
                 self.pipeline.catch_up()
                 version = self.pipeline.checkpoint()
@@ -162,7 +179,9 @@ class Database:
             case syntax.AssertTopic() | syntax.AssertSchema():
                 raise asserts.refuse_topic(statement)
             case _ if is_about_session(statement):
-                return self.session.run(statement)
+                result = self.session.run(statement)
+                self.pipeline.limit_state(self.session.state_limit)
+                return result
             case _:
                 return statements.show(statement, self.pipeline, self._storage.now_us())
 

@@ -89,6 +89,7 @@ def define(statement: Definition, pipeline: Pipeline, reader: Reader) -> Result:
 def _create(statement: syntax.CreateRelation | syntax.CreateView, pipeline: Pipeline, reader: Reader) -> Result:
     catalog = pipeline.catalog
     existing = catalog.named(statement.name.text)
+    _refuse_error_stream(existing, statement.name, catalog)
     if existing is not None and statement.if_not_exists:
         return Result.of_message(f"{existing.name} exists already")
     if existing is not None and statement.or_replace:
@@ -105,7 +106,8 @@ def _create(statement: syntax.CreateRelation | syntax.CreateView, pipeline: Pipe
         made = [define_item(statement, catalog)]
         note = {"create": made[0].definition, "id": made[0].id}
     for item in made:
-        catalog = catalog.add(item)
+        catalog = catalog.add(item, statement.name.span)
+        _check_running(item, pipeline)
         if isinstance(item, View):
             _check_view(item, catalog, statement, reader)
     rows = pipeline.define(catalog, [item for item in made if isinstance(item, Relation)], note)
@@ -113,6 +115,23 @@ def _create(statement: syntax.CreateRelation | syntax.CreateView, pipeline: Pipe
     also = f", and {', '.join(item.name for item in made[1:])} with it" if made[1:] else ""
     count = f" with {rows:,} rows" if rows else ""
     return Result.of_message(f"{word} {made[0].kind.lower()} {made[0].name}{also}{count}")
+
+
+def _refuse_error_stream(item: Item | None, name: syntax.Identifier, catalog: Catalog) -> None:
+    """Raises SqlError for the error stream of a query, which is not defined for itself."""
+    if isinstance(item, Relation) and item.errors_of is not None:
+        owner = next(r for r in catalog.relations.values() if r.id == item.errors_of)
+        raise SqlError(
+            f'"{item.name}" is the error stream of "{owner.name}"', name.span,
+            hint=f"it comes and goes with {owner.name}; ON ERROR says where its errors go",
+        )  # fmt: skip
+
+
+def _check_running(item: Item, pipeline: Pipeline) -> None:
+    """Raises QueryFailed for a query over one that stopped."""
+    for relation in pipeline.derived():
+        if isinstance(item, Relation) and relation.id in item.reads and relation.id in pipeline.stopped:
+            raise pipeline.stopped[relation.id].error(relation)
 
 
 def _check_view(
@@ -153,6 +172,7 @@ def _create_type(statement: syntax.CreateType, pipeline: Pipeline) -> Result:
 
 
 def _alter(statement: syntax.Alter, pipeline: Pipeline) -> Result:
+    _refuse_error_stream(pipeline.catalog.get(statement.name.text), statement.name, pipeline.catalog)
     relation = altered(statement, pipeline.catalog)
     pipeline.define(pipeline.catalog.with_item(relation), [relation], {"alter": unparse(statement)})
     return Result.of_message(f"altered {relation.kind.lower()} {relation.name}")
@@ -184,6 +204,7 @@ def _drop(statement: syntax.Drop, pipeline: Pipeline) -> Result:
 def to_drop(statement: syntax.Drop, catalog: Catalog) -> Sequence[Item]:
     """What a DROP removes, dependants first. Raises where it must not."""
     item = catalog.item(statement.name)
+    _refuse_error_stream(item, statement.name, catalog)
     if item.kind != statement.kind:
         raise SqlError(
             f'"{item.name}" is a {item.kind.lower()}', statement.name.span, hint=f"DROP {item.kind} {item.name}"

@@ -90,7 +90,9 @@ def _measures(node: Plan, circuit: Circuit) -> dict[str, Any]:
         return {}
     operator = dict(circuit.operators_of(node))[node]
     held = {"state_rows": operator.state_rows, "state_bytes": operator.nbytes} if isinstance(operator, Stateful) else {}
-    return {"rows_in": work.rows_in, "rows_out": work.rows_out, "milliseconds": round(work.seconds * 1000, 3), **held}
+    failed = {"failed": work.failed} if work.failed else {}
+    spent = {"milliseconds": round(work.seconds * 1000, 3)}
+    return {"rows_in": work.rows_in, "rows_out": work.rows_out, **failed, **spent, **held}
 
 
 def _measured(node: Plan, circuit: Circuit) -> str | None:
@@ -98,6 +100,8 @@ def _measured(node: Plan, circuit: Circuit) -> str | None:
     if not found:
         return None
     note = f"{found['rows_in']:,} rows → {found['rows_out']:,}; {found['milliseconds']:,.1f} ms"
+    if "failed" in found:
+        note = f"{note}; {found['failed']:,} failed"
     if "state_bytes" not in found:
         return note
     return f"{note}; holds {found['state_rows']:,} rows in {found['state_bytes']:,} bytes"

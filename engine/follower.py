@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from headwater.engine.pipeline import Pipeline
+from headwater.engine.stops import NOTE, failed, stops_of, with_dependents
 from headwater.executor.feed import Cut
+from headwater.executor.trouble import Trouble
 from headwater.planner import Catalog
 from headwater.storage import Log
 
@@ -29,6 +31,7 @@ class Follower(Pipeline):
             count = self._count_definitions()
             if count != self._definitions:
                 self.catalog = self._catalog_of(self.log)
+                self.stopped = stops_of(self.log, self.catalog)
                 self._definitions, self._circuit = count, None
             while self.step():
                 pass
@@ -43,7 +46,11 @@ class Follower(Pipeline):
         circuit = self.circuit
         if circuit.version >= self.log.version:
             return False
-        circuit.advance(self.log, Cut(circuit.step_end(self.log, self.log.version)))
+        began, trouble, running = circuit.version, Trouble(), self.running()
+        circuit.advance(self.log, Cut(circuit.step_end(self.log, self.log.version)), trouble=trouble)
+        stops = with_dependents(failed(running, trouble, {}, began), running, self.catalog)
+        if stops:  # as the writer will find, too; until then it is this process that says so
+            self._stop(stops, circuit)
         for version, step in self.log.notes("step", self.last_step[0]):
             self.last_step = version, step["to"]
         return True
@@ -53,4 +60,4 @@ class Follower(Pipeline):
         return False
 
     def _count_definitions(self) -> int:
-        return sum(1 for _ in self.log.kept("ddl"))
+        return sum(1 for key in ("ddl", NOTE) for _ in self.log.kept(key))

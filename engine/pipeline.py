@@ -10,24 +10,30 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-
+from headwater.engine.budgets import Budget, budget_of
+from headwater.engine.failed_rows import NOTE as FAILED_ROWS
+from headwater.engine.failed_rows import FailedRows
+from headwater.engine.outputs import by_partition, content_digest, created_at, digest_of
+from headwater.engine.stops import NOTE, Stop, failed, resumed_with, stop_note, stops_of, with_dependents
 from headwater.errors import CorruptLog, PositionGone, QueryFailed, StorageError
 from headwater.executor.circuit import Circuit, stored_changes
 from headwater.executor.clocks import TICK
 from headwater.executor.feed import Cut
-from headwater.executor.keys import Words, mix, row_words
 from headwater.executor.past import circuit_at, image_is_due, save_image
 from headwater.executor.state import consolidated
-from headwater.planner import Catalog, Plan, Relation
+from headwater.executor.trouble import Trouble
+from headwater.planner import Catalog, Plan, Relation, walk_plan
+from headwater.planner.logical import Source
 from headwater.planner.sql_types import arrow_schema
 from headwater.storage import Append, Commit, Log
-from headwater.values import ROWOFFSET, ROWPARTITION, Delta, Weights, concat_deltas
+from headwater.values import Delta, concat_deltas
 
 logger = logging.getLogger("headwater")
+
+Changes = dict[Plan, list[Delta]]  # of each root of a circuit, a delta per step
 
 
 class Pipeline:
@@ -53,7 +59,12 @@ class Pipeline:
         self.log = log
         self.catalog = catalog
         self.last_step = (0, 0)  # (version up to which derived logs are read, version up to which their input was)
+        self.stopped = stops_of(log, catalog)
+        self.state_limit: int | None = None  # bytes that the state of a query may have, where it does not say itself
         self._digests: dict[int, int] = {}  # id of a derived table → digest of its content
+        self.failed_rows = FailedRows(log)
+        self._fed = 0  # the last version in which a step wrote errors
+        self._budgets: tuple[Circuit, dict[int, Budget]] | None = None
         self._rows_since_image = 0
         self._circuit: Circuit | None = None
         self._failure: BaseException | None = None  # of the last try to move, to `_failed_at` at least
@@ -100,6 +111,17 @@ class Pipeline:
     def catch_up(self, version: int | None = None) -> None:
         """Returns when everything up to `version` (default: committed before the call) has gone through all queries."""
         target = self.log.version if version is None else version
+        self._reach(target)
+        for _ in range(self._error_levels() if self._fed > target else 0):
+            self._reach(max(target, self._fed))  # errors on the way here are the input of other queries
+
+    def _error_levels(self) -> int:
+        """How many streams of errors there are that queries read, and one more."""
+        with self.lock:
+            leaves = {leaf.id for leaf in self.circuit.leaves}
+            return 1 + len(leaves & {r.errors_into for r in self.derived()})
+
+    def _reach(self, target: int) -> None:
         if self._thread is None or threading.current_thread() is self._thread:
             while self._position < target:
                 self.step()
@@ -132,11 +154,7 @@ class Pipeline:
                 self._moved.notify_all()
                 return True
             try:
-                changes = circuit.advance(self.log, Cut(to))
-                if rows or any(changes.values()):
-                    self._commit(changes, to)
-                else:
-                    self.last_step = (to, to)
+                self._commit(circuit, to, has_input=rows > 0)
             except BaseException:
                 self._circuit = None  # it is ahead of the log; the next step recovers it
                 raise
@@ -165,13 +183,77 @@ class Pipeline:
         begins = {id: max(after, self.log.start(id).version) for id in ids}
         return sum(self.log.row_count(id, upto) - self.log.row_count(id, begins[id]) for id in ids)
 
-    def _commit(self, changes: dict[Plan, list[Delta]], to: int) -> None:
-        appends: list[Append] = []
-        for relation in self.derived():
-            assert relation.plan is not None
-            appends += self._output(relation, changes[relation.plan])
-        commit = self.log.commit(appends, {"step": {"to": to, "digests": self._recorded_digests()}})
+    def _commit(self, circuit: Circuit, to: int, *, has_input: bool) -> None:
+        """Moves the circuit to version `to`, and commits what comes out, without the queries that fail on the way.
+
+        Where time alone has passed and nothing comes of it, there is nothing to commit.
+        """
+        began, trouble = circuit.version, Trouble()
+        changes = circuit.advance(self.log, Cut(to), trouble=trouble)
+        running = self.running()
+        stops = with_dependents(failed(running, trouble, self.budgets(circuit), began), running, self.catalog)
+        stops = [replace(stop, version=self._right_up_to(stop.id, began, to)) for stop in stops]
+        gone = {stop.id for stop in stops}
+        appends = self._given([r for r in running if r.id not in gone], self.catalog, changes, trouble, to)
+        for id in gone:
+            self._digests.pop(id, None)
+        if has_input or appends or stops:
+            self._commit_step(appends, to, {NOTE: stop_note(stops)} if stops else {})
+        else:
+            self.last_step = (to, to)
+        if stops:
+            self._stop(stops, circuit)
+
+    def _right_up_to(self, id: int, after: int, upto: int) -> int:
+        """The last version before the first one in (after, upto] that has input for the query with an id."""
+        plan = next(r.plan for r in self.derived() if r.id == id)
+        assert plan is not None
+        leaves = {leaf.id for leaf in walk_plan(plan) if isinstance(leaf, Source)}
+        first = (next(iter(self.log.extents(leaf, after, upto)), (upto + 1, None))[0] for leaf in leaves)
+        return min(first) - 1
+
+    def _commit_step(self, appends: Sequence[Append], to: int, more: dict[str, Any]) -> Commit:
+        """Commits the output of a step that brought all running queries to version `to`; `more` is kept for ever."""
+        note = {"step": {"to": to, "digests": self._recorded_digests()}, **self.failed_rows.note(), **more}
+        commit = self.log.commit(appends, note, keep=bool(more))
         self.last_step = (commit.version, to)
+        self._note_fed(appends, commit)
+        return commit
+
+    def _note_fed(self, appends: Sequence[Append], commit: Commit) -> None:
+        """Notes if errors were written, which others read as they read what users append."""
+        written = {relation.id for relation in self.derived()}
+        if any(append.stream not in written for append in appends):
+            self._fed = commit.version
+
+    def _stop(self, stops: Sequence[Stop], circuit: Circuit) -> None:
+        self.stopped |= {stop.id: stop for stop in stops}
+        self._circuit = Circuit(self.roots(), parts=[circuit])
+
+    def _given(
+        self, relations: Sequence[Relation], catalog: Catalog, changes: Changes, trouble: Trouble, to: int
+    ) -> list[Append]:
+        """What the logs of derived relations gain by a step that read up to version `to`, and those of their errors."""
+        appends: list[Append] = []
+        for relation in relations:
+            if relation.plan is not None:
+                appends += self._output(relation, changes[relation.plan])
+                appends += self.failed_rows.appends(relation, trouble, catalog, to)
+        return appends
+
+    def limit_state(self, nbytes: int | None) -> None:
+        """Lets queries that do not say themselves hold at most so many bytes of state, from the next step on."""
+        if nbytes != self.state_limit:
+            with self.lock:
+                self.state_limit, self._budgets = nbytes, None
+
+    def budgets(self, circuit: Circuit) -> dict[int, Budget]:
+        """The budgets of the running queries that have a limit, by the ids of their relations."""
+        if self._budgets is None or self._budgets[0] is not circuit:
+            limited = [r for r in self.running() if self.state_limit is not None or r.state_limit is not None]
+            found = {r.id: budget_of(r, circuit, self.catalog, self.state_limit) for r in limited}
+            self._budgets = (circuit, found)
+        return self._budgets[1]
 
     def _output(self, relation: Relation, deltas: Sequence[Delta]) -> list[Append]:
         """What a derived relation's log gains; counts it into the digest of a table."""
@@ -180,7 +262,7 @@ class Pipeline:
         if not len(delta):
             return []
         if relation.is_stream:
-            return _by_partition(relation, delta.rows)
+            return by_partition(relation, delta.rows)
         delta, words = consolidated(delta)
         digest = self._digests.get(relation.id, 0) + content_digest(words, delta.weight_array)
         self._digests[relation.id] = digest % 2**64
@@ -192,9 +274,8 @@ class Pipeline:
     def checkpoint(self) -> int:
         """Saves an image of all state; gives the version that published it."""
         with self.lock:
-            image = save_image(
-                self.log, self.circuit, {"last_step": self.last_step, "digests": self._recorded_digests()}
-            )
+            note = {"last_step": self.last_step, "digests": self._recorded_digests(), **self.failed_rows.note()}
+            image = save_image(self.log, self.circuit, note)
             self._rows_since_image = 0
             return image.version
 
@@ -224,6 +305,18 @@ class Pipeline:
 
     # ---------------------------------------------------------------- catalog
 
+    def content(self, relation: Relation) -> Delta:
+        """The rows of a derived table; call with `lock` held. Of one that stands still, what it was then."""
+        stop = self.stopped.get(relation.id)
+        circuit = self.circuit if stop is None else self._circuit_at([relation.content()], stop.version)
+        return circuit.content(relation.content())
+
+    def check_running(self, relation: Relation, version: int | None = None) -> None:
+        """Raises QueryFailed if a query stopped before what is asked of it: the present, or a version."""
+        stop = self.stopped.get(relation.id)
+        if stop is not None and stop.state == "failed" and (version is None or version > stop.version):
+            raise stop.error(relation)
+
     def known(self) -> Catalog:
         """The catalog as it is now."""
         return self.catalog
@@ -232,9 +325,14 @@ class Pipeline:
         """The relations that a continuous query writes, in the order of their making."""
         return [r for r in self.catalog.ordered() if r.is_derived]
 
+    def running(self) -> list[Relation]:
+        """The derived relations whose queries have not stopped, in the order of their making."""
+        return [r for r in self.derived() if r.id not in self.stopped]
+
     def roots(self) -> list[Plan]:
         """The plans of all that the circuit keeps."""
-        return [r.content() for r in self.catalog.ordered() if r.is_derived or not r.is_stream]
+        kept = [r for r in self.catalog.ordered() if r.is_derived or not r.is_stream]
+        return [r.content() for r in kept if r.id not in self.stopped]
 
     def define(self, catalog: Catalog, made: Sequence[Relation], note: dict[str, Any]) -> int:
         """Makes `catalog` the catalog, in one commit with the rows so far of the relations in it that were `made`, or
@@ -244,24 +342,92 @@ class Pipeline:
             # The steps are run here, not waited for: waiting would let go of the lock, and of the catalog with it.
             while self.step():
                 pass
-            parts, appends = [self.circuit], list[Append]()
-            frontier = self.circuit.version
-            roots = [r.content() for r in made if r.is_derived or not r.is_stream]
-            if roots:
-                fresh = Circuit(roots)
-                changes = fresh.advance(self.log, Cut(frontier))
-                parts.insert(0, fresh)
-                for relation in made:
-                    appends += self._output(relation, changes[relation.plan]) if relation.plan is not None else []
+            parts, appends, frontier = [self.circuit], list[Append](), self.circuit.version
+            counted = self.failed_rows.note()
             try:
+                roots = [r.content() for r in made if r.is_derived or not r.is_stream]
+                if roots:
+                    parts.insert(0, Circuit(roots))
+                    changes, trouble = self._advanced(parts[0], made, catalog, frontier)
+                    appends = self._given(made, catalog, changes, trouble, frontier)
                 commit = self._rename(catalog, {**note, "frontier": frontier}, appends)
             except BaseException:
                 for relation in made:
                     self._digests.pop(relation.id, None)
+                self.failed_rows.restore(counted)
                 raise
             self._circuit = Circuit(self.roots(), parts=parts)
             self.last_step = (commit.version, frontier)
-            return sum(append.rows.num_rows for append in appends)
+            self._note_fed(appends, commit)
+            ids = {relation.id for relation in made}
+            return sum(append.rows.num_rows for append in appends if append.stream in ids)
+
+    def _advanced(
+        self, circuit: Circuit, relations: Sequence[Relation], catalog: Catalog, frontier: int
+    ) -> tuple[Changes, Trouble]:
+        """Brings a circuit of `relations` to a version; gives its changes. Raises QueryFailed for one that fails."""
+        changes: Changes = {root: [] for root in circuit.roots}
+        trouble, derived = Trouble(), [r for r in relations if r.is_derived]
+        budgets = {r.id: budget_of(r, circuit, catalog, self.state_limit) for r in derived}
+        while True:
+            to = circuit.step_end(self.log, frontier)
+            for root, deltas in circuit.advance(self.log, Cut(to), trouble=trouble).items():
+                changes[root] += deltas
+            for stop in failed(derived, trouble, budgets, to):
+                name = next(r.name for r in derived if r.id == stop.id)
+                raise QueryFailed(f'"{name}" fails on the rows there are: {stop.cause}', hint=stop.hint)
+            if to >= frontier:
+                return changes, trouble
+
+    def halt(self, stops: Sequence[Stop]) -> list[Relation]:
+        """Lets queries stand still where the circuit is, and those that read them; gives them all."""
+        stops = with_dependents(stops, self.running(), self.catalog)
+        stopped = [r for r in self.running() if r.id in {stop.id for stop in stops}]
+        if stops:
+            self.log.commit([], {NOTE: stop_note(stops)}, keep=True)
+            for stop in stops:
+                self._digests.pop(stop.id, None)
+            self._stop(stops, self.circuit)
+        return stopped
+
+    def resume(self, wanted: Sequence[Relation]) -> list[Relation]:
+        """Lets queries that stand still catch up and go on, and those that stopped because of them; gives them all.
+
+        Raises QueryFailed for one that fails again; then nothing has changed.
+        """
+        while self.step():
+            pass
+        going = resumed_with(wanted, self.stopped, self.catalog)
+        if not going:
+            return []
+        parts, appends, frontier = [self.circuit], list[Append](), self.circuit.version
+        counted = self.failed_rows.note()
+        try:
+            for version in sorted({self.stopped[r.id].version for r in going}):
+                members = [r for r in going if self.stopped[r.id].version == version]
+                circuit = self._circuit_at([r.content() for r in members], version)
+                for relation in members:
+                    self._digests |= digest_of(relation, circuit)
+                changes, trouble = self._advanced(circuit, members, self.catalog, frontier)
+                appends += self._given(members, self.catalog, changes, trouble, frontier)
+                parts.insert(0, circuit)
+            self._commit_step(appends, frontier, {NOTE: {"resume": [r.id for r in going]}})
+        except BaseException:
+            self.failed_rows.restore(counted)
+            for relation in going:
+                self._digests.pop(relation.id, None)
+            raise
+        self.stopped = {id: stop for id, stop in self.stopped.items() if id not in {r.id for r in going}}
+        self._circuit = Circuit(self.roots(), parts=parts)
+        return going
+
+    def _circuit_at(self, roots: Sequence[Plan], version: int) -> Circuit:
+        try:
+            return circuit_at(self.log, roots, Cut(version))
+        except PositionGone as gone:
+            raise QueryFailed(
+                f"retention has taken what is needed to go on from version {version}", hint="CREATE OR REPLACE … AS …"
+            ) from gone
 
     def rename(self, catalog: Catalog, note: dict[str, Any]) -> None:
         """Makes `catalog`, in which there are no relations that were not there before, the catalog, in one commit."""
@@ -270,9 +436,11 @@ class Pipeline:
             self._circuit = Circuit(self.roots(), parts=[self.circuit])
 
     def _rename(self, catalog: Catalog, note: dict[str, Any], appends: Sequence[Append]) -> Commit:
-        commit = self.log.commit(appends, {"ddl": note}, keep=True)
+        commit = self.log.commit(appends, {"ddl": note, **self.failed_rows.note()}, keep=True)
         self.catalog = catalog
         present = {relation.id for relation in catalog.relations.values()}
+        self.stopped = {id: stop for id, stop in self.stopped.items() if id in present}
+        self.failed_rows.forget(present)
         self._digests = {id: digest for id, digest in self._digests.items() if id in present}
         return commit
 
@@ -285,11 +453,13 @@ class Pipeline:
         if images:
             note, begin = images[-1].note, images[-1].version
             digests, self.last_step = note["digests"], tuple(note["last_step"])
+        counts = [count for _, count in self.log.notes(FAILED_ROWS, begin)]
+        self.failed_rows.restore({FAILED_ROWS: counts[-1]} if counts else images[-1].note if images else {})
         for version, step in self.log.notes("step", begin):
             digests, self.last_step = step["digests"], (version, step["to"])
             steps.append(step["to"])
-        created = _frontiers(self.log)
-        frontier = max([self.last_step[1], *(created.get(r.id, 0) for r in self.derived())])
+        created = created_at(self.log)
+        frontier = max([self.last_step[1], *(created.get(r.id, 0) for r in self.running())])
         stops = sorted({*steps, *created.values()})
         try:
             self._circuit = circuit_at(self.log, self.roots(), Cut(frontier), stops)
@@ -307,13 +477,10 @@ class Pipeline:
         """
         assert self._circuit is not None
         is_repaired = any("rows" in note for _, note in self.log.kept("repair"))
-        for relation in self.derived():
-            if relation.is_stream:
-                continue
-            assert relation.plan is not None
-            content = self._circuit.content(relation.plan)
-            found = content_digest(row_words(content.rows), content.weight_array)
-            self._digests[relation.id] = found
+        self._digests = {}
+        for relation in self.running():
+            self._digests |= digest_of(relation, self._circuit)
+            found = self._digests.get(relation.id)
             if digests.get(str(relation.id), found) == found:
                 continue
             if is_repaired:
@@ -323,30 +490,3 @@ class Pipeline:
                     f'the rows of "{relation.name}", computed again from the log, are not those that were recorded',
                     hint="keep the directory as it is and report this",
                 )
-
-
-def _frontiers(log: Log) -> dict[int, int]:
-    """The version of their input at which relations were made, by their ids."""
-    notes = [note for _, note in log.kept("ddl") if "frontier" in note]
-    return {made["id"]: note["frontier"] for note in notes for made in note.get("replace", [note]) if "id" in made}
-
-
-def content_digest(words: Words, weights: Weights) -> int:
-    """A digest of a multiset of rows, whatever their order: the sum of their hashes times their weights."""
-    hashed = mix(words[:, 0] + mix(words[:, 1] + np.uint64(1)))
-    return int((hashed * weights.astype(np.uint64)).sum(dtype=np.uint64))
-
-
-def _by_partition(relation: Relation, rows: pa.RecordBatch) -> list[Append]:
-    """The rows of a derived stream as appends to its partitions."""
-    partitions = rows.column(ROWPARTITION).to_numpy(zero_copy_only=False)
-    stored = rows.drop_columns([ROWPARTITION, ROWOFFSET])
-    return [
-        Append(
-            relation.id,
-            partition,
-            stored.take(pa.array(np.flatnonzero(partitions == partition))),
-            relation.log.compression,
-        )
-        for partition in np.unique(partitions).tolist()
-    ]

@@ -105,8 +105,10 @@ class Reader:
         circuit = self._pipeline.circuit
         if source.relation is None:
             return Cut(circuit.version)
+        self._pipeline.check_running(source.relation)
+        stop = self._pipeline.stopped.get(source.relation.id)
         if not source.relation.is_stream:
-            return circuit.rows(source.plan)
+            return circuit.rows(source.plan) if stop is None else Cut(stop.version)
         # A derived stream's rows are committed after the input that its circuit has read.
         return Cut(self._log.version if source.relation.is_derived else circuit.version)
 
@@ -119,7 +121,10 @@ class Reader:
             plans = [source.relation.source()]
             if source.relation.is_derived and as_of.kind in ("offset", "offsets"):
                 latest = self._log.version  # its records are committed after the input that its circuit has read
-        return resolve(as_of, plans, self._log, latest, self._now_us)
+        cut = resolve(as_of, plans, self._log, latest, self._now_us)
+        if source.relation is not None:
+            self._pipeline.check_running(source.relation, cut.version)
+        return cut
 
     def _table(self, source: Input, place: Cut | pa.RecordBatch) -> pa.Table:
         """The rows of an input, at a cut or as they were found."""

@@ -34,7 +34,9 @@ def retain(pipeline: Pipeline, now_us: int) -> bool:
     """Take out what need not be kept any more at a time in µs since 1970; False if nothing was."""
     with pipeline.lock:
         log = pipeline.log
-        wanted = {r: v for r in pipeline.catalog.ordered() if (v := _limit(log, r, now_us)) and _is_worth_it(log, r, v)}
+        moving = [r for r in pipeline.catalog.ordered() if r.id not in pipeline.stopped]
+        kept = [*moving, *pipeline.catalog.error_streams()]
+        wanted = {r: v for r in kept if (v := _limit(log, r, now_us)) and _is_worth_it(log, r, v)}
         if not wanted:
             return False
         horizon = _horizon(pipeline)

@@ -10,18 +10,24 @@ import pyarrow as pa
 
 from headwater.engine.records import Records
 from headwater.engine.result import Result
-from headwater.errors import SqlError, UnknownName, Unsupported, suggestion
+from headwater.errors import DataError, SqlError, UnknownName, Unsupported, suggestion
 from headwater.parser import syntax
 from headwater.planner import Relation
-from headwater.planner.properties import PROPERTIES
+from headwater.planner.properties import PROPERTIES, bytes_of
 from headwater.storage import Log
 from headwater.values import Column
 
 AUTO_OFFSET_RESET = "auto.offset.reset"  # whether EMIT CHANGES begins with the rows there are
 SUBSTITUTION = "ksql.variable.substitution.enable"
 
+STATE_LIMIT = "state_limit"  # how much state a query may hold that does not say so itself
+
 # Each setting with its values, the default first.
-SETTINGS = {AUTO_OFFSET_RESET: ("earliest", "latest"), SUBSTITUTION: ("true", "false")}
+SETTINGS = {
+    AUTO_OFFSET_RESET: ("earliest", "latest"),
+    STATE_LIMIT: ("none",),  # or a size
+    SUBSTITUTION: ("true", "false"),
+}
 
 _NAME = re.compile(r"[A-Za-z_]\w*")  # of a variable
 _PREFIX = "ksql.streams."  # ksqlDB takes the settings of what is below it with and without this
@@ -39,6 +45,7 @@ class Session:
     """The state of one user's work. `variables` are by name in lower case, with the name as it was defined."""
 
     variables: dict[str, tuple[str, str]] = field(default_factory=dict)
+    defaults: dict[str, str] = field(default_factory=dict)  # in the place of the first of SETTINGS
     _settings: dict[str, str] = field(default_factory=dict)
     _asserted: dict[int, Records] = field(default_factory=dict)
 
@@ -51,7 +58,12 @@ class Session:
 
     def setting(self, name: str) -> str:
         """What a setting is now."""
-        return self._settings.get(name, SETTINGS[name][0])
+        return self._settings.get(name, self.defaults.get(name, SETTINGS[name][0]))
+
+    @property
+    def state_limit(self) -> int | None:
+        """How many bytes of state a query may hold that does not say so itself."""
+        return bytes_of(self.setting(STATE_LIMIT))
 
     def records(self, relation: Relation, log: Log) -> Records:
         """The records of a relation that ASSERT has not taken yet."""
@@ -102,7 +114,9 @@ class Session:
                 hint=f"SET '{statement.name}' = '{statement.value}'",
             )  # fmt: skip
         name, value = _known(statement), statement.value.lower()
-        if value not in SETTINGS[name]:
+        if name == STATE_LIMIT and bytes_of(value) is not None:
+            value = statement.value
+        elif value not in SETTINGS[name]:
             raise SqlError(f"{name} cannot be '{statement.value}'", statement.span, hint=_choice(name))
         self._settings[name] = value
         return Result.of_message(f"{name} is {value}")
@@ -120,6 +134,15 @@ class Session:
         return [*settings, *((name, None, "CREATE … WITH") for name in sorted(PROPERTIES))]
 
 
+def session_with(state_limit: str | None) -> Session:
+    """A session in which queries may by default hold so much state. Raises DataError for what is not a size."""
+    if state_limit is None:
+        return Session()
+    if bytes_of(state_limit) is None:
+        raise DataError(f"cannot read '{state_limit}' as a size of state", hint="give state_limit='1 GB'")
+    return Session(defaults={STATE_LIMIT: state_limit})
+
+
 def _known(statement: syntax.SetProperty | syntax.UnsetProperty) -> str:
     """The name of the setting that a statement names."""
     name = statement.name.lower().removeprefix(_PREFIX)
@@ -133,6 +156,8 @@ def _known(statement: syntax.SetProperty | syntax.UnsetProperty) -> str:
 
 
 def _choice(name: str) -> str:
+    if name == STATE_LIMIT:
+        return "write a size, '1 GB', or 'none'"
     return "one of " + ", ".join(f"'{value}'" for value in SETTINGS[name])
 
 

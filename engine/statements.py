@@ -7,13 +7,12 @@ from collections.abc import Sequence
 import duckdb
 import pyarrow as pa
 
-from headwater.engine import log_facts
+from headwater.engine import log_facts, query_facts
 from headwater.engine.explain import explain
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.result import Result
 from headwater.errors import Span, SqlError, TypeProblem, Unsupported
-from headwater.executor.evaluate import Evaluate, connection
-from headwater.executor.operators import Stateful
+from headwater.executor.evaluate import connection
 from headwater.parser import syntax, unparse
 from headwater.planner import Relation, View, explain_plan
 from headwater.planner.calls import with_duckdb_calls
@@ -30,7 +29,10 @@ def show(statement: syntax.Statement, pipeline: Pipeline, now_us: int) -> Result
     """The answer to a statement that only looks: SHOW, DESCRIBE or EXPLAIN."""
     match statement:
         case syntax.Show(what="STREAMS" | "TABLES", extended=extended):
+            pipeline.catch_up()
             wanted = [r for r in pipeline.catalog.ordered() if r.is_stream == (statement.what == "STREAMS")]
+            if statement.what == "STREAMS":
+                wanted += [r for r in pipeline.catalog.error_streams() if pipeline.log.row_count(r.id)]
             return _relations(wanted, pipeline, now_us if extended else None)
         case syntax.Show(what="VIEWS"):
             views = sorted(pipeline.known().views.values(), key=lambda view: view.id)
@@ -58,12 +60,11 @@ def _result(
 
 def _relations(relations: list[Relation], pipeline: Pipeline, facts_at_us: int | None) -> Result:
     """The relations, each with facts about its log as of a time if one is given."""
-    pipeline.catch_up()
     names: tuple[str, ...] = ("name", "from", "key", "partitions", "rows")
     rows: list[tuple[object, ...]] = []
     for relation in relations:
         key = ", ".join(relation.key or relation.partition_key)
-        origin = "query" if relation.is_derived else "source"
+        origin = "query" if relation.is_derived else "errors" if relation.errors_of is not None else "source"
         facts = () if facts_at_us is None else log_facts.log_facts(relation, pipeline.log, facts_at_us)
         rows.append((relation.name, origin, key or None, relation.partitions, _row_count(relation, pipeline), *facts))
     names += () if facts_at_us is None else log_facts.NAMES
@@ -83,26 +84,18 @@ def _groups(pipeline: Pipeline) -> Result:
     return _result(columns, rows, frozenset({"generation", "partition", "next offset", "lag"}))
 
 
-def _row_count(relation: Relation, pipeline: Pipeline) -> int:
+def _row_count(relation: Relation, pipeline: Pipeline) -> int | None:
     if relation.is_stream:
         return pipeline.log.row_count(relation.id) - pipeline.log.start(relation.id).rows
     with pipeline.lock:
+        if relation.id in pipeline.stopped:
+            return None  # it would have to be computed
         return pipeline.circuit.row_count(relation.content())
 
 
 def _queries(pipeline: Pipeline) -> Result:
     pipeline.catch_up()
-    rows: list[tuple[object, ...]] = []
-    for relation in pipeline.derived():
-        assert relation.plan is not None
-        with pipeline.lock:
-            operators = pipeline.circuit.operators_of(relation.plan)
-            states = [o for _, o in operators if isinstance(o, Stateful)]
-            held, size = sum(o.state_rows for o in states), sum(o.nbytes for o in states)
-            failed = sum(o.failed_rows for _, o in operators if isinstance(o, Evaluate))
-        rows.append((relation.name, relation.kind, held, size, failed, relation.definition))
-    names = ("name", "kind", "state rows", "state bytes", "failed rows", "query")
-    return _result(names, rows, frozenset({"state rows", "state bytes", "failed rows"}))
+    return _result(query_facts.NAMES, query_facts.queries(pipeline), query_facts.NUMBERS)
 
 
 def _describe(relation: Relation, extended: bool, pipeline: Pipeline) -> Result:
@@ -124,10 +117,7 @@ def _describe(relation: Relation, extended: bool, pipeline: Pipeline) -> Result:
         facts += [(f"end of partition {p}", str(end)) for p, end in sorted(pipeline.log.ends(relation.id).items())]
     if relation.plan is not None:
         pipeline.catch_up()
-        with pipeline.lock:
-            operators = [o for _, o in pipeline.circuit.operators_of(relation.plan) if isinstance(o, Evaluate)]
-        facts.append(("rows left out because an expression failed", str(sum(o.failed_rows for o in operators))))
-        facts += [("last failure", o.last_failure) for o in operators if o.last_failure]
+        facts += query_facts.facts(relation, pipeline)
         facts += [("plan", line) for line in explain_plan(relation.plan).splitlines()]
     return _result(("column", "type", "role"), rows + [(f"· {name}", value, None) for name, value in facts])
 
@@ -141,9 +131,9 @@ def describe_view(view: View, columns: tuple[Column, ...], extended: bool) -> Re
 
 def refuse_derived(relation: Relation, span: Span | None) -> None:
     """Rows of a derived relation come from its query alone."""
-    if relation.is_derived:
+    if relation.is_derived or relation.errors_of is not None:
         raise SqlError(
-            f'the rows of "{relation.name}" come from its query',
+            f'the rows of "{relation.name}" come from {"its query" if relation.is_derived else "a query that fails"}',
             span,
             hint="change the streams and tables it reads",
         )

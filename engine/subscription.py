@@ -21,7 +21,7 @@ from headwater.executor.circuit import Circuit
 from headwater.executor.feed import Cut, Leaf, read_rows, with_weights
 from headwater.executor.state import consolidate
 from headwater.parser import syntax
-from headwater.planner import BoundQuery, Catalog, bind_query, walk_plan
+from headwater.planner import BoundQuery, Catalog, Relation, bind_query, walk_plan
 from headwater.planner.logical import Changelog, Join, StreamSource
 from headwater.planner.sql_types import arrow_schema
 from headwater.values import Column, Delta, Weights, concat_deltas
@@ -37,6 +37,8 @@ class Subscription:
     def __init__(self, pipeline: Pipeline, query: syntax.Query) -> None:
         self._pipeline = pipeline
         self._query = _bind(query, pipeline.catalog)
+        for relation in self._read():
+            pipeline.check_running(relation)
         self.columns: tuple[Column, ...] = self._query.columns
         self.is_append_only = self._query.plan.append_only
         self._left = self._query.limit
@@ -85,6 +87,7 @@ class Subscription:
                 continue
             if self._pipeline.tick(self._circuit.due):
                 continue
+            self._check_running()
             left = 0.5 if deadline is None else deadline - time.monotonic()
             if left <= 0:
                 return None
@@ -113,9 +116,23 @@ class Subscription:
         self._looked, self._stored_version = version, stored_to
         return self._batch(stored_to, changes)
 
+    def _read(self) -> list[Relation]:
+        """The derived relations that the query names."""
+        return [r for r in self._pipeline.derived() if r.id in self._query.reads]
+
+    def _check_running(self) -> None:
+        """Raises QueryFailed once all changes of a query that stopped have been seen."""
+        for relation in self._read():
+            if relation.id in self._pipeline.stopped:
+                try:
+                    self._pipeline.check_running(relation)
+                except QueryFailed:
+                    self.finished = True
+                    raise
+
     def _check_sources(self) -> None:
         """Raises QueryFailed once a relation that the query names is gone."""
-        present = {r.id for r in self._pipeline.catalog.relations.values()}
+        present = self._pipeline.catalog.ids
         if not present.issuperset(self._query.reads):
             self.finished = True
             raise QueryFailed("a stream or table that this query reads was dropped or replaced")
@@ -123,8 +140,7 @@ class Subscription:
     def _stored_delta(self, leaf: Leaf, stored_to: int) -> Delta:
         """What a stored relation's log gained since the last look; at the first one, all that a table holds."""
         if isinstance(leaf, Changelog) and self._looked < 0:
-            relation = next(r for r in self._pipeline.derived() if r.id == leaf.id)
-            return self._pipeline.circuit.content(relation.content())
+            return self._pipeline.content(next(r for r in self._pipeline.derived() if r.id == leaf.id))
         rows = read_rows(self._pipeline.log, leaf, self._stored_version, Cut(stored_to))
         return Delta(rows) if isinstance(leaf, StreamSource) else with_weights(rows)
 
@@ -170,7 +186,7 @@ def _bind(query: syntax.Query, catalog: Catalog) -> BoundQuery:
 
 def _written_leaves(leaves: tuple[Leaf, ...], pipeline: Pipeline) -> list[Leaf]:
     """The leaves that read what queries wrote."""
-    derived = {r.id for r in pipeline.derived()}
+    derived = {id for r in pipeline.derived() for id in (r.id, r.errors_into)}
     return [leaf for leaf in leaves if leaf.id in derived]
 
 

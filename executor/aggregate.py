@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from headwater.executor.key_index import KeyIndex, Slots, numbered
 from headwater.executor.keys import Words, key_words
 from headwater.executor.operators import ChunkedParts, Parts
 from headwater.executor.recomputed import Recomputed
+from headwater.executor.row_errors import Failures, Reason, failing_groups
 from headwater.executor.sorted_runs import SortedRuns
 from headwater.executor.state import empty_delta, grown
 from headwater.executor.windows import clock_time, microseconds
@@ -44,6 +46,7 @@ class GroupBy:
         self._types = {c.name: c.type for c in node.source.columns}
         self._key_schema = arrow_schema(node.columns[: len(node.keys)])
         self._is_global = not node.keys
+        self.failures: list[Failures] = []
         self._clear()
 
     def _clear(self) -> None:
@@ -110,6 +113,8 @@ class GroupBy:
             accumulator.fold(slots, groups, column, weights)
         if self._recomputed:
             self._recomputed.fold(slots, groups, delta.rows, weights)
+            if self._recomputed.failed:
+                self.failures += self._told(self._recomputed.failed)
         assert (self._rows[slots] >= 0).all(), "a row was removed that was not there"
 
     def _shown(self, slots: Slots) -> Slots:
@@ -131,6 +136,15 @@ class GroupBy:
         columns = [pa.concat_arrays([b.take(pa.array(lost)), a.take(pa.array(won))]) for b, a in pairs]
         signs = np.repeat(np.array([-1, 1], dtype=np.int64), [len(lost), len(won)])
         return Delta(pa.RecordBatch.from_arrays([*keys, *columns], schema=self.schema), signs)
+
+    def _told(self, failed: Sequence[tuple[int, Reason]]) -> list[Failures]:
+        """What is told of groups whose aggregates cannot be computed: the values of their keys."""
+        columns, slots = self.node.columns[: len(self.node.keys)], np.array([slot for slot, _ in failed])
+        if self._is_global:
+            rows = pa.RecordBatch.from_arrays([pa.nulls(1)], names=["$group"])
+        else:
+            rows = self._keys.take(slots)
+        return failing_groups(self.node, columns, rows, [reason for _, reason in failed])
 
     def _new_groups(self, keys: Words, rows: pa.RecordBatch) -> Slots:
         """The slot of each key; `rows` has a row of each key, in the same order."""

@@ -31,9 +31,11 @@ from headwater.executor.logs import LogReader, OffsetCounter, Upsert
 from headwater.executor.matches import OuterJoins, SemiJoins, StreamOuterJoins, StreamSemiJoins
 from headwater.executor.operators import ChunkedParts, Operator, Parts, Stateful, Work
 from headwater.executor.over import OverPartitions
+from headwater.executor.row_errors import Failing
 from headwater.executor.state import TableState, empty_delta
 from headwater.executor.temporal import VisibleRows
 from headwater.executor.top_k import TopRows
+from headwater.executor.trouble import Trouble, told
 from headwater.executor.unions import Concatenation, Repetition
 from headwater.executor.windows import StreamTimes, Watermarks, Windows
 from headwater.planner.logical import (
@@ -91,6 +93,7 @@ class Circuit:
         self.clocks: tuple[Clock, ...] = tuple(node for node in self._operators if isinstance(node, Now | Arrivals))
         self._clocked = _clocked_ids(self.roots)
         self._holders = self._all_holders()
+        self._failing = [(node, o) for node, o in self._operators.items() if isinstance(o, Failing)]
 
     def _kept(self, root: Plan, known: Mapping[Plan, TableState]) -> TableState:
         operator = self._operators[root]
@@ -123,10 +126,13 @@ class Circuit:
 
     # ---------------------------------------------------------------- moving
 
-    def advance(self, log: Log, to: Cut, given: Mapping[Leaf, Delta] | None = None) -> dict[Plan, list[Delta]]:
+    def advance(
+        self, log: Log, to: Cut, given: Mapping[Leaf, Delta] | None = None, trouble: Trouble | None = None
+    ) -> dict[Plan, list[Delta]]:
         """Reads the log up to `to` and gives the changes of each root, a delta per step.
 
-        Leaves in `given` are not read: their delta, which the caller has, takes part in the last step.
+        Leaves in `given` are not read: their delta, which the caller has, takes part in the last step. With `trouble`,
+        it is told what rows fail, and an operator that fails spoils what follows from it and nothing else.
         """
         given = given or {}
         changes: dict[Plan, list[Delta]] = {root: [] for root in self.roots}
@@ -141,9 +147,10 @@ class Circuit:
             inputs |= {clock: read_clock(log, clock, after, cut) for clock in self.clocks}
             last = end == to.version
             inputs |= {leaf: delta if last else empty_delta(delta.rows.schema) for leaf, delta in given.items()}
-            for root, delta in self.step(inputs).items():
+            for root, delta in self.step(inputs, trouble).items():
                 if len(delta):
                     changes[root].append(delta)
+            self._collect(trouble, log, after, end)
             after = end
         self.version = to.version
         return changes
@@ -163,21 +170,42 @@ class Circuit:
         due, now = self.due, commit_time(log, version)
         return due is not None and now is not None and due <= now
 
-    def step(self, inputs: Mapping[Plan, Delta]) -> dict[Plan, Delta]:
+    def step(self, inputs: Mapping[Plan, Delta], trouble: Trouble | None = None) -> dict[Plan, Delta]:
         """Runs one delta per leaf through all operators; gives that of each root and adds it to the kept tables."""
         deltas: dict[Plan, Delta] = {}
+        broken = trouble.broken if trouble is not None else set[Plan]()
         for node, operator in self._operators.items():
             sources = self._inputs[node]
             given = [deltas[source] for source in sources] if sources else [inputs[node]]
+            if broken and (node in broken or not broken.isdisjoint(sources)):
+                broken.add(node)
+                deltas[node] = empty_delta(operator.schema)
+                continue
             began = perf_counter()
-            deltas[node] = operator.step(*given)
+            try:
+                deltas[node] = operator.step(*given)
+            except Exception as error:
+                if trouble is None:
+                    raise
+                trouble.fail(node, error)
+                deltas[node] = empty_delta(operator.schema)
             self._work[node].count(given, deltas[node], perf_counter() - began)
         for root, table in self._tables.items():
-            if not isinstance(self._operators[root], Upsert):
+            if not isinstance(self._operators[root], Upsert) and root not in broken:
                 table.apply(deltas[root])
                 if table.is_sparse:
                     table.compact()
         return {root: deltas[root] for root in self.roots}
+
+    def _collect(self, trouble: Trouble | None, log: Log, after: int, upto: int) -> None:
+        """Takes from the operators what failed in a step that read the versions (after, upto]."""
+        for node, operator in self._failing:
+            if operator.failures:
+                found, operator.failures = operator.failures, []
+                self._work[node].failed += sum(failures.count for failures in found)
+                if trouble is not None:
+                    rows = [told(failures, self._inputs[node][0], log, after, upto) for failures in found]
+                    trouble.rows.setdefault(node, []).extend(rows)
 
     # ---------------------------------------------------------------- looking
 
@@ -202,6 +230,10 @@ class Circuit:
     def operators_of(self, root: Plan) -> list[tuple[Plan, Operator]]:
         """The operators that `root` is computed by, the output first."""
         return [(node, self._operators[node]) for node in dict.fromkeys(walk_plan(root)) if node in self._operators]
+
+    def kept_table(self, root: Plan) -> TableState | None:
+        """Where the rows of a root are kept besides what its operators hold, if they are."""
+        return None if isinstance(self._operators[root], Upsert) else self._tables.get(root)
 
     def work_of(self, node: Plan) -> Work | None:
         """What the operator of a node has done so far; None for one that is part of the operator above it."""

@@ -6,55 +6,44 @@ choose, reorder or rename columns do not need it, nor do simple expressions (arr
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Sequence
 from dataclasses import replace
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 
 from headwater.executor.arrow_path import arrow_path
+from headwater.executor.expressions import Chain, chain_sql, connection, run_sql, run_tried_sql
+from headwater.executor.row_errors import ROW_ERRORS, Failures, failing_rows
 from headwater.executor.state import empty_delta, select_rows
 from headwater.executor.time_texts import TimeText, TimeTexts, with_text_columns
 from headwater.parser import quote
 from headwater.planner.logical import Filter, Plan, Project
-from headwater.planner.sql_types import arrow_schema, cast_from_arrow, open_duckdb
+from headwater.planner.sql_types import arrow_schema, cast_from_arrow
 from headwater.values import WEIGHT, Delta
 
-# What the values of a row can bring about; anything else is not the row's fault, and ends the step.
-ROW_ERRORS = (duckdb.ConversionException, duckdb.OutOfRangeException, duckdb.InvalidInputException)
-
-_local = threading.local()
-
-
-def connection() -> duckdb.DuckDBPyConnection:
-    """This thread's in-memory DuckDB, for expressions over deltas."""
-    if not hasattr(_local, "connection"):
-        _local.connection = open_duckdb(threads=1)
-    found: duckdb.DuckDBPyConnection = _local.connection
-    return found
+__all__ = ["ROW_ERRORS", "Evaluate", "chain_below", "connection", "run_sql"]
 
 
 class Evaluate:
     """The operator of a chain of `Filter` and `Project` nodes, given from the input upwards.
 
-    A row on which an expression fails (a bad cast, an overflow) is left out and counted in `failed_rows`;
-    `last_failure` is DuckDB's word for it. Whether a row fails depends on the row alone, not on its batch.
+    A row on which an expression fails (a bad cast, an overflow) is left out and, where it was to be added, told of in
+    `failures`. Whether a row fails depends on the row alone, not on its batch.
     """
 
-    def __init__(self, chain: tuple[Filter | Project, ...]) -> None:
+    def __init__(self, chain: Chain) -> None:
         self.schema = arrow_schema(chain[-1].columns)
-        self.failed_rows = 0
-        self.last_failure: str | None = None
+        self.failures: list[Failures] = []
+        self._chain = chain
         self._renames = _renames(chain)
         self._weighted = not chain[0].source.append_only
         quick, texts = _with_text_columns(chain)
         self._texts = TimeTexts(texts)
-        names = [text.name for text in texts]
+        names = tuple(text.name for text in texts)
         self._arrow = arrow_path(quick, names)
-        self._sql = _chain_sql(quick, self._weighted, names)
-        self._plain_sql = _chain_sql(chain, self._weighted)
+        weight = (WEIGHT,) if self._weighted else ()
+        self._sql = chain_sql(quick, chain[0].source, weight, names)
+        self._plain_sql = chain_sql(chain, chain[0].source, weight)
         self._failing_sql = _failing_sql(chain)
 
     def step(self, delta: Delta) -> Delta:
@@ -87,26 +76,15 @@ class Evaluate:
         (batch,) = result.cast(self.schema).to_batches()
         return Delta(batch, weights)
 
-    def _run_without_failing(self, delta: Delta, error: duckdb.Error) -> Delta:
-        failing = run_sql(self._failing_sql, delta.rows).column(0).to_numpy()
+    def _run_without_failing(self, delta: Delta, error: Exception) -> Delta:
+        failing = run_tried_sql(self._failing_sql, delta.rows).column(0).to_numpy()
         if not len(failing):
             raise error
-        self.failed_rows += len(failing)
-        self.last_failure = str(error).partition("\n")[0]
+        self.failures += failing_rows(self._chain, delta, failing)
         return self.step(select_rows(delta, np.delete(np.arange(len(delta)), failing)))
 
 
-def run_sql(sql: str, rows: pa.RecordBatch) -> pa.Table:
-    """The answer of `sql` over `rows`, which it calls delta."""
-    con = connection()
-    con.register("delta", pa.Table.from_batches([rows]))
-    try:
-        return con.sql(sql).to_arrow_table().combine_chunks()
-    finally:
-        con.unregister("delta")
-
-
-def _renames(chain: tuple[Filter | Project, ...]) -> list[str] | None:
+def _renames(chain: Chain) -> list[str] | None:
     """For each output column the input column that it is, if the chain only chooses and renames columns."""
     names = {name: name for name in chain[0].source.names}
     for node in chain:
@@ -116,7 +94,7 @@ def _renames(chain: tuple[Filter | Project, ...]) -> list[str] | None:
     return [names[name] for name in chain[-1].names]
 
 
-def _with_text_columns(chain: tuple[Filter | Project, ...]) -> tuple[tuple[Filter | Project, ...], list[TimeText]]:
+def _with_text_columns(chain: Chain) -> tuple[Chain, list[TimeText]]:
     """The chain with the times that its lowest nodes write as text read from columns; those columns."""
     result: list[Filter | Project] = []
     texts: list[TimeText] = []
@@ -135,21 +113,7 @@ def _with_text_columns(chain: tuple[Filter | Project, ...]) -> tuple[tuple[Filte
     return tuple(result), list(dict.fromkeys(texts))
 
 
-def _chain_sql(chain: tuple[Filter | Project, ...], weighted: bool, texts: Sequence[str] = ()) -> str:
-    """SQL for the rows of the chain, over rows of its input that have columns of `texts` besides."""
-    casts = [*(cast_from_arrow(c) for c in chain[0].source.columns), *(quote(text) for text in texts)]
-    weight = [quote(WEIGHT)] if weighted else []
-    sql = f"SELECT {', '.join([*casts, *weight])} FROM delta"
-    for node in chain:
-        if isinstance(node, Filter):
-            sql = f"SELECT * FROM ({sql}) WHERE {node.predicate.sql}"
-        else:
-            items = [f"{e.sql} AS {quote(name)}" for name, e in node.items]
-            sql = f"SELECT {', '.join([*items, *weight])} FROM ({sql})"
-    return sql
-
-
-def _failing_sql(chain: tuple[Filter | Project, ...]) -> str:
+def _failing_sql(chain: Chain) -> str:
     """SQL for the places of the rows on which some expression of the chain fails.
 
     TRY gives NULL for a row that fails; around a struct, which is never NULL itself, that cannot be mistaken.
@@ -170,7 +134,7 @@ def _failing_sql(chain: tuple[Filter | Project, ...]) -> str:
     return f'SELECT "$place" FROM ({sql}) WHERE "$failed" ORDER BY 1'
 
 
-def chain_below(node: Plan) -> tuple[Filter | Project, ...]:
+def chain_below(node: Plan) -> Chain:
     """The longest chain of filters and projections that ends in `node`, the lowest first."""
     chain: list[Filter | Project] = []
     while isinstance(node, Filter | Project):

@@ -26,10 +26,13 @@ class Operator(Protocol):
 
 @dataclass(slots=True)
 class Work:
-    """What an operator has done since it was made: rows taken and given, and the seconds that took."""
+    """What an operator has done since it was made: rows taken and given, rows or groups of them that failed, and the
+    seconds that took.
+    """
 
     rows_in: int = 0
     rows_out: int = 0
+    failed: int = 0
     seconds: float = 0.0
 
     def count(self, given: Sequence[Delta], result: Delta, seconds: float) -> None:

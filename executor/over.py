@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,7 @@ from headwater.executor.evaluate import ROW_ERRORS, run_sql
 from headwater.executor.key_index import KeyIndex, Slots
 from headwater.executor.keys import Words, key_words
 from headwater.executor.operators import ChunkedParts, Parts
+from headwater.executor.row_errors import Failures, Reason, failing_groups, reason_of_group
 from headwater.executor.state import consolidate, empty_delta, repeat_rows
 from headwater.parser import quote
 from headwater.planner.logical import OVER_PARTITION, PLACE, Over
@@ -26,18 +28,19 @@ class OverPartitions:
         output  (a, 5, 1st) +1   (a, 5, 1st) −1, (a, 5, 2nd) +1, (a, 3, 1st) +1
 
     A step costs in proportion to the rows of the partitions that it touches. If a function fails on the rows of a
-    partition (a frame of a negative size, an overflow), they have NULL for all functions; `failed_rows` counts them.
+    partition (a frame of a negative size, an overflow), they have NULL for all functions; `failures` tells of those.
     """
 
     def __init__(self, node: Over) -> None:
         self.node = node
         self.schema = arrow_schema(node.columns)
-        self.failed_rows = 0
-        self.last_failure: str | None = None
+        self.failures: list[Failures] = []
+        self._failed: list[tuple[pa.RecordBatch, Reason]] = []  # a row of each partition that failed in this step
         self._given = Arrangement(self.schema, node.partition, nulls=True)
         self._input = arrow_schema(node.source.columns)
         self._is_exact = all(call.exact for call in node.calls)
         self._sql = _over_sql(node)
+        self._each = {call.sql: _over_sql(replace(node, calls=(call,))) for call in node.calls}
 
     @property
     def nbytes(self) -> int:
@@ -55,6 +58,8 @@ class OverPartitions:
         old = Delta(rows, weights)
         now = consolidate(concat_deltas(self._input, [old.select(self._input.names), delta]))
         new = self._computed(repeat_rows(now))
+        if self._failed:
+            self.failures += self._told()
         changed = consolidate(concat_deltas(self.schema, [Delta(old.rows, -old.weight_array), *new]))
         self._given.apply(changed)
         return changed
@@ -80,10 +85,18 @@ class OverPartitions:
             if len(numbers) > 1:
                 half = len(numbers) // 2
                 return [*self._of(rows, places, numbers[:half]), *self._of(rows, places, numbers[half:])]
-            self.failed_rows += part.num_rows
-            self.last_failure = str(error).partition("\n")[0]
+            numbered = part.append_column(OVER_PARTITION, pa.array(places[own]))
+            self._failed.append((part.slice(0, 1), reason_of_group(self._each, error, numbered)))
             nulls = [pa.nulls(part.num_rows, self.schema.field(call.name).type) for call in self.node.calls]
             return [Delta(pa.RecordBatch.from_arrays([*part.columns, *nulls], schema=self.schema))]
+
+    def _told(self) -> list[Failures]:
+        """What is told of the partitions that failed in this step: the values that the rows of each have in common."""
+        rows = pa.concat_batches([row for row, _ in self._failed]).select(list(self.node.partition))
+        columns = [c for c in self.node.source.columns if c.name in self.node.partition]
+        told = failing_groups(self.node, columns, rows, [reason for _, reason in self._failed])
+        self._failed = []
+        return told
 
     def save(self) -> ChunkedParts:
         return self._given.save()

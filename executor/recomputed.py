@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 
@@ -12,9 +14,10 @@ from headwater.executor.heap import RowHeap
 from headwater.executor.key_index import Slots
 from headwater.executor.keys import key_words
 from headwater.executor.operators import ChunkedParts, Parts
+from headwater.executor.row_errors import Reason, reason_of_group
 from headwater.executor.state import grown, renumbered, repeat_rows
 from headwater.parser import quote
-from headwater.planner.logical import PLACE, Aggregate
+from headwater.planner.logical import PLACE, Aggregate, RecomputedCall
 from headwater.planner.sql_types import arrow_schema, cast_from_arrow
 from headwater.values import Column, Delta, Weights, empty_batch
 
@@ -25,14 +28,14 @@ class Recomputed:
     """The columns `node.recomputed` of all groups. Groups are slots 0 … n−1.
 
     A step is one DuckDB query over all rows of the groups that it touches. If a function fails on the rows of a group,
-    the group has NULL in all of these columns; `failed_groups` counts them, and `last_failure` is DuckDB's word for it.
+    the group has NULL in all of these columns; `failed` are the slots of those that did in the last `fold`, and why.
     """
 
     def __init__(self, node: Aggregate) -> None:
         reads = {name for call in node.recomputed for name in call.reads}
         columns = [c for c in node.source.columns if c.name in reads]
-        self.failed_groups = 0
-        self.last_failure: str | None = None
+        self.failed: list[tuple[int, Reason]] = []
+        self._each = {_shown(call): _sql(replace(node, recomputed=(call,)), columns) for call in node.recomputed}
         self._schema = arrow_schema([Column(call.name, call.type) for call in node.recomputed])
         self._names = [c.name for c in columns]
         self._sql = _sql(node, columns)
@@ -63,6 +66,7 @@ class Recomputed:
         self._rows.apply(Delta(pa.RecordBatch.from_arrays(columns, schema=self._rows.schema), weights))
         _, kept, counts = self._rows.lookup(key_words([pa.array(slots)], len(slots)))
         self._number[slots] = 0
+        self.failed = []
         for touched, values in self._computed(repeat_rows(Delta(kept, counts))):
             self._number[touched] = self._heap.append(values) + np.arange(len(touched))
         if len(self._heap) > 4 * len(self._number) + 4096:  # most of these values are of the past
@@ -80,8 +84,7 @@ class Recomputed:
             if len(touched) > 1:
                 low = slots < touched[len(touched) // 2]
                 return [part for half in (low, ~low) for part in self._computed(rows.filter(pa.array(half)))]
-            self.failed_groups += 1
-            self.last_failure = str(error).partition("\n")[0]
+            self.failed.append((int(touched[0]), reason_of_group(self._each, error, rows)))
             nulls = [pa.nulls(1, field.type) for field in self._schema]
             return [(touched, pa.RecordBatch.from_arrays(nulls, schema=self._schema))]
         return [(result.column(_SLOT).to_numpy(), self._values(result))]
@@ -109,6 +112,11 @@ class Recomputed:
         """Makes `values`, a row for each slot, all that there are."""
         self._clear()
         self._number = self._heap.append(values) + np.arange(values.num_rows)
+
+
+def _shown(call: RecomputedCall) -> str:
+    """The call without the order in which it takes equal rows."""
+    return call.sql.replace(f" ORDER BY {quote(PLACE)}", "")
 
 
 def _sql(node: Aggregate, columns: list[Column], *, grouped: bool = True) -> str:

@@ -6,6 +6,7 @@ its memory, so an image survives a change of the layout, and restoring compacts.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -180,7 +181,7 @@ class PartitionState:
 
     @property
     def nbytes(self) -> int:
-        return 16 * len(self.numbers)
+        return sys.getsizeof(self.numbers) + 32 * len(self.numbers)  # the numbers are objects of their own
 
     @property
     def state_rows(self) -> int:

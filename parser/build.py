@@ -81,6 +81,7 @@ class Builder(QueryBuilder):
         properties: tuple[Property, ...] | None,
         query: Query | None,
         check: syntax.Check | None,
+        on_error: syntax.OnError | None,
     ) -> CreateRelation:
         if definitions is None and properties is None and query is None:
             raise SyntaxProblem(
@@ -89,13 +90,19 @@ class Builder(QueryBuilder):
             )  # fmt: skip
         if check is not None and query is None:
             raise SyntaxProblem("CHECK here needs a query to check", check.span, hint="write AS SELECT … before it")
+        if on_error is not None and query is None:
+            raise SyntaxProblem(
+                "ON ERROR here needs a query that can fail", on_error.span, hint="write AS SELECT … before it"
+            )
         columns, watermark = definitions or ((), None)
         return CreateRelation(
             kind, name, columns, properties or (), query, bool(or_replace), bool(if_not_exists), bool(source),
-            watermark, check, span=span,
+            watermark, check, on_error, span=span,
         )  # fmt: skip
 
-    create_materialized_view = makes(CreateRelation, "or_replace if_not_exists name properties query", kind="TABLE")
+    create_materialized_view = makes(
+        CreateRelation, "or_replace if_not_exists name properties query on_error", kind="TABLE"
+    )
     create_view = makes(syntax.CreateView, "or_replace if_not_exists name columns query")
     create_type = makes(syntax.CreateType, "or_replace if_not_exists name type")
     create_function = makes(syntax.CreateFunction, "or_replace if_not_exists name parameters returns language body")
@@ -183,6 +190,15 @@ class Builder(QueryBuilder):
     def check(self, span: Span, condition: Expression, violation: tuple[str, Any] | None) -> syntax.Check:
         action, into = violation or ("FAIL", None)
         return syntax.Check(condition, action, into, span=span)
+
+    def on_error(self, span: Span, reaction: tuple[str, Any]) -> syntax.OnError:
+        return syntax.OnError(*reaction, span=span)
+
+    def error_reaction(self, span: Span, reaction: tuple[str, Any]) -> tuple[str, Any]:
+        return reaction
+
+    def skip(self, span: Span) -> tuple[str, None]:
+        return "SKIP", None
 
     def drop_row(self, span: Span) -> tuple[str, None]:
         return "DROP", None

@@ -53,6 +53,14 @@ class Check(Node):
 
 
 @dataclass(frozen=True)
+class OnError(Node):
+    """ON ERROR action: what becomes of a row on which the query fails; SKIP, FAIL, or INSERT with the stream `into`."""
+
+    action: str
+    into: Identifier | None = None
+
+
+@dataclass(frozen=True)
 class CreateRelation(Node):
     """CREATE STREAM | TABLE name (columns) WITH (…), or … AS query. `kind` is 'STREAM' or 'TABLE'.
 
@@ -70,6 +78,7 @@ class CreateRelation(Node):
     source: bool = False
     watermark: Watermark | None = None
     check: Check | None = None
+    on_error: OnError | None = None
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,8 @@ def _create_relation(node: syntax.CreateRelation) -> str:
     definitions = _definitions(node.columns, node.watermark)
     kind = f"SOURCE {node.kind}" if node.source else node.kind
     query = clause("AS", node.query)
-    return _create(node, kind, definitions, _properties(node.properties), query, optional(node.check))
+    rest = (query, optional(node.check), optional(node.on_error))
+    return _create(node, kind, definitions, _properties(node.properties), *rest)
 
 
 def _definitions(columns: tuple[syntax.ColumnDefinition, ...], watermark: syntax.Watermark | None = None) -> str | None:
@@ -113,6 +114,11 @@ def _value(value: str) -> str:
 def _check(node: syntax.Check) -> str:
     action = node.action if node.into is None else f"INSERT INTO {quote(node.into)}"
     return f"CHECK ({unparse(node.condition)}) ON VIOLATION {action}"
+
+
+@unparse.register
+def _on_error(node: syntax.OnError) -> str:
+    return f"ON ERROR {node.action if node.into is None else f'INSERT INTO {quote(node.into)}'}"
 
 
 @unparse.register

@@ -10,6 +10,7 @@ from typing import Literal
 
 from headwater.errors import NameTaken, Span, UnknownName, suggestion
 from headwater.parser.syntax import Identifier, Query
+from headwater.planner.error_streams import ERROR_COLUMNS, FIRST_ID, SUFFIX, error_stream_id, owner_name, refuse_taken
 from headwater.planner.logical import Plan, StreamSource, TableSource
 from headwater.values import ROWOFFSET, ROWPARTITION, ROWTIME, Column
 
@@ -37,6 +38,9 @@ class Relation:
 
     `columns` are those of `SELECT *`. `partition_key` columns choose the partition of a source relation's row.
     `timestamp` names the column that is the event time; else ROWTIME is given with the row, or the append time.
+
+    Rows on which the query fails go to the log `errors_into`, are only counted (SKIP), or stop it (FAIL). `state_limit`
+    is how many bytes of state it may hold. Of an error stream, `errors_of` is the id of the query.
     """
 
     name: str
@@ -53,6 +57,10 @@ class Relation:
     plan: Plan | None = None
     reads: tuple[int, ...] = ()
     log: LogOptions = LogOptions()
+    on_error: Literal["INSERT", "SKIP", "FAIL"] = "INSERT"
+    errors_into: int | None = None
+    errors_of: int | None = None
+    state_limit: int | None = None
 
     @property
     def is_stream(self) -> bool:
@@ -78,6 +86,14 @@ class Relation:
     def content(self) -> Plan:
         """The plan that computes this relation from the logs of source relations alone."""
         return self.plan if self.plan is not None else self.source()
+
+
+def error_stream(query: Relation) -> Relation | None:
+    """The stream of the rows on which a query fails, if it has one of its own."""
+    id = error_stream_id(query.id)
+    if query.errors_into != id:
+        return None
+    return Relation(f"{query.name}{SUFFIX}", id, "STREAM", ERROR_COLUMNS, "", errors_of=query.id, log=query.log)
 
 
 @dataclass(frozen=True)
@@ -115,8 +131,13 @@ class Catalog:
     next_id: int = 1
 
     def get(self, name: str) -> Relation | None:
-        """The relation of that name in any case, or None."""
-        return self.relations.get(name.lower())
+        """The relation of that name in any case, or None; error streams are found by their names, too."""
+        return self.relations.get(name.lower()) or self._error_stream_named(name)
+
+    def _error_stream_named(self, name: str) -> Relation | None:
+        owner = owner_name(name)
+        query = self.relations.get(owner) if owner is not None else None
+        return None if query is None else error_stream(query)
 
     def view(self, name: Identifier) -> View | None:
         """The view that `name` refers to, or None."""
@@ -142,6 +163,7 @@ class Catalog:
 
     def add(self, item: Relation | View, span: Span | None = None) -> Catalog:
         """With a relation or view, whose name and id must be new."""
+        refuse_taken(item, self)
         taken = self.named(item.name)
         if taken is not None:
             raise NameTaken(f'"{taken.name}" exists already', span, hint=f"DROP {taken.kind} {taken.name}; first")
@@ -171,15 +193,28 @@ class Catalog:
         return replace(self, types={k: t for k, t in self.types.items() if k != name.lower()})
 
     def dependents(self, item: Relation | View) -> list[Relation | View]:
-        """The derived relations and views that read `item`, directly or not, in the order of their making."""
-        found = {item.id}
+        """The derived relations and views that read `item` or put their errors into it, directly or not, in the order
+        of their making.
+        """
+        found = {item.id, error_stream_id(item.id)}
         dependents: list[Relation | View] = []
         others: list[Relation | View] = [*self.relations.values(), *self.views.values()]
         for other in sorted(others, key=lambda other: other.id):
-            if found.intersection(other.reads):
-                found.add(other.id)
+            into = other.errors_into if isinstance(other, Relation) else None
+            if found.intersection(other.reads) or (into in found and into is not None and into < FIRST_ID):
+                found |= {other.id, error_stream_id(other.id)}
                 dependents.append(other)
         return dependents
+
+    @property
+    def ids(self) -> set[int]:
+        """The ids of all relations, error streams among them."""
+        owning = {r.errors_into for r in self.relations.values() if r.errors_into is not None}
+        return {r.id for r in self.relations.values()} | owning
+
+    def error_streams(self) -> list[Relation]:
+        """The error streams of all queries that have one, in the order of their making."""
+        return [stream for stream in map(error_stream, self.ordered()) if stream is not None]
 
     def ordered(self) -> list[Relation]:
         """All relations in the order of their making, which is an order of dependency too."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 from headwater.errors import SqlError, TypeProblem, UnknownName, Unsupported, suggestion
 from headwater.parser import syntax, unparse
 from headwater.planner.bind import BoundQuery, bind_query
 from headwater.planner.catalog import Catalog, Relation
+from headwater.planner.error_streams import error_stream_id, refuse_circle, target_of
 from headwater.planner.from_items import CARRIED
 from headwater.planner.logical import Plan, Project, Silence, StreamOutput, TemporalFilter, walk_plan
 from headwater.planner.properties import (
@@ -19,6 +21,7 @@ from headwater.planner.properties import (
     log_options,
     partitions,
     read_properties,
+    state_limit,
     timestamp_format,
 )
 from headwater.planner.set_operations import out_of_order
@@ -39,7 +42,7 @@ def define(statement: syntax.CreateRelation, catalog: Catalog) -> Relation:
 
 def _source(statement: syntax.CreateRelation, catalog: Catalog, properties: Properties) -> Relation:
     for name in OF_QUERIES & properties.keys():
-        raise SqlError(f"{name} is a property of a continuous query", properties[name].span, hint="leave it out")
+        raise SqlError(f"{name} is about a continuous query", properties[name].span, hint="write AS SELECT … behind it")
     columns = tuple(column_of(c) for c in statement.columns)
     _refuse_repeated(statement)
     primary_key = tuple(c.name.text for c in statement.columns if c.primary_key)
@@ -90,7 +93,10 @@ def _derived(
         raise SqlError(
             _why_table(bound.plan), statement.name.span, hint=f"write CREATE TABLE {statement.name.text} AS …",
         )  # fmt: skip
-    return Relation(
+    clause = statement.on_error
+    target = target_of(clause, catalog)
+    own = error_stream_id(catalog.next_id) if clause is None else None
+    relation = Relation(
         name=statement.name.text,
         id=catalog.next_id,
         kind=statement.kind,
@@ -100,7 +106,21 @@ def _derived(
         plan=_output(bound, catalog.next_id, statement),
         reads=(*bound.reads, *bound.views),
         log=log_options(properties),
+        on_error=_action(clause),
+        errors_into=own if target is None else target.id,
+        state_limit=state_limit(properties),
     )
+    refuse_circle(relation, clause, catalog)
+    return relation
+
+
+def _action(clause: syntax.OnError | None) -> Literal["INSERT", "SKIP", "FAIL"]:
+    match clause:
+        case syntax.OnError(action="SKIP"):
+            return "SKIP"
+        case syntax.OnError(action="FAIL"):
+            return "FAIL"
+    return "INSERT"
 
 
 def _why_table(plan: Plan) -> str:
@@ -125,7 +145,7 @@ def _output(bound: BoundQuery, id: int, statement: syntax.CreateRelation) -> Pla
 
 def _source_partitions(bound: BoundQuery, catalog: Catalog) -> int:
     """Rows of a derived stream stay in the partition of the row that they come from."""
-    return max(r.partitions for r in catalog.relations.values() if r.id in bound.reads)
+    return max((r.partitions for r in catalog.relations.values() if r.id in bound.reads), default=1)
 
 
 def column_of(definition: syntax.ColumnDefinition) -> Column:

@@ -9,7 +9,7 @@ from headwater.errors import SqlError, UnknownName, Unsupported, suggestion
 from headwater.parser import syntax
 from headwater.planner.catalog import LogOptions
 
-OF_QUERIES = frozenset({"idle_timeout"})  # of what a continuous query writes, and of nothing else
+OF_QUERIES = frozenset({"idle_timeout", "state_limit"})  # of what a continuous query writes, and of nothing else
 PROPERTIES = OF_QUERIES | {"partitions", "timestamp", "timestamp_format", "retention", "retention_size", "compression"}
 
 # Words of other systems that need no setting here: the log is one, rows are columnar, nothing is replicated.
@@ -97,12 +97,29 @@ def _retention_bytes(properties: Properties) -> int | None:
     item = properties.get("retention_size")
     if item is None or item.value.lower() == FOREVER:
         return None
-    match = _SIZE.fullmatch(item.value)
-    if match is None:
+    size = bytes_of(item.value)
+    if size is None:
         raise SqlError(
             f"cannot read '{item.value}' as a size to keep", item.span, hint="write retention_size = '10 GB'"
         )
-    return int(float(match[1]) * 1000 ** _POWERS[match[2].lower()])
+    return size
+
+
+def state_limit(properties: Properties) -> int | None:
+    """How many bytes the state of a query may have; None where that is not said."""
+    item = properties.get("state_limit")
+    if item is None:
+        return None
+    size = bytes_of(item.value)
+    if size is None:
+        raise SqlError(f"cannot read '{item.value}' as a size of state", item.span, hint="write state_limit = '1 GB'")
+    return size
+
+
+def bytes_of(text: str) -> int | None:
+    """The number of bytes that a text like '1.5 GB' means; None for anything else."""
+    match = _SIZE.fullmatch(text)
+    return int(float(match[1]) * 1000 ** _POWERS[match[2].lower()]) if match else None
 
 
 def _compression(properties: Properties) -> Literal["lz4", "zstd"] | None:

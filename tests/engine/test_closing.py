@@ -159,7 +159,7 @@ def state_bytes(db: Database) -> int:
         (f"CREATE STREAM q AS SELECT k, count(*) AS n FROM s {WINDOW} GROUP BY k EMIT FINAL", "the result is a table"),
         (f"CREATE TABLE q WITH (idle_timeout = 'soon') AS SELECT count(*) AS n FROM s {WINDOW} GROUP BY k", "'soon'"),
         ("CREATE TABLE q WITH (idle_timeout = '1 second') AS SELECT k FROM s", "has no WINDOW"),
-        ("CREATE STREAM q (k INTEGER) WITH (idle_timeout = '1 second')", "is a property of a continuous query"),
+        ("CREATE STREAM q (k INTEGER) WITH (idle_timeout = '1 second')", "idle_timeout is about a continuous query"),
         (
             "CREATE TABLE q AS SELECT count(*) AS n FROM s WINDOW TUMBLING (SIZE 1 SECOND, RETENTION 1 HOUR)",
             "must not be shorter than the GRACE PERIOD, which without one is 1 day",

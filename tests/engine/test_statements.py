@@ -46,11 +46,14 @@ def test_show_streams_and_tables_tell_origin_key_partitions_and_rows(shop: Datab
 
 def test_show_queries_tells_what_each_keeps_and_its_text(shop: Database) -> None:
     shown = shop.sql("SHOW QUERIES")
-    assert shown.names == ["name", "kind", "state rows", "state bytes", "failed rows", "query"]
+    assert shown.names == [
+        "name", "kind", "status", "state rows", "state bytes", "state limit", "failed rows", "cause", "query",
+    ]  # fmt: skip
     rows = {row[0]: row[1:] for row in shown.fetchall()}
     assert list(rows) == ["top", "high", "counts"]
-    kind, state_rows, state_bytes, failed, query = rows["top"]
-    assert (kind, state_rows, failed) == ("TABLE", 2, 0) and state_bytes > 0
+    kind, status, state_rows, state_bytes, limit, failed, cause, query = rows["top"]
+    assert (kind, status, state_rows, limit, failed, cause) == ("TABLE", "running", 4, None, 0, None)
+    assert state_bytes > 0  # of two groups, and of the two rows of the table
     assert query == "CREATE TABLE top AS SELECT auction, max(price) AS price FROM bids GROUP BY auction"
 
 
@@ -85,8 +88,10 @@ def test_describe_extended_tells_definition_ends_failures_and_plan(shop: Databas
     facts = dict(reversed(described))
     assert facts["kind"] == "TABLE"
     assert facts["definition"] == "CREATE TABLE casts AS SELECT CAST(text AS INTEGER) AS n FROM notes"
-    assert facts["rows left out because an expression failed"] == "2"
-    assert "Could not convert string 'x' to INT32" in facts["last failure"]
+    assert (facts["status"], facts["rows that failed"]) == ("running", "2")
+    assert facts["rows that failed go to"] == "casts_errors"
+    assert facts["last failure"] == "could not convert string 'x' to INTEGER"
+    assert facts["state of the rows of the table"].startswith("0 rows in ")
     assert facts["plan"].startswith("Project")
     ends = {n: v for n, v, _ in shop.sql("DESCRIBE bids EXTENDED").fetchall() if "end of partition" in n}
     assert sum(map(int, ends.values())) == 3

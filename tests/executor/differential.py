@@ -17,8 +17,10 @@ import pyarrow as pa
 
 from headwater.engine.database import Database
 from headwater.engine.subscription import Subscription
+from headwater.executor.operators import Stateful
 from headwater.storage import SimulatedDisk
 from tests.executor.generator import Generator, Query
+from tests.executor.held import held_bytes
 
 Rows = Counter[tuple[Any, ...]]
 
@@ -205,7 +207,25 @@ class Case:
             assert rows == expected, self.report(name, rows, expected)
             folded = self.folded(name)
             assert folded == rows, self.report(f"changelog of {name}", folded, rows)
+            self._check_errors(name)
+        self._check_bytes()
         self.history.append((self.db.version, contents))
+
+    def _check_errors(self, name: str) -> None:
+        """The records of the stream on which a query fails are in its error stream, each once."""
+        errors = self.made[name].errors
+        if errors is not None:
+            found = canonical(self.db.sql(f'SELECT "partition", "offset" FROM {name}_errors').fetchall())
+            expected = self.oracle.answer(errors)
+            assert found == expected, self.report(f"errors of {name}", found, expected)
+
+    def _check_bytes(self) -> None:
+        """What operators say that they hold is what they hold, within a tenth."""
+        for relation in self.db.pipeline.derived():
+            for node, operator in self.db.pipeline.circuit.operators_of(relation.content()):
+                if isinstance(operator, Stateful):
+                    told, held = operator.nbytes, held_bytes(operator, whole=False)
+                    assert abs(told - held) <= held / 10 + 4096, f"seed {self.seed}, {node}: {told} told, {held} held"
 
     def watch(self, name: str) -> Subscription:
         return self.db.subscribe(f"SELECT * FROM {name} EMIT CHANGES")
@@ -236,6 +256,6 @@ class Case:
 
     def report(self, name: str, rows: Rows, expected: Rows) -> str:
         return (
-            f"seed {self.seed}, {name}: {self.made[name].sql}\n"
+            f"seed {self.seed}, {name}: {next(q.sql for n, q in self.made.items() if n in name.split())}\n"
             f"  too many: {dict(rows - expected)}\n  missing: {dict(expected - rows)}"
         )

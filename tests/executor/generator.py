@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.executor.aggregate_queries import AggregateQueries
 from tests.executor.closing_queries import ClosingQueries
+from tests.executor.failing_queries import FailingQueries
 from tests.executor.now_queries import NowQueries
 from tests.executor.over_queries import OverQueries
 from tests.executor.set_queries import SetQueries
@@ -23,6 +24,7 @@ class Query:
 
     sql: str
     oracle: str
+    errors: str | None = None  # the records of s, by partition and offset, that must be in its error stream
 
 
 def windowed_rows(size: int, advance: int, grace: int) -> str:
@@ -100,6 +102,7 @@ class Generator:
             self.matched_tables, self.matched_stream, self.two_streams, self.subquery,
             self.subquery, self.subquery_of_stream,
             self.aggregates_of_all_rows, self.aggregates_of_all_rows, self.sets, self.sets,
+            self.failing, self.failing,
         ])  # fmt: skip
         return make()
 
@@ -115,6 +118,9 @@ class Generator:
 
     def now(self) -> Query:
         return Query(*NowQueries(self.random).query())
+
+    def failing(self) -> Query:
+        return Query(*FailingQueries(self.random).query())
 
     def sets(self) -> Query:
         sql = SetQueries(self.random).query()

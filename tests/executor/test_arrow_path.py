@@ -92,7 +92,7 @@ def rows(change: Delta) -> Counter[tuple[Any, ...]]:
     return found
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=200)
 @given(st.lists(values(), min_size=1, max_size=3), conditions(), batches)
 def test_they_give_what_duckdb_gives(items: list[str], condition: str, some: list[dict[str, Any]]) -> None:
     listed = ", ".join(f"{item} AS c{n}" for n, item in enumerate(items))
@@ -100,7 +100,7 @@ def test_they_give_what_duckdb_gives(items: list[str], condition: str, some: lis
     quick, plain = operator(sql), operator(sql)
     plain._arrow = None
     assert rows(quick.step(delta(some))) == rows(plain.step(delta(some)))
-    assert quick.failed_rows == plain.failed_rows
+    assert [f.count for f in quick.failures] == [f.count for f in plain.failures]
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,11 @@ def increased(number: int | None) -> int | None:
     return None if number is None else number + 1
 
 
+def failed_rows(of: Evaluate) -> int:
+    """How many failing rows were told of, which stand as often as their weight says: here 1, 2, 3 …"""
+    return sum(len(set(failures.places.tolist())) for failures in of.failures if failures.places is not None)
+
+
 def test_a_chain_is_one_query_over_the_delta_and_weights_stay_with_their_rows() -> None:
     chain = operator("SELECT a + 1 AS b FROM (SELECT n * 2 AS a FROM t WHERE n > 0) q WHERE a < 10")
     assert results(chain.step(delta([(None, 1), (None, -1), (None, None), (None, 4), (None, 5)]))) == [(3, 1), (9, 4)]
@@ -79,8 +84,7 @@ def test_a_row_that_fails_is_left_out_and_counted_and_all_others_stay(some: list
             failures += 1
     cast = operator("SELECT CAST(text AS INTEGER) AS a, n + 1 AS b FROM t")
     assert results(cast.step(delta(some))) == expected
-    assert cast.failed_rows == failures
-    assert (cast.last_failure is not None) is (failures > 0)
+    assert failed_rows(cast) == failures
 
 
 @settings(max_examples=60, deadline=None)
@@ -95,7 +99,7 @@ def test_a_condition_that_fails_leaves_its_row_out_and_a_row_that_is_filtered_ou
             failures += 1
     chain = operator("SELECT n + 1 AS b FROM t WHERE CAST(text AS INTEGER) > 0")
     assert results(chain.step(delta(some))) == expected
-    assert chain.failed_rows == failures
+    assert failed_rows(chain) == failures
 
 
 @settings(max_examples=40, deadline=None)
@@ -118,7 +122,7 @@ def test_whether_a_row_fails_does_not_depend_on_its_batch(sql: str, some: list[R
         for start, end in ((0, cut), (cut, len(some)))
     ]
     assert results(whole.step(everything)) == [row for piece in pieces for row in results(parts.step(piece))]
-    assert whole.failed_rows == parts.failed_rows
+    assert failed_rows(whole) == failed_rows(parts)
 
 
 def test_choosing_and_renaming_columns_copies_nothing() -> None:

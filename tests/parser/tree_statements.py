@@ -52,6 +52,10 @@ ACTIONS = st.one_of(
     st.sampled_from([("DROP", None), ("FAIL", None)]), st.tuples(st.just("INSERT"), IDENTIFIERS)
 )  # fmt: skip
 CHECKS = st.builds(lambda condition, action: ast.Check(condition, *action), EXPRESSIONS, ACTIONS)
+REACTIONS = st.one_of(
+    st.sampled_from([("SKIP", None), ("FAIL", None)]), st.tuples(st.just("INSERT"), IDENTIFIERS)
+)  # fmt: skip
+ON_ERRORS = st.builds(lambda action: ast.OnError(*action), REACTIONS)
 WATERMARKS = st.builds(ast.Watermark, IDENTIFIERS, EXPRESSIONS)
 CREATES = short(
     st.one_of(
@@ -60,7 +64,8 @@ CREATES = short(
             maybe(WATERMARKS),
         ),
         st.builds(
-            ast.CreateRelation, KINDS, IDENTIFIERS, properties=PROPERTIES, query=QUERIES, check=CHECKS
+            ast.CreateRelation, KINDS, IDENTIFIERS, properties=PROPERTIES, query=QUERIES, check=maybe(CHECKS),
+            on_error=maybe(ON_ERRORS),
         ),
     )
 )  # fmt: skip

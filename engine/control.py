@@ -1,0 +1,64 @@
+"""PAUSE, RESUME and TERMINATE: queries stand still where they are, and go on from there.
+
+A query that stands still takes those along that read it. To RESUME is to bring its plan to where it stopped, and to
+catch up from there in one commit; if it fails again, nothing has changed.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from headwater.engine.pipeline import Pipeline
+from headwater.engine.result import Result
+from headwater.engine.stops import Stop
+from headwater.errors import SqlError
+from headwater.parser import syntax
+from headwater.planner import Relation
+
+_DONE = {"PAUSE": "paused", "RESUME": "resumed", "TERMINATE": "terminated"}
+
+
+def control(statement: syntax.Control, pipeline: Pipeline) -> Result:
+    """Runs the statement. Raises SqlError for what is no query, and QueryFailed for one that fails again."""
+    with pipeline.lock:
+        wanted = _wanted(statement, pipeline)
+        if statement.action == "RESUME":
+            changed = pipeline.resume(wanted)
+        else:
+            state: Literal["paused", "terminated"] = "paused" if statement.action == "PAUSE" else "terminated"
+            cause = "it is paused" if statement.action == "PAUSE" else "it was terminated"
+            while pipeline.step():
+                pass
+            at = pipeline.circuit.version
+            changed = pipeline.halt([Stop(r.id, state, at, cause) for r in wanted if r.id not in pipeline.stopped])
+    names = ", ".join(relation.name for relation in changed)
+    return Result.of_message(f"{_DONE[statement.action]} {names or 'nothing'}")
+
+
+def _wanted(statement: syntax.Control, pipeline: Pipeline) -> list[Relation]:
+    """The relations that a statement is about. Raises SqlError for one that is not written by a query."""
+    resumes = statement.action == "RESUME"
+    if statement.query is None:
+        if not resumes:
+            return pipeline.running()
+        return [r for r in pipeline.derived() if _can_go_on(pipeline.stopped.get(r.id))]
+    relation = pipeline.catalog.find(statement.query)
+    span, stop = statement.query.span, pipeline.stopped.get(relation.id)
+    if not relation.is_derived:
+        raise SqlError(f'"{relation.name}" is not computed by a query', span, hint="SHOW QUERIES lists those")
+    if resumes and stop is None:
+        raise SqlError(f'"{relation.name}" runs already', span)
+    if resumes and stop is not None and stop.state == "terminated":
+        hint = f"CREATE OR REPLACE {relation.kind} {relation.name} AS …"
+        raise SqlError(f'"{relation.name}" was terminated and does not go on', span, hint=hint)
+    if resumes and stop is not None and stop.because is not None:
+        first = next((r.name for r in pipeline.derived() if r.id == stop.because), None)
+        if first is not None and stop.because in pipeline.stopped:
+            raise SqlError(f'"{relation.name}" reads "{first}", which stands still', span, hint=f"RESUME {first}")
+    if not resumes and stop is not None:
+        raise SqlError(f'"{relation.name}" stands still already: {stop.cause}', span, hint=f"RESUME {relation.name}")
+    return [relation]
+
+
+def _can_go_on(stop: Stop | None) -> bool:
+    return stop is not None and stop.state != "terminated" and stop.because is None

@@ -1,0 +1,70 @@
+"""Where the rows go on which a query fails: into its error stream or a given one, or they are only counted.
+
+They are committed with the output of the step. Those in an error stream are counted by it; the counts of others are in
+the notes of commits that change them:
+
+    failed_rows    {id of a query: rows that failed so far, …}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from headwater.engine import ingest
+from headwater.executor.trouble import Trouble
+from headwater.planner import Catalog, Relation
+from headwater.planner.catalog import error_stream
+from headwater.planner.sql_types import arrow_schema
+from headwater.storage import Append, Log
+
+NOTE = "failed_rows"
+
+
+class FailedRows:
+    """The rows that failed, of all queries of a database."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._counts: dict[int, int] = {}  # by the id of a query that has no error stream of its own
+
+    def count(self, relation: Relation) -> int:
+        """On how many rows, or groups of rows, a query has failed so far."""
+        own = error_stream(relation)
+        return self._counts.get(relation.id, 0) if own is None else self._log.row_count(own.id)
+
+    def appends(self, relation: Relation, trouble: Trouble, catalog: Catalog, to: int) -> list[Append]:
+        """What a step that read up to version `to` adds to the stream of a query's errors, at that version's time."""
+        assert relation.plan is not None
+        rows = trouble.errors(relation.plan)
+        if not rows.num_rows:
+            return []
+        own = error_stream(relation)
+        if own is None:
+            self._counts[relation.id] = self._counts.get(relation.id, 0) + rows.num_rows
+        target = own or next((r for r in catalog.relations.values() if r.id == relation.errors_into), None)
+        if target is None:
+            return []
+        return ingest.appends(target, _fitted(rows, target), self._log, self._log.time_of(to))
+
+    def note(self) -> dict[str, Any]:
+        """What a commit has to say, so that the counts outlive the process."""
+        return {NOTE: {str(id): count for id, count in self._counts.items()}} if self._counts else {}
+
+    def restore(self, note: Mapping[str, Any]) -> None:
+        """Takes the counts from what `note` said."""
+        self._counts = {int(id): count for id, count in note.get(NOTE, {}).items()}
+
+    def forget(self, present: set[int]) -> None:
+        """Keeps the counts of relations that are there."""
+        self._counts = {id: count for id, count in self._counts.items() if id in present}
+
+
+def _fitted(rows: pa.RecordBatch, target: Relation) -> pa.RecordBatch:
+    """Error rows with the columns of a stream; one that an error has nothing for is NULL."""
+    known = {name.lower(): rows.column(name) for name in rows.schema.names}
+    schema = arrow_schema(target.columns)
+    arrays = [known.get(f.name.lower(), pa.nulls(rows.num_rows, f.type)) for f in schema]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
