@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import duckdb
 import pyarrow as pa
 
-from headwater.engine import log_facts
+from headwater.engine import functions, log_facts
 from headwater.engine.explain import explain
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.result import Result
@@ -15,7 +15,7 @@ from headwater.errors import Span, SqlError, TypeProblem, Unsupported
 from headwater.executor.evaluate import Evaluate, connection
 from headwater.executor.operators import Stateful
 from headwater.parser import syntax, unparse
-from headwater.planner import Relation, View, explain_plan
+from headwater.planner import Catalog, Function, Relation, View, explain_plan
 from headwater.planner.calls import with_duckdb_calls
 from headwater.planner.names import names_in
 from headwater.planner.scope import Scope, ScopeColumn
@@ -38,6 +38,10 @@ def show(statement: syntax.Statement, pipeline: Pipeline, now_us: int) -> Result
         case syntax.Show(what="TYPES"):
             types = sorted(pipeline.known().types.values(), key=lambda named: named.name.lower())
             return _result(("name", "type"), [(named.name, named.type) for named in types])
+        case syntax.Show(what="FUNCTIONS"):
+            known = sorted(pipeline.known().functions.values(), key=lambda function: function.name.lower())
+            names = ("name", "parameters", "returns", "kind", "code")
+            return _result(names, [functions.shown(function) for function in known])
         case syntax.Show(what="QUERIES"):
             return _queries(pipeline)
         case syntax.Show(what="GROUPS"):
@@ -139,6 +143,11 @@ def describe_view(view: View, columns: tuple[Column, ...], extended: bool) -> Re
     return _result(("column", "type", "role"), [*rows, *facts] if extended else rows)
 
 
+def describe_function(name: syntax.Identifier, catalog: Catalog) -> Result:
+    """The answer to DESCRIBE FUNCTION. Raises UnknownName."""
+    return _result(("property", "value"), functions.facts(functions.find(name, catalog), catalog))
+
+
 def refuse_derived(relation: Relation, span: Span | None) -> None:
     """Rows of a derived relation come from its query alone."""
     if relation.is_derived:
@@ -149,9 +158,12 @@ def refuse_derived(relation: Relation, span: Span | None) -> None:
         )
 
 
-def inserted_rows(statement: syntax.Insert, relation: Relation) -> pa.RecordBatch:
-    """The rows of INSERT … VALUES with the relation's types. Raises TypeProblem at the value that does not fit."""
-    body = with_duckdb_calls(statement.query.body)
+def inserted_rows(statement: syntax.Insert, relation: Relation, known: Mapping[str, Function]) -> pa.RecordBatch:
+    """The rows of INSERT … VALUES with the relation's types, where `known` are the functions of users.
+
+    Raises TypeProblem at the value that does not fit.
+    """
+    body = with_duckdb_calls(statement.query.body, known)
     assert isinstance(body, syntax.Values)
     targets = targets_of(statement.columns, relation) if statement.columns else relation.columns
     for row in body.rows:

@@ -14,10 +14,12 @@ from headwater.executor.heap import RowHeap
 from headwater.executor.key_index import KeyIndex, Slots, first_rows
 from headwater.executor.keys import Words, key_words
 from headwater.executor.operators import ChunkedParts, Parts
+from headwater.executor.python_state import PythonState
 from headwater.executor.recomputed import Recomputed
 from headwater.executor.state import consolidate, empty_delta, grown
 from headwater.planner.logical import Aggregate, AggregateCall
 from headwater.planner.sql_types import arrow_schema, arrow_type
+from headwater.planner.user_functions import declared
 from headwater.values import Delta
 
 _COMPACT_MIN = 8192  # fewer groups than this are not worth a compaction
@@ -173,6 +175,8 @@ def _accumulator(call: AggregateCall, types: dict[str, str], retractable: bool) 
     if call.function == "count":
         return Count()
     assert call.argument is not None
+    if declared(call.function) is not None:
+        return PythonState(call.function, arrow_type(call.type))
     source = types[call.argument]
     if call.function in ("min", "max"):
         return Extreme(call.function, arrow_type(source), retractable=retractable)

@@ -12,8 +12,10 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from headwater.executor.python_functions import give_functions, raise_interrupt
 from headwater.executor.state import empty_delta, select_rows
 from headwater.parser import quote
+from headwater.planner.duckdb_errors import cause_of
 from headwater.planner.logical import Filter, Plan, Project
 from headwater.planner.sql_types import arrow_schema, cast_from_arrow, open_duckdb
 from headwater.values import WEIGHT, Delta
@@ -29,6 +31,7 @@ def connection() -> duckdb.DuckDBPyConnection:
     if not hasattr(_local, "connection"):
         _local.connection = open_duckdb(threads=1)
     found: duckdb.DuckDBPyConnection = _local.connection
+    give_functions(found)
     return found
 
 
@@ -78,7 +81,7 @@ class Evaluate:
         if not len(failing):
             raise error
         self.failed_rows += len(failing)
-        self.last_failure = str(error).partition("\n")[0]
+        self.last_failure = cause_of(error)
         return self.step(select_rows(delta, np.delete(np.arange(len(delta)), failing)))
 
 
@@ -90,6 +93,7 @@ def run_sql(sql: str, rows: pa.RecordBatch) -> pa.Table:
         return con.sql(sql).to_arrow_table().combine_chunks()
     finally:
         con.unregister("delta")
+        raise_interrupt()
 
 
 def _renames(chain: tuple[Filter | Project, ...]) -> list[str] | None:

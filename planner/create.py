@@ -90,7 +90,7 @@ def _derived(
         definition=unparse(statement),
         partitions=_source_partitions(bound, catalog),
         plan=_output(bound, catalog.next_id, statement),
-        reads=(*bound.reads, *bound.views),
+        reads=(*bound.reads, *bound.views, *bound.functions),
         log=log_options(properties),
     )
 

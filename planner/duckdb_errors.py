@@ -26,9 +26,35 @@ _CANDIDATES = re.compile(r"^\s+\S+?\((.*)\) -> .*$", re.MULTILINE)
 _CANDIDATES_MAX = 3
 
 
+# A user's function by the name that DuckDB knows it by, and what DuckDB says when one of them raised an exception.
+_USER_FUNCTION = re.compile(r'(?<!")"(\w+)\$[0-9a-f]{12}"(?!")|\b(\w+)\$[0-9a-f]{12}\b')
+_RAISED = re.compile(r"Python exception occurred while executing the UDF: \w+: (?P<cause>[^\n]*)")
+_CALLED = re.compile(r"(\w+)\(\)")
+
+
+def cause_of(error: duckdb.Error) -> str:
+    """Why a row failed, on one line: DuckDB's word for it, or what a user's function said."""
+    raised = _RAISED.search(str(error))
+    return raised["cause"] if raised else str(error).partition("\n")[0]
+
+
+def function_that_raised(error: duckdb.Error) -> str | None:
+    """The name of the user's function that a complaint is about."""
+    raised = _RAISED.search(str(error))
+    called = _CALLED.match(raised["cause"]) if raised else None
+    return called[1] if called else None
+
+
+def with_users_names(text: str) -> str:
+    """`text` with the functions of users by the names that they gave."""
+    return _USER_FUNCTION.sub(r"\1\2", text)
+
+
 def explain_duckdb_error(error: duckdb.Error, span: Span | None) -> SqlError:
     """A DuckDB complaint as one of ours: its first sentence, without its own position and class."""
-    text = str(error).partition("\n\nLINE ")[0].strip()
+    if function_that_raised(error) is not None:
+        return SqlError(cause_of(error), span)
+    text = with_users_names(str(error).partition("\n\nLINE ")[0].strip())
     kind, _, message = text.partition(": ")
     lines = [line.strip() for line in (message if kind.endswith("Error") else text).splitlines() if line.strip()]
     first = lines[0] if lines else "the expression cannot be evaluated"
