@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+from headwater.planner.duckdb_errors import with_users_names
 from headwater.planner.logical import Plan
 from headwater.planner.state_bounds import state_of, warnings
 
@@ -30,7 +31,7 @@ def plan_document(plan: Plan, more: Callable[[Plan], dict[str, Any]] = lambda _:
     state = state_of(plan)
     return {
         "operator": type(plan).__name__,
-        "detail": plan.label(),
+        "detail": with_users_names(plan.label()),
         "columns": [{"name": c.name, "type": c.type} for c in plan.columns],
         "key": None if plan.key is None else list(plan.key),
         "append_only": plan.append_only,
@@ -48,7 +49,7 @@ def _kept(node: Plan) -> str | None:
 
 def _lines(node: Plan, first: str, rest: str, note: Callable[[Plan], str | None]) -> list[str]:
     noted = note(node)
-    lines = [f"{first}{type(node).__name__} {node.label()}" + (f"   [{noted}]" if noted else "")]
+    lines = [f"{first}{type(node).__name__} {with_users_names(node.label())}" + (f"   [{noted}]" if noted else "")]
     for i, source in enumerate(node.inputs):
         last = i == len(node.inputs) - 1
         lines += _lines(source, rest + ("└─ " if last else "├─ "), rest + ("   " if last else "│  "), note)

@@ -82,22 +82,18 @@ def declared(name: str) -> Function | None:
 
 def is_user_aggregate(node: syntax.Node) -> bool:
     """Whether `node` is the call of a user's aggregate over groups: one over windows is a function of their lists."""
-    if not isinstance(node, Call):
+    function = declared(node.name) if isinstance(node, Call) else None
+    if function is None or not function.is_aggregate:
         return False
-    function = declared(node.name)
-    return function is not None and function.is_aggregate and _rows(node).over is None
-
-
-def _rows(call: Call) -> Call:
-    """The list of a group's rows in the call of a user's aggregate."""
-    (rows,) = call.arguments
-    assert isinstance(rows, Call)
-    return rows
+    assert isinstance(node, Call)
+    rows = node.arguments[0]
+    return isinstance(rows, Call) and rows.over is None
 
 
 def rows_in_call(call: Call) -> tuple[Call, bool]:
     """The list of a group's rows in the call of a user's aggregate, and whether their order is of no account."""
-    rows = _rows(call)
+    (rows,) = call.arguments
+    assert isinstance(rows, Call)
     return rows, tuple(item.expression for item in rows.order_by) == rows.arguments
 
 

@@ -18,6 +18,7 @@ import pyarrow as pa
 from headwater.engine.database import Database
 from headwater.engine.subscription import Subscription
 from headwater.storage import SimulatedDisk
+from tests.executor.function_queries import DEFINITIONS
 from tests.executor.generator import Generator, Query
 
 Rows = Counter[tuple[Any, ...]]
@@ -109,6 +110,7 @@ class Case:
             CREATE TABLE t (id INTEGER PRIMARY KEY, name VARCHAR, w BIGINT);
             CREATE TABLE b (x INTEGER, y VARCHAR, z SMALLINT);
         """)
+        self.db.execute(DEFINITIONS)
         self.queries = given if given is not None else [self.generator.query() for _ in range(queries)]
         self.late = self.queries[len(self.queries) // 2 :] if given is None else []  # made once there are rows already
         self.made: dict[str, Query] = {}

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tests.executor.aggregate_queries import AggregateQueries
+from tests.executor.function_queries import FunctionQueries
 from tests.executor.over_queries import OverQueries
 from tests.executor.set_queries import SetQueries
 
@@ -90,7 +91,7 @@ class Generator:
 
     def query(self) -> Query:
         make = self.random.choice([
-            self.over, self.over,
+            self.over, self.over, self.functions, self.functions,
             self.filtered, self.grouped_stream, self.grouped_stream, self.grouped_table, self.grouped_bag,
             self.windowed, self.windowed, self.stream_table, self.stream_table_grouped, self.table_table,
             self.table_bag_grouped, self.nested, self.distinct, self.total, self.matched_tables,
@@ -103,6 +104,9 @@ class Generator:
     def over(self) -> Query:
         sql = OverQueries(self.random).query()
         return Query(sql, sql)
+
+    def functions(self) -> Query:
+        return Query(*FunctionQueries(self.random).query())
 
     def aggregates_of_all_rows(self) -> Query:
         return Query(*AggregateQueries(self.random).query())
