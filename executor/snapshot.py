@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Mapping
 
 import duckdb
@@ -24,6 +25,7 @@ class SnapshotReader:
         # thread at a time anyway, and Ctrl-C stops what runs in that of the program.
         self._database: duckdb.DuckDBPyConnection | None = None
         self._calling: duckdb.DuckDBPyConnection | None = None
+        self._opening = threading.Lock()
 
     def run(
         self,
@@ -52,13 +54,15 @@ class SnapshotReader:
             con.close()
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:
-        if self._database is None:
-            self._database = open_duckdb()
+        with self._opening:
+            if self._database is None:
+                self._database = open_duckdb()
         return self._database.cursor()
 
     def _with_functions(self) -> duckdb.DuckDBPyConnection:
-        if self._calling is None:
-            self._calling = open_duckdb(threads=1)
+        with self._opening:
+            if self._calling is None:
+                self._calling = open_duckdb(threads=1)
         give_functions(self._calling)
         return self._calling.cursor()
 

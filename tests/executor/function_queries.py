@@ -93,7 +93,8 @@ class FunctionQueries:
         return self.random.choice([
             ("", ""),
             (f" WHERE plus_one({number}) > 1", f" WHERE {number} > 0"),
-            (f" WHERE or_zero({number}) < 3 OR shout({text}) = 'a!'", f" WHERE coalesce({number}, 0) < 3 OR {text} = 'a'"),
+            (f" WHERE or_zero({number}) < 3 OR shout({text}) = 'a!'",
+             f" WHERE coalesce({number}, 0) < 3 OR {text} = 'a'"),
             (f" WHERE checked({number}) >= 0", f" WHERE {number} >= 0 AND {number} <> 1"),
         ])  # fmt: skip
 
