@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Sized
 from typing import Any
 
 import numpy as np
@@ -26,21 +25,33 @@ _OF_NO_ROWS = b""
 class PythonState:
     """One aggregate of all groups. A group is an object of the user's class, kept as the bytes of its attributes.
 
-    A group whose rows raised an exception is NULL until it has no more rows: what it had taken is not known any more.
-    `failed_groups` counts these times, and `last_failure` says why.
+    A row that raises an exception, given alone to a fresh object, is left out when it comes and when it goes, and
+    counted in `failed_rows`. A group is NULL while `finish` raises one; and, if its state cannot be stored or rows
+    that are no fault of their own raise one, until it has no more rows: `failed_groups` counts these times.
+    `last_failure` says why.
     """
 
     def __init__(self, internal: str, result: pa.DataType) -> None:
         self._function, self._class = target_of(internal)
+        self.failed_rows = 0
         self.failed_groups = 0
         self.last_failure: str | None = None
         self._schema = pa.schema([("state", pa.binary()), ("value", result)])
+        self._of_no_rows = _OF_NO_ROWS, self._value_of_no_rows()
         self._clear()
+
+    def _value_of_no_rows(self) -> Any:
+        try:
+            value = self._class().finish()
+            arrow_values([value], self._function.returns, self._function.name)
+        except Exception:
+            return None
+        return value
 
     def _clear(self) -> None:
         self._counts = Count()
         self._heap = RowHeap(self._schema)
-        self._append([self._moved(_OF_NO_ROWS, [], [])])  # place 0: what a slot is until it has rows
+        self._append([self._of_no_rows])  # place 0: what a slot is until it has rows
         self._number = np.empty(0, dtype=np.int64)  # by slot: the place of its state and value
 
     @property
@@ -74,25 +85,61 @@ class PythonState:
         if len(self._heap) > 4 * len(self._number) + 4096:  # most of these states are of the past
             self._refill(self._heap.take(self._number))
 
-    def _moved(self, state: bytes | None, added: Sized, removed: Sized) -> tuple[bytes | None, Any]:
+    def _moved(self, state: bytes | None, added: pa.StructArray, removed: pa.StructArray) -> tuple[bytes | None, Any]:
         """The state of a group after rows were added and removed, and its value; no state for one that has failed."""
         if state is None:
             return None, None
+        given = [arguments_of(self._function, rows) if len(rows) else [] for rows in (added, removed)]
         try:
-            group = self._loaded(state)
-            if len(added):
-                group.accumulate(*arguments_of(self._function, added))
-            if len(removed):
-                group.retract(*arguments_of(self._function, removed))
+            group = self._folded(state, *given)
+        except Exception:
+            given = [self._without_failing(given[0], counted=True), self._without_failing(given[1])]
+            try:
+                group = self._folded(state, *given)
+            except Exception as error:
+                self._failed(error)
+                return None, None
+        return self._kept(group)
+
+    def _folded(self, state: bytes, added: list[pa.Array], removed: list[pa.Array]) -> Any:
+        group = self._loaded(state)
+        if added and len(added[0]):
+            group.accumulate(*added)
+        if removed and len(removed[0]):
+            self._class().accumulate(*removed)  # raises for a row that was left out when it came
+            group.retract(*removed)
+        return group
+
+    def _without_failing(self, arrays: list[pa.Array], *, counted: bool = False) -> list[pa.Array]:
+        """The rows that a fresh object takes; the others are left out, and counted when they come."""
+        kept = []
+        for i in range(len(arrays[0]) if arrays else 0):
+            try:
+                self._class().accumulate(*(array.slice(i, 1) for array in arrays))
+                kept.append(i)
+            except Exception as error:
+                self.failed_rows += counted
+                self.last_failure = str(failure(self._function.name, error))
+        return [array.take(pa.array(kept, pa.int64())) for array in arrays]
+
+    def _kept(self, group: Any) -> tuple[bytes | None, Any]:
+        """A group as its state and value, which is NULL if `finish` raises an exception."""
+        try:
+            state = self._dumped(group)
+        except Exception as error:
+            self._failed(error)
+            return None, None
+        try:
             value = group.finish()
             arrow_values([value], self._function.returns, self._function.name)
-            return self._dumped(group), value
         except Exception as error:
-            if not len(added) and not len(removed):
-                return state, None  # the value of no rows is NULL
-            self.failed_groups += 1
-            self.last_failure = str(failure(self._function.name, error))
-            return None, None
+            self._failed(error)
+            return state, None
+        return state, value
+
+    def _failed(self, error: Exception) -> None:
+        self.failed_groups += 1
+        self.last_failure = str(failure(self._function.name, error))
 
     def _loaded(self, state: bytes) -> Any:
         if not state:
@@ -134,7 +181,7 @@ class PythonState:
     def _refill(self, groups: pa.RecordBatch) -> None:
         """Makes `groups`, a row for each slot, all that there are."""
         self._heap = RowHeap(self._schema)
-        self._append([self._moved(_OF_NO_ROWS, [], [])])
+        self._append([self._of_no_rows])
         self._number = self._heap.append(groups) + np.arange(groups.num_rows)
 
 
