@@ -120,32 +120,34 @@ def _by_row(function: Function, target: Any) -> _Caller:
 
 
 def _over_arrays(function: Function, target: Any) -> _Caller:
+    returned = arrow_form(function.returns)
+
     def called(*columns: pa.ChunkedArray) -> pa.Array:
         arrays = [_array(column) for column in columns]
         if function.called_on_null or not any(array.null_count for array in arrays):
-            return _vector(function, target, arrays)
+            return _vector(function, target, arrays, returned)
         whole = np.logical_and.reduce([array.is_valid().to_numpy(zero_copy_only=False) for array in arrays])
         if not whole.any():
-            return pa.nulls(len(whole), arrow_form(function.returns))
-        given = _vector(function, target, [array.filter(pa.array(whole)) for array in arrays])
+            return pa.nulls(len(whole), returned)
+        given = _vector(function, target, [array.filter(pa.array(whole)) for array in arrays], returned)
         places = pa.array(np.cumsum(whole) - 1, mask=~whole)
         return given.take(places)
 
     return called
 
 
-def _vector(function: Function, target: Any, arrays: list[pa.Array]) -> pa.Array:
+def _vector(function: Function, target: Any, arrays: list[pa.Array], returned: pa.DataType) -> pa.Array:
     """The values of whole arrays; if that fails, row by row: whether a row fails depends on the row alone."""
     try:
-        return _checked(function, target(*arrays), len(arrays[0]))
+        return _checked(function, target(*arrays), len(arrays[0]), returned)
     except Exception:
         if len(arrays[0]) <= 1:
             raise
     rows = ([array.slice(i, 1) for array in arrays] for i in range(len(arrays[0])))
-    return pa.concat_arrays([_checked(function, target(*row), 1) for row in rows])
+    return pa.concat_arrays([_checked(function, target(*row), 1, returned) for row in rows])
 
 
-def _checked(function: Function, given: Any, count: int) -> pa.Array:
+def _checked(function: Function, given: Any, count: int, returned: pa.DataType) -> pa.Array:
     """What a vectorized function returned, with the type that it should have."""
     if isinstance(given, pa.ChunkedArray):
         given = _array(given)
@@ -155,11 +157,10 @@ def _checked(function: Function, given: Any, count: int) -> pa.Array:
         raise FunctionFailed(f"{function.name}() returned a {type(given).__name__}, not an Arrow array")
     if len(given) != count:
         raise FunctionFailed(f"{function.name}() returned {len(given)} values for {count} row{'s' * (count != 1)}")
-    wanted = arrow_form(function.returns)
-    if given.type == wanted:
+    if given.type == returned:
         return given
     try:
-        return given.cast(wanted)
+        return given.cast(returned)
     except pa.ArrowException as error:
         raise FunctionFailed(f"{function.name}() returned {given.type}, and not {function.returns}: {error}") from None
 

@@ -83,7 +83,7 @@ def _way_out(text: str) -> str | None:
 
 def _wrong_arguments(name: str, arguments: str, text: str, span: Span | None) -> SqlError:
     """A function or operator that does not take such arguments, with some that it takes."""
-    given = arguments.replace("INTEGER_LITERAL", "INTEGER").replace("STRING_LITERAL", "VARCHAR")
+    given = _of_rows(arguments.replace("INTEGER_LITERAL", "INTEGER").replace("STRING_LITERAL", "VARCHAR"))
     if name == "struct_extract":
         return TypeProblem(f"{given.rpartition(', ')[0]} has no fields", span, hint="only a STRUCT has")
     if not name[0].isalpha():
@@ -97,4 +97,10 @@ def _wrong_arguments(name: str, arguments: str, text: str, span: Span | None) ->
 def _signature(parameters: str) -> str:
     """The types of a candidate's parameters: `(VARCHAR, BIGINT)` of `string VARCHAR, "start" BIGINT, /`."""
     types = (parameter.partition(" ")[2] or parameter for parameter in parameters.split(", ") if parameter != "/")
-    return f"({', '.join(types)})"
+    return f"({_of_rows(', '.join(types))})"
+
+
+def _of_rows(types: str) -> str:
+    """Types of arguments; those of a user's aggregate, which DuckDB takes for a list of rows, as the user has them."""
+    rows = re.fullmatch(r"STRUCT\(a0 (.*)\)\[\]", types)
+    return re.sub(r", a\d+ ", ", ", rows[1]) if rows else types

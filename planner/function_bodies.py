@@ -169,4 +169,5 @@ def _check_count(defined: ast.FunctionDef, count: int, lines: _Lines) -> None:
     required = any(default is None for default in arguments.kw_defaults)
     if count < least or (count > most and arguments.vararg is None) or required:
         takes = f"{most}" if least == most else f"{least} to {most}"
-        raise BodyProblem(f"{defined.name}() takes {takes} arguments, and gets {count}", lines.place_of(defined))
+        problem = f"{defined.name}() takes {takes} argument{'' if takes == '1' else 's'}, and gets {count}"
+        raise BodyProblem(problem, lines.place_of(defined))

@@ -115,7 +115,9 @@ def call_of(function: Function, call: Call) -> Expression:
 
 def _check_call(function: Function, call: Call) -> None:
     count, wanted = len(call.arguments), len(function.parameters)
-    if count != wanted or any(isinstance(argument, syntax.Star) for argument in call.arguments):
+    if any(isinstance(argument, syntax.Star) for argument in call.arguments):
+        raise SqlError(f"{call.name}() takes no *", call.span, hint=function.signature)
+    if count != wanted:
         raise SqlError(
             f"{call.name}() takes {wanted} argument{'' if wanted == 1 else 's'}, not {count}", call.span,
             hint=function.signature,

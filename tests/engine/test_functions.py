@@ -214,6 +214,23 @@ def test_an_interrupt_in_a_function_ends_the_statement(db: Database, sql: str) -
     assert rows(db, "SELECT k FROM s WHERE k = 1") == [(1,)]
 
 
+def test_a_body_that_cannot_be_run_is_an_error_at_its_line(db: Database) -> None:
+    with pytest.raises(SqlError) as raised:
+        db.sql("""
+            CREATE FUNCTION f (x DOUBLE) RETURNS DOUBLE LANGUAGE python AS $$
+              import math
+              import no_such_module
+              def f(x):
+                  return math.floor(x)
+            $$
+        """)
+    assert raised.value.message == (
+        "the body of f() cannot be run: ModuleNotFoundError: No module named 'no_such_module'"
+    )
+    assert (raised.value.line, raised.value.column) == (4, 15)
+    assert db.sql("SHOW FUNCTIONS").fetchall() == []
+
+
 # ---------------------------------------------------------------- the catalog
 
 
