@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -399,3 +401,34 @@ def test_a_reader_beside_a_writer_takes_up_its_functions(tmp_path: Path) -> None
             db.sql(HALF.replace("half", "third").replace("/ 2", "/ 3"))
             db.execute("CREATE TABLE u AS SELECT third(x) AS h FROM s")
             assert rows(reader, "SELECT t.h, u.h, third(3) FROM t, u") == [(2.0, 4 / 3, 1.0)]
+
+
+SPIN = """
+import headwater
+with headwater.connect(background=False) as db:
+    db.execute('''
+        CREATE STREAM s (x DOUBLE); INSERT INTO s VALUES (1);
+        CREATE FUNCTION spin (x DOUBLE) RETURNS DOUBLE LANGUAGE python AS $$
+          print("spinning", flush=True)
+          while True:
+              pass
+          return x
+        $$
+    ''')
+    try:
+        db.sql({sql!r})
+    except KeyboardInterrupt:
+        print(db.sql("SELECT count(*) FROM s").fetchall(), [r.name for r in db.relations()])
+"""
+
+
+@pytest.mark.parametrize("sql", ["SELECT spin(x) FROM s", "CREATE TABLE t AS SELECT spin(x) AS y FROM s"])
+def test_ctrl_c_ends_a_function_that_does_not_end(sql: str) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", SPIN.format(sql=sql)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "spinning\n"
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=60)
+    assert (output, errors, process.returncode) == ("[(1,)] ['s']\n", "", 0)
