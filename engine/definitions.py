@@ -88,7 +88,7 @@ def define(statement: Definition, pipeline: Pipeline, reader: Reader, known: fun
             case syntax.CreateType():
                 return _create_type(statement, pipeline)
             case syntax.CreateFunction():
-                return functions.create(statement, pipeline, known)
+                return functions.create(statement, pipeline, known, lambda v, c: _check_view(v, c, statement, reader))
             case syntax.Drop(kind="FUNCTION"):
                 return functions.drop(statement, pipeline)
             case syntax.Alter():
@@ -131,7 +131,10 @@ def _create(statement: syntax.CreateRelation | syntax.CreateView, pipeline: Pipe
 
 
 def _check_view(
-    view: View, catalog: Catalog, statement: syntax.CreateRelation | syntax.CreateView, reader: Reader
+    view: View,
+    catalog: Catalog,
+    statement: syntax.CreateRelation | syntax.CreateView | syntax.CreateFunction,
+    reader: Reader,
 ) -> None:
     """Raises SqlError for a view that nobody could ask."""
     try:

@@ -7,7 +7,7 @@ The catalog has the definitions. The code of those that have none in SQL is what
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,7 +16,7 @@ from headwater.engine.result import Result
 from headwater.errors import HeadwaterError, NameTaken, SqlError, StorageError, UnknownName, suggestion
 from headwater.executor import python_functions
 from headwater.parser import parse_statement, syntax
-from headwater.planner import Catalog, Function, Relation, define_function, replaced_function
+from headwater.planner import Catalog, Function, Relation, View, define_function, replaced_function
 from headwater.planner.define_function import body_of, place_of_line
 from headwater.planner.user_functions import calls_in, identifier
 from headwater.storage import Storage
@@ -183,8 +183,13 @@ def _check_target(function: Function, target: Any) -> None:
 # ---------------------------------------------------------------- statements
 
 
-def create(statement: syntax.CreateFunction, pipeline: Pipeline, functions: Functions) -> Result:
-    """Runs CREATE FUNCTION: one commit, with the first rows of the queries that are made anew because of it."""
+def create(
+    statement: syntax.CreateFunction, pipeline: Pipeline, functions: Functions, check: Callable[[View, Catalog], None]
+) -> Result:
+    """Runs CREATE FUNCTION: one commit, with the first rows of the queries that are made anew because of it.
+
+    `check` raises SqlError for a view that nobody could ask any more.
+    """
     catalog, name = pipeline.catalog, statement.name
     old = catalog.functions.get(name.text.lower())
     if old is not None and not statement.or_replace:
@@ -212,6 +217,8 @@ def create(statement: syntax.CreateFunction, pipeline: Pipeline, functions: Func
     catalog = catalog.without_function(old.name).with_function(made)
     for item in again:
         catalog = catalog.add(item)
+        if isinstance(item, View):
+            check(item, catalog)
     also = [{"create": item.definition, "id": item.id} for item in again]
     whole = {"drop": [i.name for i in reversed(gone)], "drop_function": old.name, "replace": [note, *also]}
     pipeline.define(catalog, [item for item in again if isinstance(item, Relation)], whole)

@@ -12,6 +12,7 @@ from headwater.engine.explain import explain
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.result import Result
 from headwater.errors import Span, SqlError, TypeProblem, Unsupported
+from headwater.executor.aggregate import GroupBy
 from headwater.executor.evaluate import Evaluate, connection
 from headwater.executor.operators import Stateful
 from headwater.parser import syntax, unparse
@@ -103,7 +104,7 @@ def _queries(pipeline: Pipeline) -> Result:
             operators = pipeline.circuit.operators_of(relation.plan)
             states = [o for _, o in operators if isinstance(o, Stateful)]
             held, size = sum(o.state_rows for o in states), sum(o.nbytes for o in states)
-            failed = sum(o.failed_rows for _, o in operators if isinstance(o, Evaluate))
+            failed = sum(o.failed_rows for _, o in operators if isinstance(o, Evaluate | GroupBy))
         rows.append((relation.name, relation.kind, held, size, failed, relation.definition))
     names = ("name", "kind", "state rows", "state bytes", "failed rows", "query")
     return _result(names, rows, frozenset({"state rows", "state bytes", "failed rows"}))
@@ -129,7 +130,9 @@ def _describe(relation: Relation, extended: bool, pipeline: Pipeline) -> Result:
     if relation.plan is not None:
         pipeline.catch_up()
         with pipeline.lock:
-            operators = [o for _, o in pipeline.circuit.operators_of(relation.plan) if isinstance(o, Evaluate)]
+            operators = [
+                o for _, o in pipeline.circuit.operators_of(relation.plan) if isinstance(o, Evaluate | GroupBy)
+            ]
         facts.append(("rows left out because an expression failed", str(sum(o.failed_rows for o in operators))))
         facts += [("last failure", o.last_failure) for o in operators if o.last_failure]
         facts += [("plan", line) for line in explain_plan(relation.plan).splitlines()]

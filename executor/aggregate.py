@@ -59,6 +59,23 @@ class GroupBy:
         return own + again + sum(a.nbytes for a in self._accumulators)
 
     @property
+    def failed_rows(self) -> int:
+        """Rows and groups on which an aggregate failed."""
+        again = self._recomputed.failed_groups if self._recomputed else 0
+        return again + sum(state.failed_rows + state.failed_groups for state in self._states())
+
+    @property
+    def last_failure(self) -> str | None:
+        """Why, the last time."""
+        failures = [state.last_failure for state in self._states()]
+        failures += [self._recomputed.last_failure] if self._recomputed else []
+        return next((failure for failure in failures if failure), None)
+
+    def _states(self) -> list[PythonState]:
+        inner = (a.inner if isinstance(a, Distinct) else a for a in self._accumulators)
+        return [accumulator for accumulator in inner if isinstance(accumulator, PythonState)]
+
+    @property
     def state_rows(self) -> int:
         return len(self._index)
 

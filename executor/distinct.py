@@ -18,17 +18,17 @@ class Distinct:
     """Counts the rows of each value of each group, and tells `inner` when a value comes and when its last row goes."""
 
     def __init__(self, inner: Accumulator, type_: pa.DataType) -> None:
-        self._inner = inner
+        self.inner = inner
         self._values = TableState(pa.schema([("slot", pa.int64()), ("value", type_)]), None)
         self._slots = 0
 
     @property
     def nbytes(self) -> int:
-        return self._inner.nbytes + self._values.nbytes
+        return self.inner.nbytes + self._values.nbytes
 
     def reserve(self, count: int) -> None:
         self._slots = max(self._slots, count)
-        self._inner.reserve(count)
+        self.inner.reserve(count)
 
     def fold(self, slots: Slots, groups: Slots, column: pa.Array | None, weights: Weights) -> None:
         assert column is not None
@@ -43,22 +43,22 @@ class Distinct:
         change = (after > 0).astype(np.int64) - (before > 0)
         changed = np.flatnonzero(change)
         rows_of = first[changed]
-        self._inner.fold(slots, groups[rows_of], column.take(pa.array(rows_of)), change[changed])
+        self.inner.fold(slots, groups[rows_of], column.take(pa.array(rows_of)), change[changed])
         if self._values.is_sparse:
             self._values.compact()
 
     def value(self, slots: Slots) -> pa.Array:
-        return self._inner.value(slots)
+        return self.inner.value(slots)
 
     def save(self, slots: Slots) -> ChunkedParts:
         new = places_in(slots, self._slots)
         chunks = [renumbered(chunk, new) for chunk in self._values.chunks()]
         return {
-            **self._inner.save(slots),
+            **self.inner.save(slots),
             "seen": chunked(chunk.rows for chunk in chunks),
             "rows_seen": chunked(int_batch(weights=chunk.weight_array) for chunk in chunks),
         }
 
     def restore(self, parts: Parts) -> None:
-        self._inner.restore(parts)
+        self.inner.restore(parts)
         self._values.restore({"rows": parts["seen"], "weights": parts["rows_seen"]})

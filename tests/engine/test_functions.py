@@ -278,6 +278,13 @@ def test_replacing_a_function_makes_its_queries_anew(db: Database) -> None:
     assert rows(db, "SELECT * FROM u") == [(2.5,)]
 
 
+def test_a_function_is_not_replaced_when_a_view_could_not_be_asked_any_more(db: Database) -> None:
+    db.execute(f"{HALF}; CREATE VIEW v AS SELECT half(x) + 1 AS h FROM s")
+    with pytest.raises(NameTaken, match='"half" cannot be replaced by this: the view v could not go on'):
+        db.sql("CREATE OR REPLACE FUNCTION half (x DOUBLE) RETURNS VARCHAR[] LANGUAGE python AS 'return [x]'")
+    assert rows(db, "SELECT max(h) FROM v") == [(5.0,)]
+
+
 def test_who_watches_a_query_with_a_function_that_is_dropped_is_told(db: Database) -> None:
     db.sql(HALF)
     with db.subscribe("SELECT half(x) FROM s") as watched:

@@ -178,6 +178,17 @@ def test_no_rows_are_a_group_without_groups(db: Database) -> None:
     assert rows(db, "SELECT * FROM kept") == rows(db, "SELECT plain(x), all_of(x), total(x) FROM t") == [(0, 0, None)]
 
 
+def test_a_subquery_of_no_rows_has_the_value_of_no_rows(db: Database) -> None:
+    db.execute("""
+        CREATE FUNCTION or_zero (x HUGEINT) RETURNS HUGEINT LANGUAGE python CALLED ON NULL INPUT AS 'return x or 0';
+        CREATE AGGREGATE FUNCTION number_of (x BIGINT) RETURNS BIGINT LANGUAGE python AS 'return len(x)';
+    """)
+    for value in ("number_of(x)", "or_zero(sum(x))", "total(x)", "number_of(x) + count(*)"):
+        own = f"SELECT id, (SELECT {value} FROM t b WHERE b.w = a.id) AS v FROM t a"
+        db.sql(f"CREATE OR REPLACE TABLE kept AS {own}")
+        assert rows(db, "SELECT * FROM kept") == rows(db, own), value
+
+
 def test_a_row_or_a_group_on_which_an_aggregate_raises_is_left_out(db: Database) -> None:
     class Careful:
         def __init__(self) -> None:
@@ -202,6 +213,9 @@ def test_a_row_or_a_group_on_which_an_aggregate_raises_is_left_out(db: Database)
     assert rows(db, "SELECT * FROM kept") == [("a", 9, None), ("b", 0, 7), (None, 8, None)]
     db.sql("DELETE FROM t WHERE x = 7")
     assert rows(db, "SELECT * FROM kept") == [("a", 9, 7), ("b", 0, 7), (None, 8, 7)]
+    described = {name: value for name, value, _ in db.sql("DESCRIBE kept EXTENDED").fetchall()}
+    assert described["· rows left out because an expression failed"] == "5"  # two rows, and a group, then two
+    assert described["· last failure"] == "careful(): ValueError: seven"
     with pytest.raises(SqlError, match=r"careful\(\): ValueError: seven"):
         db.sql("SELECT careful(x + 3) FROM t")
 
