@@ -15,9 +15,11 @@ from headwater.errors import Span, SqlError, TypeProblem, Unsupported
 from headwater.executor.aggregate import GroupBy
 from headwater.executor.evaluate import Evaluate, connection
 from headwater.executor.operators import Stateful
+from headwater.executor.python_functions import raise_interrupt
 from headwater.parser import syntax, unparse
 from headwater.planner import Catalog, Function, Relation, View, explain_plan
 from headwater.planner.calls import with_duckdb_calls
+from headwater.planner.duckdb_errors import cause_of, function_that_raised, with_users_names
 from headwater.planner.names import names_in
 from headwater.planner.scope import Scope, ScopeColumn
 from headwater.planner.sql_types import arrow_schema
@@ -220,6 +222,7 @@ def cast_values(rows: tuple[tuple[syntax.Expression, ...], ...], targets: tuple[
     try:
         table = connection().sql(f"SELECT {items} FROM (VALUES {values}) AS v({names})").to_arrow_table()
     except duckdb.Error:
+        raise_interrupt()
         # Values of one column may have different types, or one may not fit: take them one by one.
         columns = [[_cast_value(row[i], c) for row in rows] for i, c in enumerate(targets)]
         table = pa.table([pa.concat_arrays(column) for column in columns], names=[f"c{i}" for i in range(len(targets))])
@@ -230,7 +233,10 @@ def _cast_value(value: syntax.Expression, column: Column) -> pa.Array:
     try:
         table = connection().sql(f"SELECT CAST({unparse(value)} AS {column.type}) AS c").to_arrow_table()
     except duckdb.Error as error:
-        message = f'cannot read {unparse(value)} as {column.type} for column "{column.name}"'
+        raise_interrupt()
+        if function_that_raised(error) is not None:
+            raise SqlError(cause_of(error), value.span) from error
+        message = f'cannot read {with_users_names(unparse(value))} as {column.type} for column "{column.name}"'
         raise TypeProblem(message, value.span) from error
     return table.column(0).combine_chunks()
 

@@ -44,7 +44,6 @@ class SnapshotReader:
             columns = tuple(Column(n, str(t)) for n, t in zip(relation.columns, relation.types, strict=True))
             return columns, relation.to_arrow_table()
         except duckdb.Error as error:
-            raise_interrupt()
             raise _located(error, query) from error
         except RuntimeError as error:
             if "interrupted" in str(error):  # what DuckDB makes of Ctrl-C
@@ -52,6 +51,7 @@ class SnapshotReader:
             raise
         finally:
             con.close()
+            raise_interrupt()
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:
         with self._opening:

@@ -203,7 +203,36 @@ def test_a_value_of_another_type_is_an_error(db: Database, returns: str, value: 
     assert raised.value.message == f"f() returned {shown}, which is no {returns}"
 
 
-@pytest.mark.parametrize("sql", ["SELECT stop(x) FROM s", "CREATE TABLE t AS SELECT stop(x) AS x FROM s"])
+def test_statements_that_change_rows_call_functions(db: Database) -> None:
+    db.execute(f"""
+        {HALF}; CREATE TABLE t (k INTEGER, x DOUBLE); INSERT INTO t SELECT k, half(x) FROM s;
+        UPDATE t SET x = half(x) WHERE half(k) >= 2; DELETE FROM t WHERE half(k) = 1; INSERT INTO t VALUES (9, half(9));
+    """)
+    assert rows(db, "SELECT * FROM t") == [(1, 1.0), (3, None), (4, 2.0), (9, 4.5)]
+    with pytest.raises(SqlError, match="cannot read half"):
+        db.sql("INSERT INTO t VALUES (1, half('x'))")
+    db.sql("CREATE FUNCTION inverse (x DOUBLE) RETURNS DOUBLE LANGUAGE python AS 'return 1 / x'")
+    with pytest.raises(SqlError, match=r"inverse\(\): ZeroDivisionError: float division by zero \(line 1, column 26\)"):
+        db.sql("INSERT INTO t VALUES (1, inverse(0))")
+
+
+def test_a_query_that_is_watched_calls_functions(db: Database) -> None:
+    db.sql(HALF)
+    with db.subscribe("SELECT k, half(x) AS h FROM s WHERE half(k) > 1") as watched:
+        batch = watched.poll(0)
+        assert batch is not None and [change.row for change in batch] == [(3, None), (4, 4.0)]
+        db.sql("INSERT INTO s VALUES (7, 7, 'z')")
+        batch = watched.poll(0)
+        assert batch is not None and [change.row for change in batch] == [(7, 3.5)]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT stop(x) FROM s", "SELECT try(stop(x)) FROM s", "CREATE TABLE t AS SELECT stop(x) AS x FROM s",
+        "INSERT INTO s (x) VALUES (stop(1))",
+    ],
+)  # fmt: skip
 def test_an_interrupt_in_a_function_ends_the_statement(db: Database, sql: str) -> None:
     def stop(x: float) -> float:
         signal.raise_signal(signal.SIGINT)
@@ -213,7 +242,9 @@ def test_an_interrupt_in_a_function_ends_the_statement(db: Database, sql: str) -
     with pytest.raises(KeyboardInterrupt):
         db.sql(sql)
     assert [r.name for r in db.relations()] == ["s"]
-    assert rows(db, "SELECT k FROM s WHERE k = 1") == [(1,)]
+    assert rows(db, "SELECT count(*) FROM s") == [(4,)]
+    db.create_function("go_on", lambda x: x, parameters=["DOUBLE"], returns="DOUBLE")
+    assert rows(db, "SELECT go_on(x) FROM s WHERE k = 1") == [(2.0,)]
 
 
 def test_a_body_that_cannot_be_run_is_an_error_at_its_line(db: Database) -> None:
