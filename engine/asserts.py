@@ -93,7 +93,7 @@ def _values(statement: syntax.AssertValues, columns: tuple[Column, ...]) -> pa.R
         raise SqlError(f"{len(statement.values)} values for {len(columns)} columns", at, hint=f"columns: {names}")
     for value in statement.values:
         refuse_name(value)
-    return cast_values((tuple(with_duckdb_calls(value) for value in statement.values),), columns)
+    return cast_values((tuple(with_duckdb_calls(value, {}) for value in statement.values),), columns)
 
 
 def _difference(

@@ -11,7 +11,7 @@ import atexit
 import logging
 import os
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ import pyarrow as pa
 from headwater.engine import asserts, changes, definitions, ingest, retention, statements
 from headwater.engine.control import control
 from headwater.engine.follower import Follower
+from headwater.engine.functions import Functions, statement_of
 from headwater.engine.gate import Gate
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.reading import Reader
@@ -29,7 +30,7 @@ from headwater.engine.session import AUTO_OFFSET_RESET, is_about_session, sessio
 from headwater.engine.subscription import Subscription
 from headwater.errors import SqlError, StorageError
 from headwater.parser import syntax
-from headwater.planner import Relation, refuse_statement, with_named_types
+from headwater.planner import Catalog, Relation, refuse_statement, with_named_types
 from headwater.storage import Append, Commit, Log, OsStorage, SimulatedDisk, Storage
 from headwater.values import Column
 
@@ -52,6 +53,7 @@ def connect(
     background: bool = True,
     read_only: bool = False,
     state_limit: str | None = None,
+    functions: Mapping[str, Any] | None = None,
 ) -> Database:
     """Opens the database in the directory `path`, making it if it is not there; without a path, one in memory.
 
@@ -59,17 +61,23 @@ def connect(
     something is asked, which makes programs and tests single-threaded. With `read_only` nothing can be changed, and
     another process may be writing the database: each query sees what that has committed by then. `state_limit`, a size
     like '1 GB', is how much state a continuous query may hold that does not say so itself: one that needs more stops.
-    Raises StorageError if the directory is something else, is damaged, or is open elsewhere.
+    `functions` are those that a program has given to `create_function` or `create_aggregate`, by name.
+    Raises StorageError if the directory is something else, is damaged, or is open elsewhere, or if a query calls a
+    function that is not given.
     """
     if path is None:
         if read_only:
             raise StorageError(
                 "a database in memory is there for its own process: it cannot be opened for reading only"
             )
-        return Database(SimulatedDisk(), "memory", None, background=background, state_limit=state_limit)
+        return Database(
+            SimulatedDisk(), "memory", None, background=background, state_limit=state_limit, functions=functions
+        )
     text = os.fspath(path)
-    storage = OsStorage(read_only=read_only)
-    return Database(storage, text, text, background=background, read_only=read_only, state_limit=state_limit)
+    return Database(
+        OsStorage(read_only=read_only), text, text, background=background, read_only=read_only,
+        state_limit=state_limit, functions=functions,
+    )  # fmt: skip
 
 
 class Database:
@@ -87,22 +95,24 @@ class Database:
         background: bool,
         read_only: bool = False,
         state_limit: str | None = None,
+        functions: Mapping[str, Any] | None = None,
     ) -> None:
         self.path = path
         self.session = session_with(state_limit)
         self._scripts = Scripts(self.session, self._run)
         self._storage = storage
+        self._functions = Functions(storage, functions or {})
         self.log = Log.open(storage, directory, read_only=read_only)
         self._closed = False
         try:
             self._opened = storage.now_us(), storage.monotonic()
             self._retained_at = storage.monotonic()
             self.pipeline = (
-                Follower(self.log, definitions.catalog_of)
+                Follower(self.log, self._catalog_of)
                 if read_only
                 else Pipeline(
                     self.log,
-                    definitions.catalog_of(self.log),
+                    self._catalog_of(self.log),
                     background=background,
                     now_us=storage.now_us,
                     idle=self._idle,
@@ -112,10 +122,14 @@ class Database:
             self.pipeline.start()
         except BaseException:
             self.log.close()
+            self._functions.close()
             raise
         self.reader = Reader(self.pipeline, storage.now_us)
         self._gate = Gate()
         _open.add(self)
+
+    def _catalog_of(self, log: Log) -> Catalog:
+        return self._functions.loaded(definitions.catalog_of(log))
 
     # ---------------------------------------------------------------- SQL
 
@@ -148,18 +162,21 @@ class Database:
         with placed:
             if not isinstance(statement, syntax.Query):
                 raise SqlError("only a query can be watched", statement.span, hint="SELECT … FROM … EMIT CHANGES")
-            return self._watch(with_named_types(statement, self.pipeline.known().types))
+            statement = with_named_types(statement, self.pipeline.known().types)
+            self._functions.check(statement, self.pipeline.catalog)
+            return self._watch(statement)
 
     def _run(self, statement: syntax.Statement) -> Result | Subscription:
         statement = with_named_types(statement, self.pipeline.known().types)
         refuse_statement(statement)
+        self._functions.check(statement, self.pipeline.catalog)
         match statement:
             case syntax.Query(emit=None):
                 return self.reader.query(statement)
             case syntax.Query():
                 return self._watch(statement)
             case _ if isinstance(statement, definitions.Definition):
-                return definitions.define(statement, self.pipeline, self.reader)
+                return definitions.define(statement, self.pipeline, self.reader, self._functions)
             case syntax.Insert():
                 return self._insert(statement)
             case syntax.Update() | syntax.Delete():
@@ -171,6 +188,8 @@ class Database:
                 version = self.pipeline.checkpoint()
                 retention.retain(self.pipeline, self._trusted_now_us())
                 return Result.of_message(f"checkpoint at version {version}")
+            case syntax.Describe(name=name, kind="FUNCTION"):
+                return statements.describe_function(name, self.pipeline.known())
             case syntax.Describe(name=name) if view := self.pipeline.known().view(name):
                 columns = definitions.columns_of_view(view, self.pipeline.known(), self.reader)
                 return statements.describe_view(view, columns, statement.extended)
@@ -198,6 +217,73 @@ class Database:
         relation = self.pipeline.catalog.find(statement.relation)
         return asserts.assert_values(statement, relation, self.session.records(relation, self.log))
 
+    # ---------------------------------------------------------------- functions
+
+    def create_function(
+        self,
+        name: str,
+        function: Any = None,
+        *,
+        parameters: Sequence[str] | Mapping[str, str],
+        returns: str,
+        vectorized: bool = False,
+        called_on_null: bool = False,
+        or_replace: bool = False,
+    ) -> Any:
+        """Makes a function of SQL that calls `function`; without one this is a decorator. Gives `function` back.
+
+        `parameters` are SQL types, or types by name. The function gets a value per argument and row or, `vectorized`,
+        an Arrow array per argument and returns one. Where an argument is NULL it is not called, and NULL, unless
+        `called_on_null`. It must always return the same for the same arguments. It is known by name when the database
+        is opened again, where `connect(path, functions={name: function})` gives it once more, as does this call.
+        """
+        if function is None:
+            return lambda given: self.create_function(
+                name, given, parameters=parameters, returns=returns, vectorized=vectorized,
+                called_on_null=called_on_null, or_replace=or_replace,
+            )  # fmt: skip
+        statement = statement_of(
+            name, function, parameters, returns,
+            vectorized=vectorized, called_on_null=called_on_null, or_replace=or_replace,
+        )  # fmt: skip
+        return self._give(name, function, statement)
+
+    def create_aggregate(
+        self,
+        name: str,
+        aggregate: Any = None,
+        *,
+        parameters: Sequence[str] | Mapping[str, str],
+        returns: str,
+        called_on_null: bool = False,
+        or_replace: bool = False,
+    ) -> Any:
+        """Makes an aggregate of SQL; without an `aggregate` this is a decorator. Gives `aggregate` back.
+
+        It is a function of Arrow arrays, one per argument, that returns a value; or a class with `accumulate` of such
+        arrays and `finish`. One with `retract` too is kept as a state per group, else the rows are. See
+        `create_function` for the rest.
+        """
+        if aggregate is None:
+            return lambda given: self.create_aggregate(
+                name, given, parameters=parameters, returns=returns,
+                called_on_null=called_on_null, or_replace=or_replace,
+            )  # fmt: skip
+        statement = statement_of(
+            name, aggregate, parameters, returns,
+            aggregate=True, called_on_null=called_on_null, or_replace=or_replace,
+        )  # fmt: skip
+        return self._give(name, aggregate, statement)
+
+    def _give(self, name: str, target: Any, statement: syntax.CreateFunction) -> Any:
+        self._check_open()
+        catalog = self.pipeline.known()
+        statement = with_named_types(statement, catalog.types)
+        if not self._functions.takes(name, target, statement, catalog):
+            with self._functions.giving(name, target):
+                self._run(statement)
+        return target
+
     # ---------------------------------------------------------------- rows
 
     def append(self, name: str, rows: Any) -> Acknowledgement:
@@ -215,7 +301,9 @@ class Database:
         relation = self.pipeline.catalog.find(statement.relation)
         statements.refuse_derived(relation, statement.relation.span)
         if isinstance(statement.query.body, syntax.Values):
-            acknowledged = self._append(relation, statements.inserted_rows(statement, relation))
+            acknowledged = self._append(
+                relation, statements.inserted_rows(statement, relation, self.pipeline.catalog.functions)
+            )
             return Result.of_message(f"inserted {_rows(acknowledged.rows)}")
         with self._gate.alone():
             rows = changes.selected(statement, relation, self.pipeline.catalog, self.reader)
@@ -293,6 +381,7 @@ class Database:
         self.log.close()
         self.pipeline.join()
         self.reader.close()
+        self._functions.close()
 
     def __enter__(self) -> Database:
         return self

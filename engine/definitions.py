@@ -2,11 +2,13 @@
 
 A note says in text what was done:
 
-    create     CREATE STREAM | TABLE | VIEW | TYPE, with the `id` that a relation or view got
-    replace    a list of such notes, made in the place of what `drop` names
-    alter      ALTER STREAM | TABLE
-    drop       names of relations and views, dependants first
-    drop_type  the name of a type
+    create         CREATE STREAM | TABLE | VIEW | TYPE | FUNCTION, with the `id` that all but a type got; of a function
+                   without a body `given` tells it from others
+    replace        a list of such notes, made in the place of what `drop` and `drop_function` name
+    alter          ALTER STREAM | TABLE
+    drop           names of relations and views, dependants first
+    drop_type      the name of a type
+    drop_function  the name of a function
 
 and at which version of their input (`frontier`) new relations begin.
 """
@@ -17,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from headwater.engine import functions
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.reading import Reader
 from headwater.engine.result import Result
@@ -28,6 +31,7 @@ from headwater.planner import (
     Relation,
     View,
     altered,
+    define_function,
     define_item,
     define_type,
     replaced,
@@ -35,7 +39,9 @@ from headwater.planner import (
 from headwater.storage import Log
 from headwater.values import Column
 
-Definition = syntax.CreateRelation | syntax.CreateView | syntax.CreateType | syntax.Alter | syntax.Drop
+Definition = (
+    syntax.CreateRelation | syntax.CreateView | syntax.CreateType | syntax.CreateFunction | syntax.Alter | syntax.Drop
+)
 
 
 def catalog_of(log: Log) -> Catalog:
@@ -52,10 +58,15 @@ def catalog_of(log: Log) -> Catalog:
 def _folded(catalog: Catalog, note: dict[str, Any]) -> Catalog:
     for name in note.get("drop", ()):
         catalog = catalog.remove(name)
+    if "drop_function" in note:
+        catalog = catalog.without_function(note["drop_function"])
     for made in note.get("replace", [note] if "create" in note else []):
         statement = parse_statement(made["create"])
         if isinstance(statement, syntax.CreateType):
             catalog = catalog.with_type(define_type(statement, {}))
+            continue
+        if isinstance(statement, syntax.CreateFunction):
+            catalog = catalog.with_function(define_function(statement, catalog, made.get("given", "")))
             continue
         assert isinstance(statement, syntax.CreateRelation | syntax.CreateView)
         item = define_item(statement, catalog)
@@ -70,12 +81,16 @@ def _folded(catalog: Catalog, note: dict[str, Any]) -> Catalog:
     return catalog
 
 
-def define(statement: Definition, pipeline: Pipeline, reader: Reader) -> Result:
+def define(statement: Definition, pipeline: Pipeline, reader: Reader, known: functions.Functions) -> Result:
     """Runs a statement that changes the catalog. Raises SqlError, and then nothing has changed."""
     with pipeline.lock:
         match statement:
             case syntax.CreateType():
                 return _create_type(statement, pipeline)
+            case syntax.CreateFunction():
+                return functions.create(statement, pipeline, known, lambda v, c: _check_view(v, c, statement, reader))
+            case syntax.Drop(kind="FUNCTION"):
+                return functions.drop(statement, pipeline)
             case syntax.Alter():
                 return _alter(statement, pipeline)
             case syntax.Drop(kind="TYPE"):
@@ -135,7 +150,10 @@ def _check_running(item: Item, pipeline: Pipeline) -> None:
 
 
 def _check_view(
-    view: View, catalog: Catalog, statement: syntax.CreateRelation | syntax.CreateView, reader: Reader
+    view: View,
+    catalog: Catalog,
+    statement: syntax.CreateRelation | syntax.CreateView | syntax.CreateFunction,
+    reader: Reader,
 ) -> None:
     """Raises SqlError for a view that nobody could ask."""
     try:

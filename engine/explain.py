@@ -30,6 +30,7 @@ from headwater.planner import (
     plan_document,
     plan_snapshot,
 )
+from headwater.planner.duckdb_errors import with_users_names
 
 
 def explain(statement: syntax.Explain, pipeline: Pipeline) -> list[str]:
@@ -120,11 +121,11 @@ def _snapshot(statement: syntax.Explain, query: syntax.Query, catalog: Catalog) 
     if statement.format == "json":
         return _json({
             "operator": "DuckDB",
-            "detail": snapshot.sql,
+            "detail": with_users_names(snapshot.sql),
             "incremental": False,
             "inputs": [{"name": i.name, "plan": plan_document(i.plan)} for i in snapshot.inputs],
         })  # fmt: skip
-    return ["DuckDB runs:", f"  {snapshot.sql}", *_inputs(snapshot.inputs)]
+    return ["DuckDB runs:", f"  {with_users_names(snapshot.sql)}", *_inputs(snapshot.inputs)]
 
 
 def _inputs(inputs: Sequence[Input]) -> list[str]:

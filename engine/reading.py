@@ -56,7 +56,7 @@ class Reader:
         """The columns that a query has, which is not run. Raises SqlError as `query` does."""
         snapshot = plan_snapshot(query, catalog)
         tables = {i.name: (arrow_schema(i.columns).empty_table(), i.columns) for i in snapshot.inputs}
-        return self._duckdb.run(snapshot.sql, tables, query)[0]
+        return self._duckdb.run(snapshot.sql, tables, query, has_user_calls=snapshot.has_user_calls)[0]
 
     def numbered(self, query: syntax.Query, relation: Relation) -> tuple[pa.RecordBatch, pa.Table]:
         """The rows that a source table has, and the answer to a query in which ROWS is the table with one more column,
@@ -97,7 +97,7 @@ class Reader:
             source.name: (self._table(source, place), source.columns)
             for source, place in zip(snapshot.inputs, places, strict=True)
         }
-        columns, table = self._duckdb.run(snapshot.sql, tables, query)
+        columns, table = self._duckdb.run(snapshot.sql, tables, query, has_user_calls=snapshot.has_user_calls)
         return Result(columns, table)
 
     def _present(self, source: Input) -> Cut | pa.RecordBatch:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import duckdb
 import pyarrow as pa
 
-from headwater.engine import log_facts, query_facts
+from headwater.engine import functions, log_facts, query_facts
 from headwater.engine.explain import explain
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.result import Result
 from headwater.errors import Span, SqlError, TypeProblem, Unsupported
 from headwater.executor.evaluate import connection
+from headwater.executor.python_functions import raise_interrupt
 from headwater.parser import syntax, unparse
-from headwater.planner import Relation, View, explain_plan
+from headwater.planner import Catalog, Function, Relation, View, explain_plan
 from headwater.planner.calls import with_duckdb_calls
+from headwater.planner.duckdb_errors import cause_of, function_that_raised, with_users_names
 from headwater.planner.names import names_in
 from headwater.planner.scope import Scope, ScopeColumn
 from headwater.planner.sql_types import arrow_schema
@@ -40,6 +42,10 @@ def show(statement: syntax.Statement, pipeline: Pipeline, now_us: int) -> Result
         case syntax.Show(what="TYPES"):
             types = sorted(pipeline.known().types.values(), key=lambda named: named.name.lower())
             return _result(("name", "type"), [(named.name, named.type) for named in types])
+        case syntax.Show(what="FUNCTIONS"):
+            known = sorted(pipeline.known().functions.values(), key=lambda function: function.name.lower())
+            names = ("name", "parameters", "returns", "kind", "code")
+            return _result(names, [functions.shown(function) for function in known])
         case syntax.Show(what="QUERIES"):
             return _queries(pipeline)
         case syntax.Show(what="GROUPS"):
@@ -129,6 +135,11 @@ def describe_view(view: View, columns: tuple[Column, ...], extended: bool) -> Re
     return _result(("column", "type", "role"), [*rows, *facts] if extended else rows)
 
 
+def describe_function(name: syntax.Identifier, catalog: Catalog) -> Result:
+    """The answer to DESCRIBE FUNCTION. Raises UnknownName."""
+    return _result(("property", "value"), functions.facts(functions.find(name, catalog), catalog))
+
+
 def refuse_derived(relation: Relation, span: Span | None) -> None:
     """Rows of a derived relation come from its query alone."""
     if relation.is_derived or relation.errors_of is not None:
@@ -139,9 +150,12 @@ def refuse_derived(relation: Relation, span: Span | None) -> None:
         )
 
 
-def inserted_rows(statement: syntax.Insert, relation: Relation) -> pa.RecordBatch:
-    """The rows of INSERT … VALUES with the relation's types. Raises TypeProblem at the value that does not fit."""
-    body = with_duckdb_calls(statement.query.body)
+def inserted_rows(statement: syntax.Insert, relation: Relation, known: Mapping[str, Function]) -> pa.RecordBatch:
+    """The rows of INSERT … VALUES with the relation's types, where `known` are the functions of users.
+
+    Raises TypeProblem at the value that does not fit.
+    """
+    body = with_duckdb_calls(statement.query.body, known)
     assert isinstance(body, syntax.Values)
     targets = targets_of(statement.columns, relation) if statement.columns else relation.columns
     for row in body.rows:
@@ -195,6 +209,7 @@ def cast_values(rows: tuple[tuple[syntax.Expression, ...], ...], targets: tuple[
     try:
         table = connection().sql(f"SELECT {items} FROM (VALUES {values}) AS v({names})").to_arrow_table()
     except duckdb.Error:
+        raise_interrupt()
         # Values of one column may have different types, or one may not fit: take them one by one.
         columns = [[_cast_value(row[i], c) for row in rows] for i, c in enumerate(targets)]
         table = pa.table([pa.concat_arrays(column) for column in columns], names=[f"c{i}" for i in range(len(targets))])
@@ -205,7 +220,10 @@ def _cast_value(value: syntax.Expression, column: Column) -> pa.Array:
     try:
         table = connection().sql(f"SELECT CAST({unparse(value)} AS {column.type}) AS c").to_arrow_table()
     except duckdb.Error as error:
-        message = f'cannot read {unparse(value)} as {column.type} for column "{column.name}"'
+        raise_interrupt()
+        if function_that_raised(error) is not None:
+            raise SqlError(cause_of(error), value.span) from error
+        message = f'cannot read {with_users_names(unparse(value))} as {column.type} for column "{column.name}"'
         raise TypeProblem(message, value.span) from error
     return table.column(0).combine_chunks()
 

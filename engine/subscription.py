@@ -133,9 +133,9 @@ class Subscription:
     def _check_sources(self) -> None:
         """Raises QueryFailed once a relation that the query names is gone."""
         present = self._pipeline.catalog.ids
-        if not present.issuperset(self._query.reads):
+        if not present.issuperset((*self._query.reads, *self._query.functions)):
             self.finished = True
-            raise QueryFailed("a stream or table that this query reads was dropped or replaced")
+            raise QueryFailed("a stream, table or function that this query names was dropped or replaced")
 
     def _stored_delta(self, leaf: Leaf, stored_to: int) -> Delta:
         """What a stored relation's log gained since the last look; at the first one, all that a table holds."""

@@ -16,6 +16,7 @@ from headwater.executor.heap import RowHeap
 from headwater.executor.key_index import KeyIndex, Slots, numbered
 from headwater.executor.keys import Words, key_words
 from headwater.executor.operators import ChunkedParts, Parts
+from headwater.executor.python_state import PythonState
 from headwater.executor.recomputed import Recomputed
 from headwater.executor.row_errors import Failures, Reason, failing_groups
 from headwater.executor.sorted_runs import SortedRuns
@@ -23,6 +24,7 @@ from headwater.executor.state import empty_delta, grown
 from headwater.executor.windows import clock_time, microseconds
 from headwater.planner.logical import Aggregate, AggregateCall
 from headwater.planner.sql_types import arrow_schema, arrow_type
+from headwater.planner.user_functions import declared
 from headwater.values import Delta
 
 Values = list[pa.Array]
@@ -69,6 +71,10 @@ class GroupBy:
         again = self._recomputed.nbytes if self._recomputed else 0
         return own + again + self._ends.nbytes + sum(a.nbytes for a in self._accumulators)
 
+    def _states(self) -> list[PythonState]:
+        inner = (a.inner if isinstance(a, Distinct) else a for a in self._accumulators)
+        return [accumulator for accumulator in inner if isinstance(accumulator, PythonState)]
+
     @property
     def state_rows(self) -> int:
         return len(self._index)
@@ -113,8 +119,9 @@ class GroupBy:
             accumulator.fold(slots, groups, column, weights)
         if self._recomputed:
             self._recomputed.fold(slots, groups, delta.rows, weights)
-            if self._recomputed.failed:
-                self.failures += self._told(self._recomputed.failed)
+            self.failures += self._told(self._recomputed.failed)
+        for state in self._states():
+            self.failures += self._told(state.failed)
         assert (self._rows[slots] >= 0).all(), "a row was removed that was not there"
 
     def _shown(self, slots: Slots) -> Slots:
@@ -139,6 +146,8 @@ class GroupBy:
 
     def _told(self, failed: Sequence[tuple[int, Reason]]) -> list[Failures]:
         """What is told of groups whose aggregates cannot be computed: the values of their keys."""
+        if not failed:
+            return []
         columns, slots = self.node.columns[: len(self.node.keys)], np.array([slot for slot, _ in failed])
         if self._is_global:
             rows = pa.RecordBatch.from_arrays([pa.nulls(1)], names=["$group"])
@@ -241,6 +250,8 @@ def _accumulator(call: AggregateCall, types: dict[str, str], retractable: bool) 
     if call.function == "count":
         return Count()
     assert call.argument is not None
+    if declared(call.function) is not None:
+        return PythonState(call.function, arrow_type(call.type))
     source = types[call.argument]
     if call.function in ("min", "max"):
         return Extreme("min" if call.function == "min" else "max", arrow_type(source), retractable=retractable)

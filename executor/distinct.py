@@ -25,7 +25,7 @@ class Distinct:
     """
 
     def __init__(self, inner: Accumulator, type_: pa.DataType) -> None:
-        self._inner = inner
+        self.inner = inner
         self._is_word = is_word(type_)
         self._slots = 0
         self._clear()
@@ -38,11 +38,11 @@ class Distinct:
 
     @property
     def nbytes(self) -> int:
-        return self._inner.nbytes + self._values.nbytes + self._pairs.nbytes + int(self._rows.nbytes)
+        return self.inner.nbytes + self._values.nbytes + self._pairs.nbytes + int(self._rows.nbytes)
 
     def reserve(self, count: int) -> None:
         self._slots = max(self._slots, count)
-        self._inner.reserve(count)
+        self.inner.reserve(count)
 
     def fold(self, slots: Slots, groups: Slots, column: pa.Array | None, weights: Weights) -> None:
         assert column is not None
@@ -61,7 +61,7 @@ class Distinct:
         changed = np.flatnonzero(change)
         self._live += int(change.sum())
         rows = first[changed]
-        self._inner.fold(slots, groups[rows], column.take(pa.array(rows)), change[changed])
+        self.inner.fold(slots, groups[rows], column.take(pa.array(rows)), change[changed])
         if len(self._pairs) > max(_COMPACT_MIN, 2 * self._live):
             live = np.flatnonzero(self._rows[: len(self._pairs)] > 0)
             self._fill(self._values.keys, self._pairs.keys[live], self._rows[live])
@@ -76,20 +76,20 @@ class Distinct:
         return self._values.insert(words[first])[places]
 
     def value(self, slots: Slots) -> pa.Array:
-        return self._inner.value(slots)
+        return self.inner.value(slots)
 
     def save(self, slots: Slots) -> ChunkedParts:
         values, pairs = self._values.keys.view(np.int64), self._pairs.keys.view(np.int64)
         owners = places_in(slots, self._slots)[pairs[:, 1]]  # −1 for a group that is left out
         rows = np.where(owners >= 0, self._rows[: len(pairs)], 0)
         return {
-            **self._inner.save(slots),
+            **self.inner.save(slots),
             "values": int_chunks(a=values[:, 0], b=values[:, 1]),
             "pairs": int_chunks(value=pairs[:, 0], slot=owners, rows=rows),
         }
 
     def restore(self, parts: Parts) -> None:
-        self._inner.restore(parts)
+        self.inner.restore(parts)
         values, pairs = parts["values"], parts["pairs"]
         rows = int_column(pairs, "rows")
         live = np.flatnonzero(rows > 0)

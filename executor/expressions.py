@@ -7,6 +7,7 @@ import threading
 import duckdb
 import pyarrow as pa
 
+from headwater.executor.python_functions import give_functions, raise_interrupt
 from headwater.parser import quote
 from headwater.planner.logical import Filter, Plan, Project
 from headwater.planner.sql_types import cast_from_arrow, open_duckdb
@@ -21,6 +22,7 @@ def connection() -> duckdb.DuckDBPyConnection:
     if not hasattr(_local, "connection"):
         _local.connection = open_duckdb(threads=1)
     found: duckdb.DuckDBPyConnection = _local.connection
+    give_functions(found)
     return found
 
 
@@ -32,6 +34,7 @@ def run_sql(sql: str, rows: pa.RecordBatch) -> pa.Table:
         return con.sql(sql).to_arrow_table().combine_chunks()
     finally:
         con.unregister("delta")
+        raise_interrupt()
 
 
 def run_tried_sql(sql: str, rows: pa.RecordBatch) -> pa.Table:

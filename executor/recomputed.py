@@ -40,13 +40,23 @@ class Recomputed:
         self._names = [c.name for c in columns]
         self._sql = _sql(node, columns)
         self._rows = Arrangement(pa.schema([(_SLOT, pa.int64()), *arrow_schema(columns)]), (_SLOT,))
-        self._of_nothing = self._values(run_sql(_sql(node, columns, grouped=False), empty_batch(self._rows.schema)))
+        self._of_nothing = self._values_of_nothing(_sql(node, columns, grouped=False))
         self._clear()
 
     def _clear(self) -> None:
         self._heap = RowHeap(self._schema)
         self._heap.append(self._of_nothing)
         self._number = np.empty(0, dtype=np.int64)  # by slot: the place of its values; 0 while the group has no rows
+
+    def _values_of_nothing(self, sql: str) -> pa.RecordBatch:
+        """The values of a group without rows, which are NULL if a function fails on no rows."""
+        try:
+            return self._values(run_sql(sql, empty_batch(self._rows.schema)))
+        except ROW_ERRORS:
+            return self._nulls()
+
+    def _nulls(self) -> pa.RecordBatch:
+        return pa.RecordBatch.from_arrays([pa.nulls(1, f.type) for f in self._schema], schema=self._schema)
 
     def _values(self, result: pa.Table) -> pa.RecordBatch:
         (batch,) = result.select(self._schema.names).cast(self._schema).to_batches()
@@ -85,8 +95,7 @@ class Recomputed:
                 low = slots < touched[len(touched) // 2]
                 return [part for half in (low, ~low) for part in self._computed(rows.filter(pa.array(half)))]
             self.failed.append((int(touched[0]), reason_of_group(self._each, error, rows)))
-            nulls = [pa.nulls(1, field.type) for field in self._schema]
-            return [(touched, pa.RecordBatch.from_arrays(nulls, schema=self._schema))]
+            return [(touched, self._nulls())]
         return [(result.column(_SLOT).to_numpy(), self._values(result))]
 
     def value(self, slots: Slots) -> list[pa.Array]:

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from headwater.executor.expressions import Chain, chain_sql, run_sql, run_tried_sql
 from headwater.executor.key_index import Slots
 from headwater.parser import quote
-from headwater.planner.duckdb_errors import explain_duckdb_error
+from headwater.planner.duckdb_errors import cause_of, explain_duckdb_error, function_that_raised, with_users_names
 from headwater.planner.error_streams import ERROR_COLUMNS
 from headwater.planner.logical import Expression, Filter, Plan, Project
 from headwater.planner.sql_types import arrow_schema, cast_from_arrow
@@ -71,7 +71,7 @@ class Failures:
         reasons = self.reasons(json)
         arrays = [
             pa.array([reason.cause for reason in reasons], pa.string()),
-            pa.array([reason.expression for reason in reasons], pa.string()),
+            pa.array([with_users_names(reason.expression) for reason in reasons], pa.string()),
             pa.repeat(self.operator, self.count),
             pa.nulls(self.count, pa.string()) if relation is None else pa.repeat(relation, self.count),
             pa.nulls(self.count, pa.int32()) if partitions is None else pa.array(partitions, pa.int32()),
@@ -90,6 +90,8 @@ class Failing(Protocol):
 
 def words_of(error: Exception) -> str:
     """Why something failed, in our words: one sentence."""
+    if isinstance(error, duckdb.Error) and function_that_raised(error):
+        return cause_of(error)
     if isinstance(error, duckdb.Error):
         message = explain_duckdb_error(error, None).message
         return _INTEGER.sub(lambda found: _INTEGERS[found[1]], message)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Mapping
 
 import duckdb
 import pyarrow as pa
 
 from headwater.errors import Span, SqlError, Unsupported
+from headwater.executor.python_functions import give_functions, raise_interrupt
 from headwater.parser import quote, syntax
-from headwater.planner.duckdb_errors import explain_duckdb_error
+from headwater.planner.duckdb_errors import explain_duckdb_error, function_that_raised, with_users_names
 from headwater.planner.sql_types import cast_from_arrow, open_duckdb
 from headwater.values import Column
 
@@ -19,15 +21,22 @@ class SnapshotReader:
     """An in-memory DuckDB that answers SELECTs over given tables and sees nothing else: no files, no variables."""
 
     def __init__(self) -> None:
-        self._database: duckdb.DuckDBPyConnection | None = None  # opened by the first query
+        # Opened by the first query. Those that call functions of users run in the thread that asks: Python runs one
+        # thread at a time anyway, and Ctrl-C stops what runs in that of the program.
+        self._database: duckdb.DuckDBPyConnection | None = None
+        self._calling: duckdb.DuckDBPyConnection | None = None
+        self._opening = threading.Lock()
 
     def run(
-        self, sql: str, tables: Mapping[str, tuple[pa.Table, tuple[Column, ...]]], query: syntax.Node
+        self,
+        sql: str,
+        tables: Mapping[str, tuple[pa.Table, tuple[Column, ...]]],
+        query: syntax.Node,
+        *,
+        has_user_calls: bool = False,
     ) -> tuple[tuple[Column, ...], pa.Table]:
         """The columns and rows of `sql` over `tables` (their rows and SQL types). Complaints point into `query`."""
-        if self._database is None:
-            self._database = open_duckdb()
-        con = self._database.cursor()
+        con = self._with_functions() if has_user_calls else self._cursor()
         try:
             for name, (table, columns) in tables.items():
                 _register(con, name, table, columns)
@@ -42,10 +51,25 @@ class SnapshotReader:
             raise
         finally:
             con.close()
+            raise_interrupt()
+
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        with self._opening:
+            if self._database is None:
+                self._database = open_duckdb()
+        return self._database.cursor()
+
+    def _with_functions(self) -> duckdb.DuckDBPyConnection:
+        with self._opening:
+            if self._calling is None:
+                self._calling = open_duckdb(threads=1)
+        give_functions(self._calling)
+        return self._calling.cursor()
 
     def close(self) -> None:
-        if self._database is not None:
-            self._database.close()
+        for database in (self._database, self._calling):
+            if database is not None:
+                database.close()
 
 
 def _register(con: duckdb.DuckDBPyConnection, name: str, table: pa.Table, columns: tuple[Column, ...]) -> None:
@@ -59,11 +83,12 @@ def _register(con: duckdb.DuckDBPyConnection, name: str, table: pa.Table, column
 
 def _located(error: duckdb.Error, query: syntax.Node) -> SqlError:
     """DuckDB's complaint with the place in the user's text of the name that it quotes."""
-    text = str(error)
+    text = with_users_names(str(error))
     if isinstance(error, duckdb.InterruptException):
         return SqlError("interrupted")
     found = explain_duckdb_error(error, None)
-    found.span = _span_of_quoted(text, query) or query.span
+    raised = function_that_raised(error)
+    found.span = (_span_of_quoted(text, query) if raised is None else _span_of_call(raised, query)) or query.span
     if isinstance(error, duckdb.NotImplementedException):
         return Unsupported(found.message, found.span, hint=found.hint)
     return found
@@ -77,6 +102,12 @@ def _span_of_quoted(text: str, query: syntax.Node) -> Span | None:
             if _is_called(node, quoted):
                 return node.span
     return None
+
+
+def _span_of_call(name: str, query: syntax.Node) -> Span | None:
+    """Where a function is called first in the query."""
+    calls = (node for node in syntax.walk(query) if isinstance(node, syntax.Call))
+    return next((call.span for call in calls if call.name.lower() == name.lower()), None)
 
 
 def _is_called(node: syntax.Node, text: str) -> bool:

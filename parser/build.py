@@ -23,6 +23,7 @@ from headwater.parser.syntax import (
     Expression,
     Identifier,
     Insert,
+    Literal,
     Property,
     Query,
     Statement,
@@ -105,12 +106,51 @@ class Builder(QueryBuilder):
     )
     create_view = makes(syntax.CreateView, "or_replace if_not_exists name columns query")
     create_type = makes(syntax.CreateType, "or_replace if_not_exists name type")
-    create_function = makes(syntax.CreateFunction, "or_replace if_not_exists name parameters returns language body")
+    aggregate = present
     create_connector = makes(syntax.CreateConnector, "or_replace kind if_not_exists name properties")
     parameter = makes(syntax.Parameter, "name type")
 
-    def language(self, span: Span, name: Identifier) -> str:
-        return name.text.lower()
+    def create_function(
+        self,
+        span: Span,
+        or_replace: bool | None,
+        aggregate: bool | None,
+        if_not_exists: bool | None,
+        name: Identifier,
+        parameters: tuple[syntax.Parameter, ...] | None,
+        returns: str,
+        *clauses: tuple[str, Span, dict[str, Any]],
+    ) -> syntax.CreateFunction:
+        given: dict[str, Any] = {}
+        said: set[str] = set()
+        for what, place, fields_ in clauses:
+            if what in said:
+                raise SyntaxProblem(f"{what} is given twice", place, hint="keep one of them")
+            said.add(what)
+            given |= fields_
+        return syntax.CreateFunction(
+            name, parameters or (), returns, aggregate=bool(aggregate), or_replace=bool(or_replace),
+            if_not_exists=bool(if_not_exists), span=span, **given,
+        )  # fmt: skip
+
+    def language(self, span: Span, name: Identifier) -> tuple[str, Span, dict[str, Any]]:
+        return "LANGUAGE", span, {"language": name.text.lower()}
+
+    def called_on_null(self, span: Span) -> tuple[str, Span, dict[str, Any]]:
+        return "ON NULL INPUT", span, {"called_on_null": True}
+
+    def returns_null(self, span: Span) -> tuple[str, Span, dict[str, Any]]:
+        return "ON NULL INPUT", span, {}
+
+    def function_body(self, span: Span, text: Literal) -> tuple[str, Span, dict[str, Any]]:
+        return "AS", span, {"body": text}
+
+    def quoted_body(self, span: Span, token: Token) -> Literal:
+        margin = 2 if token.startswith("$$") else 1
+        return Literal("string", text_of_string(token), span=Span(span.start + margin, span.end - margin))
+
+    def function_properties(self, span: Span, given: tuple[Property, ...]) -> tuple[str, Span, dict[str, Any]]:
+        return "WITH", span, {"properties": given}
 
     def definitions(self, span: Span, *parts: Any) -> Definitions:
         columns = [part for part in parts if isinstance(part, ColumnDefinition)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from headwater.parser.expressions import Expression
+from headwater.parser.expressions import Expression, Literal
 from headwater.parser.nodes import Identifier, Node
 from headwater.parser.queries import Query
 
@@ -112,13 +112,20 @@ class Parameter(Node):
 
 @dataclass(frozen=True)
 class CreateFunction(Node):
-    """CREATE FUNCTION f(x DOUBLE) RETURNS DOUBLE LANGUAGE python AS $$ … $$. `language` is in lower case."""
+    """CREATE [AGGREGATE] FUNCTION f(x DOUBLE) RETURNS DOUBLE LANGUAGE python AS $$ … $$. `language` is in lower case.
+
+    `called_on_null` is CALLED ON NULL INPUT; else the function is NULL where an argument is. The span of `body` is
+    that of the text inside its quotes. Without a body the function is one that the program gives.
+    """
 
     name: Identifier
     parameters: tuple[Parameter, ...]
     returns: str
-    body: str
+    body: Literal | None = None
     language: str = "sql"
+    aggregate: bool = False
+    called_on_null: bool = False
+    properties: tuple[Property, ...] = ()
     or_replace: bool = False
     if_not_exists: bool = False
 

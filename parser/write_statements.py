@@ -133,9 +133,16 @@ def _create_type(node: syntax.CreateType) -> str:
 
 @unparse.register
 def _create_function(node: syntax.CreateFunction) -> str:
-    parameters = f"({listed(node.parameters)})"
-    language = f"LANGUAGE {quote(node.language)}"
-    return _create(node, "FUNCTION", parameters, f"RETURNS {node.returns}", language, f"AS {string(node.body)}")
+    return _create(
+        node,
+        "AGGREGATE FUNCTION" if node.aggregate else "FUNCTION",
+        f"({listed(node.parameters)})",
+        f"RETURNS {node.returns}",
+        f"LANGUAGE {quote(node.language)}",
+        when(node.called_on_null, "CALLED ON NULL INPUT"),
+        _properties(node.properties),
+        clause("AS", node.body),
+    )
 
 
 @unparse.register

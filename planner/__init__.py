@@ -4,16 +4,19 @@ from headwater.planner.alter import altered
 from headwater.planner.bind import BoundQuery, bind_query
 from headwater.planner.catalog import Catalog, Relation, View
 from headwater.planner.create import define
+from headwater.planner.define_function import define_function, replaced_function
 from headwater.planner.explain import explain_plan, explain_warnings, plan_document
 from headwater.planner.logical import Plan, walk_plan
 from headwater.planner.named_types import define_type, with_named_types
 from headwater.planner.snapshot import Input, SnapshotQuery, plan_snapshot
 from headwater.planner.unsupported import refuse_statement
+from headwater.planner.user_functions import Function
 from headwater.planner.views import Item, define_item, replaced
 
 __all__ = [
     "BoundQuery",
     "Catalog",
+    "Function",
     "Input",
     "Item",
     "Plan",
@@ -23,6 +26,7 @@ __all__ = [
     "altered",
     "bind_query",
     "define",
+    "define_function",
     "define_item",
     "define_type",
     "explain_plan",
@@ -31,6 +35,7 @@ __all__ = [
     "plan_snapshot",
     "refuse_statement",
     "replaced",
+    "replaced_function",
     "walk_plan",
     "with_named_types",
 ]

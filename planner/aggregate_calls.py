@@ -10,12 +10,14 @@ from dataclasses import replace
 
 from headwater.errors import TypeProblem, Unsupported
 from headwater.parser import syntax, unparse
+from headwater.parser.quoting import quote_function
 from headwater.parser.syntax import Identifier, OrderItem
 from headwater.planner.expressions import bind_expression, bind_predicate
 from headwater.planner.logical import PLACE, AggregateCall, Expression, RecomputedCall
 from headwater.planner.names import names_in
 from headwater.planner.scope import Scope
 from headwater.planner.sql_types import AGGREGATE_MACROS, aggregate_functions, type_of
+from headwater.planner.user_functions import carrier, declared, is_user_aggregate, rows_in_call
 from headwater.values import ROWOFFSET, ROWPARTITION, Column
 
 _FOLDED = {
@@ -52,7 +54,7 @@ def is_aggregate(node: syntax.Node) -> bool:
     """Whether `node` is the call of an aggregate, and no window function."""
     if not isinstance(node, syntax.Call) or node.over is not None:
         return False
-    return bool(node.within_group) or node.name.lower() in aggregate_functions()
+    return bool(node.within_group) or node.name.lower() in aggregate_functions() or is_user_aggregate(node)
 
 
 def is_grouping_call(node: syntax.Node) -> bool:
@@ -78,6 +80,8 @@ class AggregateCalls:
 
     def column(self, call: syntax.Call) -> str:
         """The result column of `call`."""
+        if is_user_aggregate(call):
+            return self._of_user(call)
         _refuse(call)
         star = bool(call.arguments) and isinstance(call.arguments[0], syntax.Star)
         if star:
@@ -93,20 +97,34 @@ class AggregateCalls:
                 return self._fold(function, argument, call)
         return self._recompute(call)
 
-    def _fold(self, function: str, argument: Expression | None, call: syntax.Call) -> str:
+    def _fold(self, function: str, argument: Expression | None, call: syntax.Call, type_name: str | None = None) -> str:
         distinct = call.distinct and function not in ("min", "max")
         if call.filter is not None:
             argument = _filtered(argument, bind_predicate(call.filter, self.scope, "FILTER"))
         name = f"{function}({'DISTINCT ' if distinct else ''}{argument.sql if argument else '*'})"
         if name not in self.folded:
             column = None if argument is None else self._read(argument)
-            type_name = "BIGINT"
-            if argument is not None:
+            if argument is None:
+                type_name = "BIGINT"
+            elif type_name is None:
                 type_name = type_of(f"{function}(a)", (Column("a", argument.type),), call.span)
             self.folded[name] = AggregateCall(name, function, column, type_name, distinct)
         return name
 
-    def _recompute(self, call: syntax.Call) -> str:
+    def _of_user(self, call: syntax.Call) -> str:
+        """A user's aggregate, which is a function of the list of the rows: folded if it can take rows back."""
+        function = declared(call.name)
+        assert function is not None
+        rows, is_unordered = rows_in_call(call)
+        row = bind_expression(rows.arguments[0], self.scope)
+        type_of(f"{quote_function(function.internal)}(r)", (Column("r", f"{row.type}[]"),), call.span)
+        if not (function.is_incremental and is_unordered):
+            return self._recompute(rows, call)
+        cast = Expression(f"CAST({row.sql} AS {function.row_type})", function.row_type, row.reads)
+        return self._fold(function.internal, cast, rows, carrier(function.returns))
+
+    def _recompute(self, call: syntax.Call, around: syntax.Call | None = None) -> str:
+        """`call` as DuckDB computes it, or `around`, a function of it."""
         if call.filter is not None:
             bind_predicate(call.filter, self.scope, "FILTER")
         bound = replace(
@@ -117,7 +135,7 @@ class AggregateCalls:
             filter=None if call.filter is None else self._column(call.filter),
         )
         bound = replace(bound, order_by=self._order(bound))
-        sql = unparse(bound)
+        sql = unparse(bound if around is None else replace(around, arguments=(bound,)))
         if sql not in self.recomputed:
             reads = tuple(dict.fromkeys(name.parts[0].text for name in names_in(bound)))
             columns = tuple(Column(n, self.arguments[n].type) for n in reads if n != PLACE)

@@ -39,13 +39,15 @@ from headwater.planner.state_bounds import keeps_state
 from headwater.planner.subqueries import has_subquery, where, with_values
 from headwater.planner.temporal_filters import refuse_join_with_now, with_now
 from headwater.planner.unsupported import refuse_continuous
+from headwater.planner.user_functions import functions_in
 from headwater.planner.window_functions import check_lengths, windowed_item
 from headwater.values import PSEUDO_COLUMNS, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART, Column
 
 
 @dataclass(frozen=True)
 class BoundQuery:
-    """A continuous query: its plan, the columns it shows, the ids of the relations and views it names, and its LIMIT.
+    """A continuous query: its plan, the columns it shows, the ids of the relations, views and functions that it names,
+    and its LIMIT.
 
     The plan's columns are `columns` followed, for a stream, by EVENT_TIME and PARTITION.
     """
@@ -56,6 +58,7 @@ class BoundQuery:
     is_stream: bool
     limit: int | None = None
     views: tuple[int, ...] = ()
+    functions: tuple[int, ...] = ()
 
 
 def bind_query(
@@ -76,13 +79,15 @@ def bind_query(
     """
     refuse_continuous(query)
     binder = _Binder(catalog, stored, keep_window, idle_us)
-    query = with_row_numbers(with_duckdb_calls(query))
+    functions = functions_in(query, catalog.functions)
+    query = with_row_numbers(with_duckdb_calls(query, catalog.functions))
     limit = _limit(query)
     source = binder.query(query)
     plan = optimize(source.plan, frozenset(binder.shared), without)
     refuse_join_with_now(plan, query)
     columns = tuple(c for c in plan.columns if c.name not in CARRIED)
-    return BoundQuery(plan, columns, tuple(sorted(binder.reads)), source.is_stream, limit, tuple(sorted(binder.views)))
+    reads, views = tuple(sorted(binder.reads)), tuple(sorted(binder.views))
+    return BoundQuery(plan, columns, reads, source.is_stream, limit, views, functions)
 
 
 def _limit(query: syntax.Query) -> int | None:
@@ -237,7 +242,7 @@ class _Binder:
         outer, self.ctes = self.ctes, {}
         try:
             refuse_continuous(view.query)
-            inner = self.inner(with_row_numbers(with_duckdb_calls(view.query)), item)
+            inner = self.inner(with_row_numbers(with_duckdb_calls(view.query, self.catalog.functions)), item)
         except SqlError as error:
             error.message, error.span = f'in view "{view.name}": {error.message}', item.span
             raise

@@ -9,25 +9,36 @@ what DuckDB says, not what ksqlDB says.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
 from headwater.errors import SqlError, Unsupported
 from headwater.parser import syntax, unparse
 from headwater.parser.syntax import Call, Expression, Identifier, Literal
-from headwater.planner.functions import expanded
+from headwater.planner.functions import FUNCTIONS, expanded
 from headwater.planner.names import with_names
 from headwater.planner.time_formats import duckdb_format
+from headwater.planner.user_functions import Function, call_of
 from headwater.values import ROWOFFSET, ROWPARTITION
 
 N = TypeVar("N", bound=syntax.Node)
 
+# Calls that are no functions to DuckDB, but part of its syntax.
+_SYNTAX = frozenset("cast coalesce exists grouping grouping_id if ifnull nullif try try_cast unnest".split())
+
 UNITS = "YEAR MONTH WEEK DAY HOUR MINUTE SECOND MILLISECOND MICROSECOND".split()
 
 
-def with_duckdb_calls(node: N) -> N:
-    """`node` with every call by a ksqlDB name replaced; select items keep the text that was written as their name."""
+def is_known_call(name: str) -> bool:
+    """Whether calls by this name have a form of their own here."""
+    return name.lower() in _FORMS or name.lower() in FUNCTIONS or name.lower() in _SYNTAX
+
+
+def with_duckdb_calls(node: N, functions: Mapping[str, Function]) -> N:
+    """`node` with every call by a ksqlDB name, or of a user's function, replaced; select items keep the text that was
+    written as their name.
+    """
 
     def change(inner: syntax.Node) -> syntax.Node | None:
         if (
@@ -35,14 +46,16 @@ def with_duckdb_calls(node: N) -> N:
             and inner.alias is None
             and not isinstance(inner.expression, syntax.Star)
         ):
-            expression = with_duckdb_calls(inner.expression)
+            expression = with_duckdb_calls(inner.expression, functions)
             if expression is inner.expression:
                 return inner
             return replace(inner, expression=expression, alias=Identifier(unparse(inner.expression), quoted=True))
+        if isinstance(inner, Call) and inner.name.lower() in functions:
+            return with_duckdb_calls(call_of(functions[inner.name.lower()], inner), functions)
         if isinstance(inner, Call):
             form = _FORMS.get(inner.name.lower())
             rewritten = (form(inner) if form is not None else None) or expanded(inner)
-            return None if rewritten is None else with_duckdb_calls(rewritten)
+            return None if rewritten is None else with_duckdb_calls(rewritten, functions)
         return None
 
     return syntax.rewrite(node, change)

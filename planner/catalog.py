@@ -1,5 +1,5 @@
-"""The catalog: immutable maps from names to relations, views and types. It is a fold over the log of DDL, so it has a
-past as well.
+"""The catalog: immutable maps from names to relations, views, types and functions. It is a fold over the log of DDL, so
+it has a past as well.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from headwater.errors import NameTaken, Span, UnknownName, suggestion
 from headwater.parser.syntax import Identifier, Query
 from headwater.planner.error_streams import ERROR_COLUMNS, FIRST_ID, SUFFIX, error_stream_id, owner_name, refuse_taken
 from headwater.planner.logical import Plan, StreamSource, TableSource
+from headwater.planner.user_functions import Function
 from headwater.values import ROWOFFSET, ROWPARTITION, ROWTIME, Column
 
 PSEUDO_TYPES = (Column(ROWTIME, "TIMESTAMP"), Column(ROWPARTITION, "INTEGER"), Column(ROWOFFSET, "BIGINT"))
@@ -34,7 +35,7 @@ class LogOptions:
 @dataclass(frozen=True)
 class Relation:
     """A stream or table. `id` names its log for ever; `plan` is the continuous query of a derived one,
-    computed from the logs of source relations; `reads` are the ids of the relations that its text names.
+    computed from the logs of source relations; `reads` are the ids of the relations and functions that its text names.
 
     `columns` are those of `SELECT *`. `partition_key` columns choose the partition of a source relation's row.
     `timestamp` names the column that is the event time; else ROWTIME is given with the row, or the append time.
@@ -120,14 +121,15 @@ class NamedType:
 
 @dataclass(frozen=True)
 class Catalog:
-    """All relations, views and named types by their names in lower case, and the next free id.
+    """All relations, views, named types and functions by their names in lower case, and the next free id.
 
-    Relations and views share their names, and their ids.
+    Relations and views share their names; their ids are shared by functions too.
     """
 
     relations: Mapping[str, Relation] = field(default_factory=dict)
     views: Mapping[str, View] = field(default_factory=dict)
     types: Mapping[str, NamedType] = field(default_factory=dict)
+    functions: Mapping[str, Function] = field(default_factory=dict)
     next_id: int = 1
 
     def get(self, name: str) -> Relation | None:
@@ -192,9 +194,18 @@ class Catalog:
         """Without the named type `name`."""
         return replace(self, types={k: t for k, t in self.types.items() if k != name.lower()})
 
-    def dependents(self, item: Relation | View) -> list[Relation | View]:
-        """The derived relations and views that read `item` or put their errors into it, directly or not, in the order
-        of their making.
+    def with_function(self, function: Function) -> Catalog:
+        """With a function, in the place of the one of its name."""
+        functions = {**self.functions, function.name.lower(): function}
+        return replace(self, functions=functions, next_id=max(self.next_id, function.id + 1))
+
+    def without_function(self, name: str) -> Catalog:
+        """Without the function `name`."""
+        return replace(self, functions={k: f for k, f in self.functions.items() if k != name.lower()})
+
+    def dependents(self, item: Relation | View | Function) -> list[Relation | View]:
+        """The derived relations and views that read or call `item`, or put their errors into it, directly or not, in
+        the order of their making.
         """
         found = {item.id, error_stream_id(item.id)}
         dependents: list[Relation | View] = []

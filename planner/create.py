@@ -104,7 +104,7 @@ def _derived(
         definition=unparse(statement),
         partitions=_source_partitions(bound, catalog),
         plan=_output(bound, catalog.next_id, statement),
-        reads=(*bound.reads, *bound.views),
+        reads=(*bound.reads, *bound.views, *bound.functions),
         log=log_options(properties),
         on_error=_action(clause),
         errors_into=own if target is None else target.id,

@@ -26,9 +26,35 @@ _CANDIDATES = re.compile(r"^\s+\S+?\((.*)\) -> .*$", re.MULTILINE)
 _CANDIDATES_MAX = 3
 
 
+# A user's function by the name that DuckDB knows it by, and what DuckDB says when one of them raised an exception.
+_USER_FUNCTION = re.compile(r'(?<!")"(\w+)\$[0-9a-f]{12}"(?!")|\b(\w+)\$[0-9a-f]{12}\b')
+_RAISED = re.compile(r"Python exception occurred while executing the UDF: \w+: (?P<cause>[^\n]*)")
+_CALLED = re.compile(r"(\w+)\(\)")
+
+
+def cause_of(error: duckdb.Error) -> str:
+    """Why a row failed, on one line: DuckDB's word for it, or what a user's function said."""
+    raised = _RAISED.search(str(error))
+    return raised["cause"] if raised else str(error).partition("\n")[0]
+
+
+def function_that_raised(error: duckdb.Error) -> str | None:
+    """The name of the user's function that a complaint is about."""
+    raised = _RAISED.search(str(error))
+    called = _CALLED.match(raised["cause"]) if raised else None
+    return called[1] if called else None
+
+
+def with_users_names(text: str) -> str:
+    """`text` with the functions of users by the names that they gave."""
+    return _USER_FUNCTION.sub(r"\1\2", text)
+
+
 def explain_duckdb_error(error: duckdb.Error, span: Span | None) -> SqlError:
     """A DuckDB complaint as one of ours: its first sentence, without its own position and class."""
-    text = str(error).partition("\n\nLINE ")[0].strip()
+    if function_that_raised(error) is not None:
+        return SqlError(cause_of(error), span)
+    text = with_users_names(str(error).partition("\n\nLINE ")[0].strip())
     kind, _, message = text.partition(": ")
     lines = [line.strip() for line in (message if kind.endswith("Error") else text).splitlines() if line.strip()]
     first = lines[0] if lines else "the expression cannot be evaluated"
@@ -57,7 +83,7 @@ def _way_out(text: str) -> str | None:
 
 def _wrong_arguments(name: str, arguments: str, text: str, span: Span | None) -> SqlError:
     """A function or operator that does not take such arguments, with some that it takes."""
-    given = arguments.replace("INTEGER_LITERAL", "INTEGER").replace("STRING_LITERAL", "VARCHAR")
+    given = _of_rows(arguments.replace("INTEGER_LITERAL", "INTEGER").replace("STRING_LITERAL", "VARCHAR"))
     if name == "struct_extract":
         return TypeProblem(f"{given.rpartition(', ')[0]} has no fields", span, hint="only a STRUCT has")
     if not name[0].isalpha():
@@ -71,4 +97,10 @@ def _wrong_arguments(name: str, arguments: str, text: str, span: Span | None) ->
 def _signature(parameters: str) -> str:
     """The types of a candidate's parameters: `(VARCHAR, BIGINT)` of `string VARCHAR, "start" BIGINT, /`."""
     types = (parameter.partition(" ")[2] or parameter for parameter in parameters.split(", ") if parameter != "/")
-    return f"({', '.join(types)})"
+    return f"({_of_rows(', '.join(types))})"
+
+
+def _of_rows(types: str) -> str:
+    """Types of arguments; those of a user's aggregate, which DuckDB takes for a list of rows, as the user has them."""
+    rows = re.fullmatch(r"STRUCT\(a0 (.*)\)\[\]", types)
+    return re.sub(r", a\d+ ", ", ", rows[1]) if rows else types

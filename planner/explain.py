@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+from headwater.planner.duckdb_errors import with_users_names
 from headwater.planner.logical import Plan, Watermark
 from headwater.planner.state_bounds import state_of, warnings
 
@@ -30,7 +31,7 @@ def plan_document(plan: Plan, more: Callable[[Plan], dict[str, Any]] = lambda _:
     state = state_of(plan)
     return {
         "operator": type(plan).__name__,
-        "detail": plan.label(),
+        "detail": with_users_names(plan.label()),
         "columns": [{"name": c.name, "type": c.type} for c in plan.columns],
         "key": None if plan.key is None else list(plan.key),
         "append_only": plan.append_only,
@@ -51,7 +52,7 @@ def _lines(node: Plan, first: str, rest: str, note: Callable[[Plan], str | None]
     noted = note(node)
     inputs = () if isinstance(node, Watermark) and node.source in shown else node.inputs
     shown.add(node)
-    lines = [f"{first}{type(node).__name__} {node.label()}" + (f"   [{noted}]" if noted else "")]
+    lines = [f"{first}{type(node).__name__} {with_users_names(node.label())}" + (f"   [{noted}]" if noted else "")]
     for i, source in enumerate(inputs):
         last = i == len(inputs) - 1
         lines += _lines(source, rest + ("└─ " if last else "├─ "), rest + ("   " if last else "│  "), note, shown)

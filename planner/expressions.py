@@ -12,6 +12,7 @@ from headwater.planner.logical import Expression
 from headwater.planner.names import NONE, Bound, bound_by, is_bound
 from headwater.planner.scope import Scope
 from headwater.planner.sql_types import aggregate_functions, row_type_of, volatile_functions
+from headwater.planner.user_functions import is_user_aggregate
 from headwater.values import Column
 
 NOW_NAMES = frozenset({"now", "current_timestamp", "localtimestamp", "transaction_timestamp", "get_current_timestamp"})
@@ -87,10 +88,11 @@ def refuse_call(call: syntax.Call) -> None:
         raise TypeProblem(
             f"{name}() OVER cannot stand here", call.span, hint="use it in SELECT or QUALIFY, or around a subquery"
         )
-    if name in aggregate_functions() or call.within_group:
+    if name in aggregate_functions() or call.within_group or is_user_aggregate(call):
         raise TypeProblem(
-            f"{name}() is an aggregate and cannot stand here", call.span, hint="use it in SELECT or HAVING"
-        )
+            f"{name.partition('$')[0]}() is an aggregate and cannot stand here",
+            call.span, hint="use it in SELECT or HAVING",
+        )  # fmt: skip
     if name in NOW_NAMES:
         raise Unsupported(
             f"{name}() stands in WHERE alone in a continuous query: ts > {name}() - INTERVAL 5 MINUTES, and the like",

@@ -29,7 +29,10 @@ def with_named_types(node: N, types: Mapping[str, NamedType]) -> N:
         return node
 
     def change(inner: syntax.Node) -> syntax.Node | None:
-        if not isinstance(inner, syntax.Cast | syntax.ColumnDefinition | syntax.CreateType):
+        if isinstance(inner, syntax.CreateFunction):
+            parameters = tuple(with_named_types(parameter, types) for parameter in inner.parameters)
+            return replace(inner, parameters=parameters, returns=expanded(inner.returns, types))
+        if not isinstance(inner, syntax.Cast | syntax.ColumnDefinition | syntax.CreateType | syntax.Parameter):
             return None
         known = expanded(inner.type, types)
         return None if known == inner.type else with_named_types(replace(inner, type=known), types)

@@ -19,6 +19,7 @@ from headwater.planner.catalog import PSEUDO_TYPES, Catalog, Relation, View
 from headwater.planner.logical import Plan
 from headwater.planner.select_list import output_name
 from headwater.planner.unsupported import refuse_snapshot
+from headwater.planner.user_functions import has_user_call
 from headwater.planner.window_functions import windowed_query
 from headwater.values import Column
 
@@ -41,19 +42,20 @@ class Input:
 
 @dataclass(frozen=True)
 class SnapshotQuery:
-    """DuckDB SQL, and the inputs that it names."""
+    """DuckDB SQL, the inputs that it names, and whether it calls functions of users."""
 
     sql: str
     inputs: tuple[Input, ...]
+    has_user_calls: bool = False
 
 
 def plan_snapshot(query: syntax.Query, catalog: Catalog) -> SnapshotQuery:
     """The DuckDB statement for `query`. Raises SqlError for relations that do not exist."""
     refuse_snapshot(query)
-    query = with_duckdb_calls(_named_items(query))
+    query = with_duckdb_calls(_named_items(query), catalog.functions)
     planner = _SnapshotPlanner(query, catalog)
-    sql = unparse(planner.rewrite(query))
-    return SnapshotQuery(sql, tuple(planner.inputs))
+    rewritten = planner.rewrite(query)
+    return SnapshotQuery(unparse(rewritten), tuple(planner.inputs), has_user_call(rewritten))
 
 
 class _SnapshotPlanner:
@@ -132,7 +134,7 @@ class _SnapshotPlanner:
 
     def view(self, node: syntax.Relation, view: View) -> syntax.Derived:
         """The query of a view as a subquery; names in it are the catalog's."""
-        query = with_duckdb_calls(_named_items(view.query))
+        query = with_duckdb_calls(_named_items(view.query), self.catalog.functions)
         planner = _SnapshotPlanner(query, self.catalog)
         planner.inputs, planner.as_of = self.inputs, node.as_of or self.as_of
         names = (*node.columns, *view.columns[len(node.columns) :])

@@ -6,13 +6,18 @@ construction the types that the same SELECT has as a snapshot query.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import threading
-from collections.abc import Sequence
+import weakref
+from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
+from inspect import Parameter, Signature
+from typing import Any
 
 import duckdb
 import pyarrow as pa
+from duckdb.func import FunctionNullHandling, PythonUDFType
 
 from headwater.errors import Span, TypeProblem, Unsupported, suggestion
 from headwater.parser import quote
@@ -43,6 +48,68 @@ def open_duckdb(threads: int | None = None) -> duckdb.DuckDBPyConnection:
         con.execute(f"SET threads = {threads}")
     con.execute("SET enable_external_access = false")
     return con
+
+
+# The functions that each connection has been given, by their names.
+_functions_of: weakref.WeakKeyDictionary[duckdb.DuckDBPyConnection, dict[str, object]] = weakref.WeakKeyDictionary()
+
+
+def add_function(
+    con: duckdb.DuckDBPyConnection,
+    name: str,
+    function: Callable[..., pa.Array],
+    parameters: Sequence[str],
+    returns: str,
+) -> None:
+    """Lets `con` call `function` of Arrow columns, NULLs among them, by `name`; it takes the place of one before it."""
+    known = _functions_of.setdefault(con, {})
+    if known.get(name) is function:
+        return
+    if name in known:
+        con.remove_function(name)
+    types: list[Any] = [con.sqltype(parameter) for parameter in parameters]
+    arrow, special = PythonUDFType.ARROW, FunctionNullHandling.SPECIAL
+    counted = _of_so_many(function, len(types))
+    con.create_function(name, counted, types, con.sqltype(returns), type=arrow, null_handling=special)
+    known[name] = function
+
+
+def _of_so_many(function: Callable[..., pa.Array], count: int) -> Callable[..., pa.Array]:
+    """`function` with so many parameters, which DuckDB looks for: it would take more for one of any number."""
+
+    def counted(*columns: pa.ChunkedArray) -> pa.Array:
+        return function(*columns)
+
+    parameters = [Parameter(f"a{i}", Parameter.POSITIONAL_ONLY) for i in range(count)]
+    counted.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    return counted
+
+
+def keep_functions(con: duckdb.DuckDBPyConnection, names: Collection[str]) -> None:
+    """Takes from `con` all functions that it has been given but these."""
+    known = _functions_of.get(con, {})
+    for name in [name for name in known if name not in names]:
+        con.remove_function(name)
+        del known[name]
+
+
+@atexit.register
+def _remove_functions() -> None:
+    """DuckDB complains of functions that are still there when the program ends."""
+    for con, names in list(_functions_of.items()):
+        for name in names:
+            with contextlib.suppress(duckdb.Error):
+                con.remove_function(name)
+
+
+def declare_function(name: str, parameters: Sequence[str], returns: str) -> None:
+    """Tells the oracle the types of a user's function, which is never called here."""
+    with _lock:
+        add_function(_oracle(), name, _not_called, parameters, returns)
+
+
+def _not_called(*_: object) -> pa.Array:
+    raise AssertionError("the planner runs no functions of users")
 
 
 def empty_relation(columns: Sequence[Column]) -> str:

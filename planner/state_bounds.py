@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from headwater.planner.duckdb_errors import with_users_names
 from headwater.planner.logical import (
     Aggregate,
     Changelog,
@@ -29,6 +30,7 @@ from headwater.planner.logical import (
     duration,
     walk_plan,
 )
+from headwater.planner.user_functions import declared
 from headwater.values import WINDOWEND, WINDOWSTART
 
 
@@ -82,6 +84,7 @@ def _of_aggregate(node: Aggregate) -> OperatorState:
     if any(c.distinct for c in node.calls):
         kept.append("every distinct value")
     keeps_values = bool(kept)
+    kept += [f"the state of {f.name}()" for f in dict.fromkeys(declared(c.function) for c in node.calls) if f]
     what = ", and ".join([row, *kept])
     bound = rows_bounded_by(node.source)
     if node.closes is not None:
@@ -179,7 +182,7 @@ def warnings(plan: Plan) -> list[str]:
     for node in dict.fromkeys(walk_plan(plan)):
         state = state_of(node)
         if state is not None and state.bounded_by is None:
-            name = f"{type(node).__name__} {node.label()}"
+            name = f"{type(node).__name__} {with_users_names(node.label())}"
             found.append(
                 f"nothing bounds the state of {name}: it grows with {state.grows_with}; what would: {state.remedy}"
             )

@@ -31,6 +31,7 @@ from headwater.planner.rewrite import predicate, tree_of
 from headwater.planner.scope import Scope, ScopeColumn
 from headwater.planner.select_list import expand_items
 from headwater.planner.sql_types import constant_value
+from headwater.planner.user_functions import declared, has_user_call
 
 T = TypeVar("T")
 
@@ -259,12 +260,17 @@ def _of_no_rows(expression: syntax.Expression) -> syntax.Expression | None:
     """The value of an expression of aggregates over no rows; None if it is NULL."""
 
     def change(node: syntax.Node) -> syntax.Node | None:
-        if is_aggregate(node):
-            assert isinstance(node, syntax.Call)
-            return syntax.Literal("number", "0") if node.name.lower() == "count" else _NULL
-        return None
+        if not isinstance(node, syntax.Call) or not is_aggregate(node):
+            return None
+        own = declared(node.name)
+        if own is not None:
+            return replace(node, arguments=(syntax.Cast(_NULL, f"{own.row_type}[]"),))
+        return syntax.Literal("number", "0") if node.name.lower() == "count" else _NULL
 
-    found = constant_value(unparse(syntax.rewrite(expression, change)))
+    rewritten = syntax.rewrite(expression, change)
+    if has_user_call(rewritten):
+        return rewritten  # which only a step can compute
+    found = constant_value(unparse(rewritten))
     return None if found is None or found[0] is None else syntax.Literal("string", found[0])
 
 

@@ -28,7 +28,6 @@ _STATEMENTS: dict[type[syntax.Node], str] = {
     syntax.Copy: "COPY",
     syntax.CreateAssertion: "CREATE ASSERTION",
     syntax.CreateConnector: "CREATE CONNECTOR",
-    syntax.CreateFunction: "CREATE FUNCTION",
     syntax.CreateInstance: "CREATE INSTANCE",
     syntax.CreatePipeline: "CREATE PIPELINE",
     syntax.CreateQueue: "CREATE QUEUE",
@@ -54,7 +53,6 @@ _IN_STATEMENTS = (
     _Part(syntax.ColumnDefinition, "computed", "a computed column"),
     _Part(syntax.ColumnDefinition, "header", "a column of headers"),
     _Part(syntax.Insert, "properties", "INSERT … WITH"),
-    _Part(syntax.Describe, "kind", "DESCRIBE of anything but a relation"),
 )
 
 _IN_QUERIES = (
@@ -72,8 +70,8 @@ _IN_CONTINUOUS_QUERIES = (
     _Part(syntax.Relation, "read_as", "a stream read as a table, or a table as a stream,"),
 )
 
-_DROPPED = frozenset({"STREAM", "TABLE", "TYPE", "VIEW"})
-_SHOWN = frozenset({"STREAMS", "TABLES", "QUERIES", "GROUPS", "PROPERTIES", "TYPES", "VARIABLES", "VIEWS"})
+_DROPPED = frozenset({"FUNCTION", "STREAM", "TABLE", "TYPE", "VIEW"})
+_SHOWN = frozenset({"FUNCTIONS", "STREAMS", "TABLES", "QUERIES", "GROUPS", "PROPERTIES", "TYPES", "VARIABLES", "VIEWS"})
 _EXTENDED = frozenset({"STREAMS", "TABLES"})
 
 
@@ -84,6 +82,8 @@ def refuse_statement(statement: syntax.Statement) -> None:
     match statement:
         case syntax.Drop(kind=kind) if kind not in _DROPPED:
             raise Unsupported(f"DROP {kind} is not supported yet", statement.span)
+        case syntax.Describe(kind=kind) if kind not in (None, "FUNCTION"):
+            raise Unsupported("DESCRIBE of anything but a relation or function is not supported yet", statement.span)
         case syntax.Show(what=what) if what not in _SHOWN:
             raise Unsupported(f"SHOW {what} is not supported yet", statement.span)
         case syntax.Show(what=what, extended=True) if what not in _EXTENDED:

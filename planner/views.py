@@ -9,6 +9,7 @@ from headwater.parser import parse_statement, syntax, unparse
 from headwater.planner.catalog import Catalog, Relation, View
 from headwater.planner.create import define
 from headwater.planner.unsupported import refuse_snapshot
+from headwater.planner.user_functions import functions_in
 
 Item = Relation | View
 Definition = syntax.CreateRelation | syntax.CreateView
@@ -24,7 +25,9 @@ def define_view(statement: syntax.CreateView, catalog: Catalog) -> View:
         query=query,
         definition=unparse(replace(statement, or_replace=False)),
         columns=statement.columns,
-        reads=tuple(sorted({catalog.item(name).id for name in relations_in(query)})),
+        reads=tuple(
+            sorted({*(catalog.item(n).id for n in relations_in(query)), *functions_in(query, catalog.functions)})
+        ),
     )
 
 
@@ -55,10 +58,21 @@ def replaced(statement: Definition, old: Item, catalog: Catalog) -> tuple[list[I
             raise SqlError(f'"{old.name}" would read itself', name.span, hint="read what it is made from")
     for item in reversed(gone):
         catalog = catalog.remove(item.name)
-    made = [define_item(statement, catalog)]
+    made = define_item(statement, catalog)
+    again, lost = remade(gone[1:], catalog.add(made))
+    if lost:
+        raise NameTaken(
+            f'"{old.name}" cannot be replaced by this: {", ".join(lost)} could not go on with the same columns', span,
+            hint=f"keep the columns that are read, or DROP {old.kind} {old.name} CASCADE; first",
+        )  # fmt: skip
+    return gone, [made, *again]
+
+
+def remade(dependents: list[Item], catalog: Catalog) -> tuple[list[Item], list[str]]:
+    """Items made anew from their own texts, in the same order, and the names of those that could not go on."""
+    made: list[Item] = []
     lost = []
-    for dependent in gone[1:]:
-        catalog = catalog.add(made[-1])
+    for dependent in dependents:
         definition = parse_statement(dependent.definition)
         assert isinstance(definition, Definition)
         try:
@@ -66,14 +80,10 @@ def replaced(statement: Definition, old: Item, catalog: Catalog) -> tuple[list[I
         except SqlError:
             lost.append(dependent.name)
             break
+        catalog = catalog.add(made[-1])
         if _columns(made[-1]) != _columns(dependent):
             lost.append(dependent.name)
-    if lost:
-        raise NameTaken(
-            f'"{old.name}" cannot be replaced by this: {", ".join(lost)} could not go on with the same columns', span,
-            hint=f"keep the columns that are read, or DROP {old.kind} {old.name} CASCADE; first",
-        )  # fmt: skip
-    return gone, made
+    return made, lost
 
 
 def _columns(item: Item) -> object:

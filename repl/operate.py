@@ -170,8 +170,8 @@ def _names(state: State | None) -> dict[int, str]:
         if "create" in definition:
             with suppress(HeadwaterError):  # names are a help, no more
                 statement = parse_statement(definition["create"])
-                assert isinstance(statement, syntax.CreateRelation)
-                names[definition["id"]] = statement.name.text
+                if isinstance(statement, syntax.CreateRelation):
+                    names[definition["id"]] = statement.name.text
     return names
 
 

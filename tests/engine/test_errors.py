@@ -26,6 +26,9 @@ CREATE VIEW past AS SELECT * FROM bids AS OF VERSION 1;
 CREATE TABLE sums AS SELECT n, count(*) AS c FROM totals GROUP BY n;
 CREATE TYPE money AS DECIMAL(10, 2);
 CREATE TABLE pairs AS SELECT p.name, n.text FROM people p JOIN notes n ON p.id = n.person;
+CREATE FUNCTION half (x DOUBLE) RETURNS DOUBLE LANGUAGE python AS 'return x / 2';
+CREATE FUNCTION words (s VARCHAR, n INTEGER) RETURNS VARCHAR[] LANGUAGE python AS 'return s.split()[:n]';
+CREATE AGGREGATE FUNCTION middle (x DOUBLE) RETURNS DOUBLE LANGUAGE python AS 'return x.to_pylist()[0]';
 INSERT INTO bids VALUES (1, 2.5), (2, 3.5);
 INSERT INTO people VALUES (1, 'ann', 30), (2, 'bob', 40);
 """

@@ -19,6 +19,7 @@ from headwater.engine.database import Database
 from headwater.engine.subscription import Subscription
 from headwater.executor.operators import Stateful
 from headwater.storage import SimulatedDisk
+from tests.executor.function_queries import DEFINITIONS
 from tests.executor.generator import Generator, Query
 from tests.executor.held import held_bytes
 
@@ -115,6 +116,7 @@ class Case:
             CREATE TABLE t (id INTEGER PRIMARY KEY, name VARCHAR, w BIGINT);
             CREATE TABLE b (x INTEGER, y VARCHAR, z SMALLINT);
         """)
+        self.db.execute(DEFINITIONS)
         self.queries = given if given is not None else [self.generator.query() for _ in range(queries)]
         self.late = self.queries[len(self.queries) // 2 :] if given is None else []  # made once there are rows already
         self.made: dict[str, Query] = {}

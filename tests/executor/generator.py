@@ -13,6 +13,7 @@ from typing import Any
 from tests.executor.aggregate_queries import AggregateQueries
 from tests.executor.closing_queries import ClosingQueries
 from tests.executor.failing_queries import FailingQueries
+from tests.executor.function_queries import FunctionQueries
 from tests.executor.now_queries import NowQueries
 from tests.executor.over_queries import OverQueries
 from tests.executor.set_queries import SetQueries
@@ -94,7 +95,7 @@ class Generator:
 
     def query(self) -> Query:
         make = self.random.choice([
-            self.over, self.over, self.now,
+            self.over, self.over, self.now, self.functions, self.functions,
             self.filtered, self.grouped_stream, self.grouped_stream, self.grouped_table, self.grouped_bag,
             self.closing, self.closing, self.windowed, self.windowed, self.stream_table,
             self.stream_table_grouped, self.table_table,
@@ -109,6 +110,9 @@ class Generator:
     def over(self) -> Query:
         sql = OverQueries(self.random).query()
         return Query(sql, sql)
+
+    def functions(self) -> Query:
+        return Query(*FunctionQueries(self.random).query())
 
     def aggregates_of_all_rows(self) -> Query:
         return Query(*AggregateQueries(self.random).query())

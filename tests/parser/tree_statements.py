@@ -87,8 +87,9 @@ DEFINING = short(
         VIEWS,
         st.builds(ast.CreateType, IDENTIFIERS, TYPES, FLAGS, FLAGS),
         st.builds(
-            ast.CreateFunction, IDENTIFIERS, tuples(st.builds(ast.Parameter, IDENTIFIERS, TYPES)), TYPES, STRINGS,
-            st.sampled_from(["python", "sql"]), FLAGS, FLAGS,
+            ast.CreateFunction, IDENTIFIERS, tuples(st.builds(ast.Parameter, IDENTIFIERS, TYPES)), TYPES,
+            maybe(st.builds(ast.Literal, st.just("string"), STRINGS)), st.sampled_from(["python", "sql"]), FLAGS, FLAGS,
+            PROPERTIES, FLAGS, FLAGS,
         ),
         st.builds(ast.CreateConnector, st.sampled_from(["SOURCE", "SINK"]), IDENTIFIERS, PROPERTIES, FLAGS, FLAGS),
         st.builds(ast.CreateQueue, IDENTIFIERS, IDENTIFIERS, PROPERTIES, FLAGS, FLAGS),
