@@ -219,9 +219,9 @@ class Catalog:
 
     @property
     def ids(self) -> set[int]:
-        """The ids of all relations, error streams among them."""
+        """The ids of all relations, error streams among them, and functions."""
         owning = {r.errors_into for r in self.relations.values() if r.errors_into is not None}
-        return {r.id for r in self.relations.values()} | owning
+        return {item.id for item in (*self.relations.values(), *self.functions.values())} | owning
 
     def error_streams(self) -> list[Relation]:
         """The error streams of all queries that have one, in the order of their making."""

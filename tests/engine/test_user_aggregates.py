@@ -214,7 +214,7 @@ def test_a_row_or_a_group_on_which_an_aggregate_raises_is_left_out(db: Database)
     db.sql("DELETE FROM t WHERE x = 7")
     assert rows(db, "SELECT * FROM kept") == [("a", 9, 7), ("b", 0, 7), (None, 8, 7)]
     described = {name: value for name, value, _ in db.sql("DESCRIBE kept EXTENDED").fetchall()}
-    assert described["· rows left out because an expression failed"] == "5"  # two rows, and a group, then two
+    assert described["· rows that failed"] == "5"  # two rows, and a group, then two
     assert described["· last failure"] == "careful(): ValueError: seven"
     with pytest.raises(SqlError, match=r"careful\(\): ValueError: seven"):
         db.sql("SELECT careful(x + 3) FROM t")
