@@ -33,6 +33,8 @@ from headwater.planner.logical import (
 from headwater.planner.user_functions import declared
 from headwater.values import WINDOWEND, WINDOWSTART
 
+_LONG_GRACE_US = 86_400_000_000  # a wait that a user may not have meant
+
 
 @dataclass(frozen=True, slots=True)
 class OperatorState:
@@ -177,9 +179,16 @@ def rows_bounded_by(plan: Plan) -> str | None:
 
 
 def warnings(plan: Plan) -> list[str]:
-    """A sentence for each state of `plan` that nothing bounds, with what would."""
+    """A sentence for each state of `plan` that nothing bounds, with what would, and for a long wait."""
     found = []
     for node in dict.fromkeys(walk_plan(plan)):
+        if isinstance(node, TemporalFilter) and node.is_final and node.visible_from is not None:
+            grace_us = node.visible_from.after_us
+            if grace_us >= _LONG_GRACE_US:
+                found.append(
+                    f"EMIT FINAL shows a window {duration(grace_us)} after its end: that is its GRACE PERIOD, "
+                    "and without one a window takes late rows for a day"
+                )
         state = state_of(node)
         if state is not None and state.bounded_by is None:
             name = f"{type(node).__name__} {with_users_names(node.label())}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -162,17 +161,14 @@ def test_a_watched_query_over_a_table_that_a_query_keeps_sees_rows_go(recent: Cl
     ]
 
 
-def test_a_running_database_lets_rows_go_by_itself() -> None:
+def test_a_running_database_lets_rows_come_by_itself() -> None:
     with headwater.connect() as db:
-        db.execute("CREATE STREAM s (k INTEGER, ts TIMESTAMP)")
-        db.execute("CREATE TABLE recent AS SELECT k FROM s WHERE ROWTIME > now() - INTERVAL 300 MILLISECONDS")
-        watching = db.subscribe("SELECT k FROM recent")
-        db.execute("INSERT INTO s (k) VALUES (1)")
-        operations, deadline = "", time.monotonic() + 30
-        while operations != "+-" and time.monotonic() < deadline:
-            batch = watching.poll(1)
-            operations += "".join(change.op for change in batch) if batch is not None else ""
-        assert operations == "+-"
+        db.execute("CREATE STREAM s (k INTEGER)")
+        db.execute("CREATE TABLE ripe AS SELECT k FROM s WHERE ROWTIME + INTERVAL 1 SECOND <= now()")
+        watching = db.subscribe("SELECT k FROM ripe")
+        db.execute("INSERT INTO s VALUES (1)")
+        batch = watching.poll(60)
+        assert batch is not None and [change.row for change in batch] == [(1,)]
 
 
 @pytest.mark.parametrize(
