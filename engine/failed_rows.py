@@ -37,6 +37,8 @@ class FailedRows:
 
     def appends(self, relation: Relation, trouble: Trouble, catalog: Catalog, to: int) -> list[Append]:
         """What a step that read up to version `to` adds to the stream of a query's errors, at that version's time."""
+        if not trouble.rows:
+            return []
         assert relation.plan is not None
         rows = trouble.errors(relation.plan)
         if not rows.num_rows:

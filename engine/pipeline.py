@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from headwater.engine.budgets import Budget, budget_of
+from headwater.engine.catching_up import Changes, caught_up, right_up_to, stopped_circuit
 from headwater.engine.failed_rows import NOTE as FAILED_ROWS
 from headwater.engine.failed_rows import FailedRows
 from headwater.engine.outputs import by_partition, content_digest, created_at, digest_of
@@ -25,15 +26,12 @@ from headwater.executor.feed import Cut
 from headwater.executor.past import circuit_at, image_is_due, save_image
 from headwater.executor.state import consolidated
 from headwater.executor.trouble import Trouble
-from headwater.planner import Catalog, Plan, Relation, walk_plan
-from headwater.planner.logical import Source
+from headwater.planner import Catalog, Plan, Relation
 from headwater.planner.sql_types import arrow_schema
 from headwater.storage import Append, Commit, Log
 from headwater.values import Delta, concat_deltas
 
 logger = logging.getLogger("headwater")
-
-Changes = dict[Plan, list[Delta]]  # of each root of a circuit, a delta per step
 
 
 class Pipeline:
@@ -192,7 +190,7 @@ class Pipeline:
         changes = circuit.advance(self.log, Cut(to), trouble=trouble)
         running = self.running()
         stops = with_dependents(failed(running, trouble, self.budgets(circuit), began), running, self.catalog)
-        stops = [replace(stop, version=self._right_up_to(stop.id, began, to)) for stop in stops]
+        stops = [replace(s, version=right_up_to(self._plan_of(s.id), self.log, began, to)) for s in stops]
         gone = {stop.id for stop in stops}
         appends = self._given([r for r in running if r.id not in gone], self.catalog, changes, trouble, to)
         for id in gone:
@@ -204,13 +202,8 @@ class Pipeline:
         if stops:
             self._stop(stops, circuit)
 
-    def _right_up_to(self, id: int, after: int, upto: int) -> int:
-        """The last version before the first one in (after, upto] that has input for the query with an id."""
-        plan = next(r.plan for r in self.derived() if r.id == id)
-        assert plan is not None
-        leaves = {leaf.id for leaf in walk_plan(plan) if isinstance(leaf, Source)}
-        first = (next(iter(self.log.extents(leaf, after, upto)), (upto + 1, None))[0] for leaf in leaves)
-        return min(first) - 1
+    def _plan_of(self, id: int) -> Plan:
+        return next(relation.content() for relation in self.derived() if relation.id == id)
 
     def _commit_step(self, appends: Sequence[Append], to: int, more: dict[str, Any]) -> Commit:
         """Commits the output of a step that brought all running queries to version `to`; `more` is kept for ever."""
@@ -308,7 +301,7 @@ class Pipeline:
     def content(self, relation: Relation) -> Delta:
         """The rows of a derived table; call with `lock` held. Of one that stands still, what it was then."""
         stop = self.stopped.get(relation.id)
-        circuit = self.circuit if stop is None else self._circuit_at([relation.content()], stop.version)
+        circuit = self.circuit if stop is None else stopped_circuit(self.log, [relation.content()], stop.version)
         return circuit.content(relation.content())
 
     def check_running(self, relation: Relation, version: int | None = None) -> None:
@@ -348,7 +341,7 @@ class Pipeline:
                 roots = [r.content() for r in made if r.is_derived or not r.is_stream]
                 if roots:
                     parts.insert(0, Circuit(roots))
-                    changes, trouble = self._advanced(parts[0], made, catalog, frontier)
+                    changes, trouble = caught_up(self.log, parts[0], made, catalog, self.state_limit, frontier)
                     appends = self._given(made, catalog, changes, trouble, frontier)
                 commit = self._rename(catalog, {**note, "frontier": frontier}, appends)
             except BaseException:
@@ -361,23 +354,6 @@ class Pipeline:
             self._note_fed(appends, commit)
             ids = {relation.id for relation in made}
             return sum(append.rows.num_rows for append in appends if append.stream in ids)
-
-    def _advanced(
-        self, circuit: Circuit, relations: Sequence[Relation], catalog: Catalog, frontier: int
-    ) -> tuple[Changes, Trouble]:
-        """Brings a circuit of `relations` to a version; gives its changes. Raises QueryFailed for one that fails."""
-        changes: Changes = {root: [] for root in circuit.roots}
-        trouble, derived = Trouble(), [r for r in relations if r.is_derived]
-        budgets = {r.id: budget_of(r, circuit, catalog, self.state_limit) for r in derived}
-        while True:
-            to = circuit.step_end(self.log, frontier)
-            for root, deltas in circuit.advance(self.log, Cut(to), trouble=trouble).items():
-                changes[root] += deltas
-            for stop in failed(derived, trouble, budgets, to):
-                name = next(r.name for r in derived if r.id == stop.id)
-                raise QueryFailed(f'"{name}" fails on the rows there are: {stop.cause}', hint=stop.hint)
-            if to >= frontier:
-                return changes, trouble
 
     def halt(self, stops: Sequence[Stop]) -> list[Relation]:
         """Lets queries stand still where the circuit is, and those that read them; gives them all."""
@@ -405,10 +381,10 @@ class Pipeline:
         try:
             for version in sorted({self.stopped[r.id].version for r in going}):
                 members = [r for r in going if self.stopped[r.id].version == version]
-                circuit = self._circuit_at([r.content() for r in members], version)
+                circuit = stopped_circuit(self.log, [r.content() for r in members], version)
                 for relation in members:
                     self._digests |= digest_of(relation, circuit)
-                changes, trouble = self._advanced(circuit, members, self.catalog, frontier)
+                changes, trouble = caught_up(self.log, circuit, members, self.catalog, self.state_limit, frontier)
                 appends += self._given(members, self.catalog, changes, trouble, frontier)
                 parts.insert(0, circuit)
             self._commit_step(appends, frontier, {NOTE: {"resume": [r.id for r in going]}})
@@ -420,14 +396,6 @@ class Pipeline:
         self.stopped = {id: stop for id, stop in self.stopped.items() if id not in {r.id for r in going}}
         self._circuit = Circuit(self.roots(), parts=parts)
         return going
-
-    def _circuit_at(self, roots: Sequence[Plan], version: int) -> Circuit:
-        try:
-            return circuit_at(self.log, roots, Cut(version))
-        except PositionGone as gone:
-            raise QueryFailed(
-                f"retention has taken what is needed to go on from version {version}", hint="CREATE OR REPLACE … AS …"
-            ) from gone
 
     def rename(self, catalog: Catalog, note: dict[str, Any]) -> None:
         """Makes `catalog`, in which there are no relations that were not there before, the catalog, in one commit."""

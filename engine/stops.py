@@ -66,6 +66,8 @@ def stop_note(stops: Sequence[Stop]) -> dict[str, Any]:
 
 def with_dependents(stops: Sequence[Stop], running: Sequence[Relation], catalog: Catalog) -> list[Stop]:
     """The stops, and those of the queries among `running` that read what stops, directly or not."""
+    if not stops:
+        return []
     found = {stop.id: stop for stop in stops}
     names = {relation.id: relation.name for relation in catalog.relations.values()}
     for relation in running:  # in the order of their making: what is read comes first
