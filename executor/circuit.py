@@ -19,6 +19,7 @@ from headwater.executor.logs import LogReader, OffsetCounter, Upsert
 from headwater.executor.matches import OuterJoins, SemiJoins, StreamOuterJoins, StreamSemiJoins
 from headwater.executor.operators import ChunkedParts, Operator, Parts, Stateful, Work
 from headwater.executor.over import OverPartitions
+from headwater.executor.recursion import Fixpoint
 from headwater.executor.state import TableState, empty_delta
 from headwater.executor.top_k import TopRows
 from headwater.executor.unions import Concatenation, Repetition
@@ -32,6 +33,8 @@ from headwater.planner.logical import (
     Over,
     Plan,
     Project,
+    Recursion,
+    RecursiveRef,
     Repeat,
     SemiJoin,
     Source,
@@ -53,10 +56,14 @@ class Circuit:
     """Operators for `roots`, at a version of the log. `keep` holds the rows of the roots that are tables.
 
     It takes over the operators and kept tables of `parts`, circuits at the same version; the last one that has it wins.
+    Nodes that are `given` have no operators: their deltas come from outside, and what is below them is no matter here.
     """
 
-    def __init__(self, roots: Sequence[Plan], *, keep: bool = True, parts: Sequence[Circuit] = ()) -> None:
+    def __init__(
+        self, roots: Sequence[Plan], *, keep: bool = True, parts: Sequence[Circuit] = (), given: Sequence[Plan] = ()
+    ) -> None:
         self.roots = tuple(dict.fromkeys(roots))
+        self._given = frozenset(given)
         self.version: int = parts[0].version if parts else 0
         assert all(part.version == self.version for part in parts)
         self._operators: dict[Plan, Operator] = {}
@@ -82,10 +89,9 @@ class Circuit:
 
     def _build(self, node: Plan, known: Mapping[Plan, Operator]) -> None:
         """Makes the operator of `node` after those of its inputs: the order of `_operators` is one to run in."""
-        if node in self._operators:
+        if node in self._operators or node in self._given:
             return
-        chain = chain_below(node)
-        inputs = (chain[0].source,) if chain else node.inputs
+        inputs = _operator_inputs(node)
         for source in inputs:
             self._build(source, known)
         self._operators[node] = known[node] if node in known else _operator(node)
@@ -129,15 +135,17 @@ class Circuit:
         """The version at which the next step on the way to `upto` ends, which bounds its rows."""
         return step_end(log, {leaf.id for leaf in self.leaves}, self.version, upto)
 
-    def step(self, inputs: Mapping[Leaf, Delta]) -> dict[Plan, Delta]:
-        """Runs one delta per leaf through all operators; gives that of each root and adds it to the kept tables."""
-        deltas: dict[Plan, Delta] = {}
+    def step(self, inputs: Mapping[Leaf, Delta], given: Mapping[Plan, Delta] | None = None) -> dict[Plan, Delta]:
+        """Runs one delta per leaf, and per given node, through all operators; gives that of each root and adds it to
+        the kept tables.
+        """
+        deltas: dict[Plan, Delta] = dict(given or {})
         for node, operator in self._operators.items():
             sources = self._inputs[node]
-            given = [inputs[node]] if isinstance(node, Source) else [deltas[source] for source in sources]
+            taken = [inputs[node]] if isinstance(node, Source) else [deltas[source] for source in sources]
             began = perf_counter()
-            deltas[node] = operator.step(*given)
-            self._work[node].count(given, deltas[node], perf_counter() - began)
+            deltas[node] = operator.step(*taken)
+            self._work[node].count(taken, deltas[node], perf_counter() - began)
         for root, table in self._tables.items():
             if not isinstance(self._operators[root], Upsert):
                 table.apply(deltas[root])
@@ -178,6 +186,11 @@ class Circuit:
         """Rows held in state, over all operators and kept tables."""
         return sum(holder.state_rows for holder in self._holders.values())
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes held in state, over all operators and kept tables."""
+        return sum(holder.nbytes for holder in self._holders.values())
+
     # ---------------------------------------------------------------- images
 
     def save(self) -> ChunkedParts:
@@ -198,7 +211,7 @@ class Circuit:
             holder, _, part = name.partition("/")
             own.setdefault(holder, {})[part] = batch
         for name, state in self._holders.items():
-            state.restore(own[name])
+            state.restore(own.get(name, {}))
         self.version = version
 
     @property
@@ -239,8 +252,20 @@ def _operator(node: Plan) -> Operator:
             return Concatenation(node)
         case Repeat():
             return Repetition(node)
+        case Recursion():
+            return Fixpoint(node, Circuit((node.body,), keep=False, given=(node.reference, *node.outside)))
+        case RecursiveRef():
+            raise AssertionError("its rows are given by the recursion around it")
         case StreamOutput():
             return OffsetCounter(node)
+
+
+def _operator_inputs(node: Plan) -> tuple[Plan, ...]:
+    """The nodes whose deltas the operator of `node` takes."""
+    if isinstance(node, Recursion):
+        return (node.base, *node.outside)
+    chain = chain_below(node)
+    return (chain[0].source,) if chain else node.inputs
 
 
 def _clocked_ids(roots: Sequence[Plan]) -> set[int]:

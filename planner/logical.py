@@ -27,11 +27,13 @@ from headwater.planner.nodes import (
     TableSource,
     Unary,
 )
+from headwater.planner.recursion_nodes import LEVEL, Recursion, RecursiveRef
 from headwater.planner.time_nodes import Watermark
 from headwater.values import ROWOFFSET, WINDOWEND, WINDOWSTART, Column
 
 __all__ = [
     "EVENT_TIME",
+    "LEVEL",
     "OVER_PARTITION",
     "PARTITION",
     "PLACE",
@@ -49,6 +51,8 @@ __all__ = [
     "PlanNode",
     "Project",
     "RecomputedCall",
+    "Recursion",
+    "RecursiveRef",
     "Repeat",
     "SemiJoin",
     "SortKey",
@@ -369,7 +373,7 @@ class StreamOutput(Unary):
 
 Plan: TypeAlias = (
     StreamSource | TableSource | Changelog | Filter | Project | StreamTime | Watermark | WindowAssign | Aggregate | Join
-    | Over | SemiJoin | OuterJoin | TopK | Union | Repeat | StreamOutput
+    | Over | SemiJoin | OuterJoin | TopK | Union | Repeat | Recursion | RecursiveRef | StreamOutput
 )  # fmt: skip
 
 

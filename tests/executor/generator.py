@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.executor.aggregate_queries import AggregateQueries
 from tests.executor.over_queries import OverQueries
+from tests.executor.recursive_queries import RecursiveQueries
 from tests.executor.set_queries import SetQueries
 
 
@@ -86,6 +87,14 @@ class Generator:
             for _ in range(r.choice([0, 1, 2, 6]))
         ]
 
+    def removed_rows(self) -> tuple[str, str]:
+        """Rows of a table that are removed: the table, and the condition that they meet."""
+        r = self.random
+        return r.choice([
+            ("t", f"id = {r.randint(-1, 6)}"), ("t", f"w < {r.randint(-9, 4)}"), ("t", "name = 'x'"),
+            ("b", f"z = {r.randint(-3, 3)}"), ("b", f"x = {r.randint(1, 3)} AND y = 'a'"), ("b", "z IS NULL"),
+        ])  # fmt: skip
+
     # ---------------------------------------------------------------- queries
 
     def query(self) -> Query:
@@ -97,6 +106,7 @@ class Generator:
             self.matched_tables, self.matched_stream, self.two_streams, self.subquery,
             self.subquery, self.subquery_of_stream,
             self.aggregates_of_all_rows, self.aggregates_of_all_rows, self.sets, self.sets,
+            self.recursive, self.recursive,
         ])  # fmt: skip
         return make()
 
@@ -109,6 +119,10 @@ class Generator:
 
     def sets(self) -> Query:
         sql = SetQueries(self.random).query()
+        return Query(sql, sql)
+
+    def recursive(self) -> Query:
+        sql = RecursiveQueries(self.random).query()
         return Query(sql, sql)
 
     def condition(self, names: dict[str, str]) -> str:
