@@ -177,6 +177,11 @@ class Circuit:
         """The operators that `root` is computed by, the output first."""
         return [(node, self._operators[node]) for node in dict.fromkeys(walk_plan(root)) if node in self._operators]
 
+    @property
+    def work(self) -> Mapping[Plan, Work]:
+        """What each operator has done so far."""
+        return self._work
+
     def work_of(self, node: Plan) -> Work | None:
         """What the operator of a node has done so far; None for one that is part of the operator above it."""
         return self._work[node] if node in self._operators else None

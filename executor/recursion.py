@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from headwater.errors import QueryFailed
 from headwater.executor.aggregate import GroupBy
-from headwater.executor.operators import ChunkedParts, Parts
+from headwater.executor.operators import ChunkedParts, Parts, Work
 from headwater.executor.state import consolidate, empty_delta, repeat_rows, select_rows
-from headwater.planner.logical import LEVEL, Aggregate, AggregateCall, Recursion
+from headwater.planner.logical import LEVEL, Aggregate, AggregateCall, Plan, Recursion
 from headwater.planner.recursion_nodes import LEVELS_MAX
 from headwater.planner.sql_types import arrow_schema
 from headwater.values import Delta, concat_deltas
@@ -54,6 +54,11 @@ class Fixpoint:
     def state_rows(self) -> int:
         return self._body.state_rows + (self._lowest.state_rows if self._lowest else 0)
 
+    @property
+    def work(self) -> Mapping[Plan, Work]:
+        """What each operator of the recursive term has done so far."""
+        return self._body.work
+
     def step(self, base: Delta, *outside: Delta) -> Delta:
         """Takes what changed of the base, and of what the recursive term reads beside its own rows."""
         derived = _Levels(self._levelled)  # changes of derivations
@@ -62,7 +67,8 @@ class Fixpoint:
             for level, delta in _by_level(self._derived(empty_delta(self._levelled), outside)):
                 derived.add(level + 1, self._on_level(delta, level + 1))
         moved = _Levels(self._levelled)  # changes of the level that a row is on, with UNION
-        changes = []
+        changes = list[Delta]()
+        landmark = empty_delta(self.schema)  # what changed on the last level that is a power of two
         unchanged = tuple(empty_delta(delta.rows.schema) for delta in outside)
         while (level := min(derived.lowest, moved.lowest)) < _NONE:
             change = derived.take(level)
@@ -71,8 +77,11 @@ class Fixpoint:
                     moved.add(other, delta)
                 change = moved.take(level)
             if len(change):
-                self._refuse_endless(change, level)
                 changes.append(change.select(self.schema.names))
+                alone = derived.lowest == moved.lowest == _NONE
+                if level >= LEVELS_MAX or _overflows(change) or (alone and _is_same(changes[-1], landmark)):
+                    raise self._endless(level)
+                landmark = landmark if level & (level - 1) else changes[-1]
                 derived.add(level + 1, self._on_level(self._derived(change, unchanged), level + 1))
         result = consolidate(concat_deltas(self.schema, changes))
         return Delta(repeat_rows(result)) if self._node.append_only else result
@@ -87,11 +96,9 @@ class Fixpoint:
         columns = [*delta.rows.columns[: len(self.schema)], levels]
         return Delta(pa.RecordBatch.from_arrays(columns, schema=self._levelled), delta.weights)
 
-    def _refuse_endless(self, change: Delta, level: int) -> None:
-        if level < LEVELS_MAX and int(np.abs(change.weight_array).max()) < _WEIGHT_MAX:
-            return
+    def _endless(self, level: int) -> QueryFailed:
         union = "" if self._node.distinct else "write UNION instead of UNION ALL, or "
-        raise QueryFailed(
+        return QueryFailed(
             f'WITH RECURSIVE "{self._node.name}" did not come to an end after {level:,} levels',
             hint=f"{union}bound its depth: count it in a column, and add WHERE depth < …",
         )
@@ -110,6 +117,18 @@ class Fixpoint:
         if self._lowest is not None:
             self._lowest.restore(part_of("lowest/"))
         self._body.restore(part_of("body/"), 0)
+
+
+def _overflows(change: Delta) -> bool:
+    return int(np.abs(change.weight_array).max()) >= _WEIGHT_MAX
+
+
+def _is_same(change: Delta, earlier: Delta) -> bool:
+    """Whether the same changed as on an earlier level: if nothing else is to come, it will for ever."""
+    if len(change) != len(earlier):
+        return False
+    both = [change, Delta(earlier.rows, -earlier.weight_array)]
+    return not len(consolidate(concat_deltas(change.rows.schema, both)))
 
 
 _NONE = 1 << 62  # above all levels
