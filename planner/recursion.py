@@ -120,14 +120,14 @@ def _parts(cte: syntax.CommonTable) -> tuple[syntax.QueryBody, syntax.QueryBody,
     if not isinstance(body, syntax.SetOperation) or body.operator != "UNION":
         raise SqlError(
             f'recursive query "{name}" does not have the form query UNION [ALL] recursive term', cte.span,
-            hint="ORDER BY and LIMIT go into the query that reads it",
+            hint=f"write {name} AS (SELECT … UNION SELECT … FROM {name} …); ORDER BY goes into the query that reads it",
         )  # fmt: skip
     for clause in (cte.query.limit, cte.query.offset):
         if clause is not None:
             what = "LIMIT and OFFSET are not supported in a recursive query"
             raise Unsupported(what, clause.span, hint="bound its depth: count it in a column, and add WHERE depth < …")
     if body.by_name:
-        raise Unsupported("UNION BY NAME is not supported in a recursive query", body.right.span, hint="order columns")
+        raise Unsupported("UNION BY NAME is not supported in a recursive query", body.right.span, hint="write UNION")
     for reference in _references(body.left, name.lower()):
         raise SqlError(
             f'recursive reference to query "{name}" must not appear within its non-recursive term', reference.span,

@@ -320,6 +320,41 @@ def test_a_query_that_comes_to_have_no_end_stops_all_until_it_is_dropped() -> No
         assert db.sql("SELECT n FROM n").fetchall() == [(2,)]
 
 
+def test_a_recursion_stands_wherever_a_query_does() -> None:
+    with connect(background=False) as db:
+        db.execute("CREATE TABLE edges (a INTEGER, b INTEGER); INSERT INTO edges VALUES (1, 2), (2, 3), (5, 6)")
+        closure = "r AS (SELECT a, b FROM edges UNION SELECT r.a, e.b FROM r JOIN edges e ON r.b = e.a)"
+        db.execute(f"CREATE VIEW ways AS WITH RECURSIVE {closure} SELECT * FROM r")
+        db.execute("CREATE TABLE far AS SELECT a, count(*) AS n FROM ways GROUP BY a")
+        db.execute("CREATE TABLE pairs AS SELECT p.a, q.b FROM ways p JOIN ways q ON p.b = q.a")
+        db.execute("""
+            CREATE TABLE chosen AS WITH RECURSIVE r AS (
+                SELECT min(a) AS a FROM edges UNION SELECT w.b FROM r JOIN (SELECT * FROM ways) w ON w.a = r.a)
+              SELECT * FROM r""")
+        assert sorted(db.sql("SELECT * FROM far").fetchall()) == [(1, 2), (2, 1), (5, 1)]
+        db.execute("INSERT INTO edges VALUES (3, 5)")
+        assert sorted(db.sql("SELECT * FROM far").fetchall()) == [(1, 4), (2, 3), (3, 2), (5, 1)]
+        assert sorted(db.sql("SELECT * FROM chosen").fetchall()) == [(1,), (2,), (3,), (5,), (6,)]
+        db.execute("DELETE FROM edges WHERE a = 2")
+        assert db.sql("SELECT * FROM pairs").fetchall() == [(3, 6)]
+        assert sorted(db.sql("SELECT * FROM chosen").fetchall()) == [(1,), (2,)]
+        db.execute(f"CREATE OR REPLACE TABLE far AS WITH RECURSIVE {closure} SELECT a, max(b) AS b FROM r GROUP BY a")
+        assert sorted(db.sql("SELECT * FROM far").fetchall()) == [(1, 2), (3, 6), (5, 6)]
+
+
+def test_a_recursion_is_watched() -> None:
+    with connect(background=False) as db:
+        db.execute("CREATE TABLE edges (a INTEGER, b INTEGER); INSERT INTO edges VALUES (1, 2)")
+        watched = db.subscribe("""
+            WITH RECURSIVE r AS (SELECT 1 AS a FROM edges UNION SELECT e.b FROM r JOIN edges e ON r.a = e.a)
+            SELECT * FROM r EMIT CHANGES""")
+        seen = [(change.op, *change.row) for change in watched.poll(0) or ()]
+        assert sorted(seen) == [("+", 1), ("+", 2)]
+        db.execute("UPDATE edges SET b = 3")
+        db.settle()
+        assert sorted((change.op, *change.row) for change in watched.poll(0) or ()) == [("+", 3), ("-", 2)]
+
+
 def test_streams_are_read_whole_in_a_recursive_term() -> None:
     with connect(background=False) as db:
         db.execute("CREATE TABLE entries (a INTEGER PRIMARY KEY); CREATE STREAM links (a INTEGER KEY, b INTEGER)")
