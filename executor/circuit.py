@@ -79,7 +79,7 @@ class Circuit:
                 self._tables[root] = self._kept(root, tables)
         self.leaves: tuple[Leaf, ...] = tuple(node for node in self._operators if isinstance(node, Source))
         self._clocked = _clocked_ids(self.roots)
-        self._holders = self._all_holders()
+        self.holders = self._all_holders()
 
     def _kept(self, root: Plan, known: Mapping[Plan, TableState]) -> TableState:
         operator = self._operators[root]
@@ -104,6 +104,9 @@ class Circuit:
         for node, operator in self._operators.items():
             if isinstance(operator, Stateful):
                 holders[node.digest] = operator
+            if isinstance(operator, Fixpoint):
+                inner = operator.body.holders
+                holders |= {f"{node.digest}-{name}": holder for name, holder in inner.items()}
         for root, table in self._tables.items():
             if not isinstance(self._operators[root], Upsert):
                 holders[f"table-{root.digest}"] = table
@@ -175,12 +178,14 @@ class Circuit:
 
     def operators_of(self, root: Plan) -> list[tuple[Plan, Operator]]:
         """The operators that `root` is computed by, the output first."""
-        return [(node, self._operators[node]) for node in dict.fromkeys(walk_plan(root)) if node in self._operators]
-
-    @property
-    def work(self) -> Mapping[Plan, Work]:
-        """What each operator has done so far."""
-        return self._work
+        found: list[tuple[Plan, Operator]] = []
+        for node in dict.fromkeys(walk_plan(root)):
+            operator = self._operators.get(node)
+            if operator is not None:
+                found.append((node, operator))
+            if isinstance(node, Recursion) and isinstance(operator, Fixpoint):
+                found += operator.body.operators_of(node.body)
+        return found
 
     def work_of(self, node: Plan) -> Work | None:
         """What the operator of a node has done so far; None for one that is part of the operator above it."""
@@ -189,25 +194,20 @@ class Circuit:
     @property
     def state_rows(self) -> int:
         """Rows held in state, over all operators and kept tables."""
-        return sum(holder.state_rows for holder in self._holders.values())
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes held in state, over all operators and kept tables."""
-        return sum(holder.nbytes for holder in self._holders.values())
+        return sum(holder.state_rows for holder in self.holders.values())
 
     # ---------------------------------------------------------------- images
 
     def save(self) -> ChunkedParts:
         """The state of all operators and kept tables, by the digest of their plans."""
         parts: ChunkedParts = {}
-        for name, holder in self._holders.items():
+        for name, holder in self.holders.items():
             parts |= {f"{name}/{part}": table for part, table in holder.save().items()}
         return parts
 
     def can_restore(self, names: frozenset[str]) -> bool:
         """Whether an image with these holders has the state of every operator here."""
-        return names >= self._holders.keys()
+        return names >= self.holders.keys()
 
     def restore(self, parts: Parts, version: int) -> None:
         """Takes the state from an image of `version`, which `can_restore` has approved."""
@@ -215,14 +215,14 @@ class Circuit:
         for name, batch in parts.items():
             holder, _, part = name.partition("/")
             own.setdefault(holder, {})[part] = batch
-        for name, state in self._holders.items():
+        for name, state in self.holders.items():
             state.restore(own.get(name, {}))
         self.version = version
 
     @property
     def holder_names(self) -> list[str]:
         """The names under which `save` files its parts."""
-        return list(self._holders)
+        return list(self.holders)
 
 
 def _operator(node: Plan) -> Operator:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from headwater.errors import QueryFailed
 from headwater.executor.aggregate import GroupBy
-from headwater.executor.operators import ChunkedParts, Parts, Work
+from headwater.executor.operators import ChunkedParts, Parts
 from headwater.executor.state import consolidate, empty_delta, repeat_rows, select_rows
-from headwater.planner.logical import LEVEL, Aggregate, AggregateCall, Plan, Recursion
+from headwater.planner.logical import LEVEL, Aggregate, AggregateCall, Recursion
 from headwater.planner.recursion_nodes import LEVELS_MAX
 from headwater.planner.sql_types import arrow_schema
 from headwater.values import Delta, concat_deltas
@@ -24,7 +24,8 @@ _WEIGHT_MAX = 1 << 40  # equal rows; cycles that share a node double them at eac
 
 
 class Fixpoint:
-    """The operator of `Recursion`. `body`, the circuit of the recursive term, takes changes of the rows so far.
+    """The operator of `Recursion`. `body`, the circuit of the recursive term, takes changes of the rows so far; what
+    it keeps, the circuit around saves too.
 
     A row made of one of level 2 is one of level 3; rows of the base are of level 0. A step goes up the levels: what
     changed on one decides, with what changed beside, what is derived on the next. Nothing comes back to a level that
@@ -41,23 +42,18 @@ class Fixpoint:
     def __init__(self, node: Recursion, body: Circuit) -> None:
         self.schema = arrow_schema(node.columns)
         self._node = node
-        self._body = body
+        self.body = body
         self._levelled = arrow_schema(node.reference.columns)
         lowest = AggregateCall(LEVEL, "min", LEVEL, "BIGINT")
         self._lowest = GroupBy(Aggregate(node.reference, node.names, (lowest,))) if node.distinct else None
 
     @property
     def nbytes(self) -> int:
-        return self._body.nbytes + (self._lowest.nbytes if self._lowest else 0)
+        return self._lowest.nbytes if self._lowest else 0
 
     @property
     def state_rows(self) -> int:
-        return self._body.state_rows + (self._lowest.state_rows if self._lowest else 0)
-
-    @property
-    def work(self) -> Mapping[Plan, Work]:
-        """What each operator of the recursive term has done so far."""
-        return self._body.work
+        return self._lowest.state_rows if self._lowest else 0
 
     def step(self, base: Delta, *outside: Delta) -> Delta:
         """Takes what changed of the base, and of what the recursive term reads beside its own rows."""
@@ -89,7 +85,7 @@ class Fixpoint:
     def _derived(self, rows: Delta, outside: tuple[Delta, ...]) -> Delta:
         """What the recursive term makes of changes of the rows, and of what it reads beside."""
         given = dict(zip(self._node.outside, outside, strict=True))
-        return self._body.step({}, {self._node.reference: rows, **given})[self._node.body]
+        return self.body.step({}, {self._node.reference: rows, **given})[self._node.body]
 
     def _on_level(self, delta: Delta, level: int) -> Delta:
         levels = pa.array(np.full(len(delta), level, dtype=np.int64))
@@ -104,19 +100,11 @@ class Fixpoint:
         )
 
     def save(self) -> ChunkedParts:
-        own = self._lowest.save() if self._lowest else {}
-        return {
-            **{f"lowest/{name}": part for name, part in own.items()},
-            **{f"body/{name}": part for name, part in self._body.save().items()},
-        }
+        return self._lowest.save() if self._lowest else {}
 
     def restore(self, parts: Parts) -> None:
-        def part_of(prefix: str) -> Parts:
-            return {name.removeprefix(prefix): part for name, part in parts.items() if name.startswith(prefix)}
-
         if self._lowest is not None:
-            self._lowest.restore(part_of("lowest/"))
-        self._body.restore(part_of("body/"), 0)
+            self._lowest.restore(parts)
 
 
 def _overflows(change: Delta) -> bool:
