@@ -40,13 +40,12 @@ class Oracle:
             CREATE TABLE s_all (k INTEGER, g VARCHAR, v BIGINT, d DOUBLE, ts TIMESTAMP,
                                 version BIGINT, part INTEGER, seq BIGINT);
             CREATE TABLE th_all (id INTEGER, name VARCHAR, w BIGINT, born BIGINT, died BIGINT);
-            CREATE TABLE b_all (x INTEGER, y VARCHAR, z SMALLINT, version BIGINT, died BIGINT);
+            CREATE TABLE b_all (x INTEGER, y VARCHAR, z SMALLINT, version BIGINT);
             CREATE VIEW s AS FROM s_all WHERE version <= getvariable('version') AND seq <= getvariable('records');
             CREATE VIEW th AS SELECT id, name, w, born, CASE WHEN died <= getvariable('version') THEN died END AS died
                               FROM th_all WHERE born <= getvariable('version');
             CREATE VIEW t AS SELECT id, name, w FROM th WHERE died IS NULL;
-            CREATE VIEW b AS SELECT x, y, z FROM b_all WHERE version <= getvariable('version')
-                             AND (died IS NULL OR died > getvariable('version'));
+            CREATE VIEW b AS SELECT x, y, z FROM b_all WHERE version <= getvariable('version');
         """)
         self.records = 0
 
@@ -62,10 +61,7 @@ class Oracle:
 
     def add_bag(self, rows: list[dict[str, Any]], version: int) -> None:
         for row in rows:
-            self.con.execute("INSERT INTO b_all VALUES (?,?,?,?,NULL)", [*row.values(), version])
-
-    def remove(self, table: str, condition: str, version: int) -> None:
-        self.con.execute(f"UPDATE {table}_all SET died = ? WHERE died IS NULL AND {condition}", [version])
+            self.con.execute("INSERT INTO b_all VALUES (?,?,?,?)", [*row.values(), version])
 
     def version_of(self, record: int) -> int:
         """The version that committed the record of that number, counted from 1."""
@@ -151,7 +147,7 @@ class Case:
         self.check()
 
     def _append(self) -> None:
-        which = self.random.choice("sssttbd")
+        which = self.random.choice("sssttb")
         if which == "s":
             rows = self.generator.stream_rows(self.clock)
             self.clock += self.random.choice([0, 3, 10, 40])
@@ -160,10 +156,6 @@ class Case:
             rows = self.generator.table_rows()
             if rows:
                 self.oracle.add_table(rows, self.db.append("t", rows).version)
-        elif which == "d":
-            table, condition = self.generator.removed_rows()
-            self.db.execute(f"DELETE FROM {table} WHERE {condition}")
-            self.oracle.remove("th" if table == "t" else table, condition, self.db.log.version)
         else:
             rows = self.generator.bag_rows()
             if rows:

@@ -87,14 +87,6 @@ class Generator:
             for _ in range(r.choice([0, 1, 2, 6]))
         ]
 
-    def removed_rows(self) -> tuple[str, str]:
-        """Rows of a table that are removed: the table, and the condition that they meet."""
-        r = self.random
-        return r.choice([
-            ("t", f"id = {r.randint(-1, 6)}"), ("t", f"w < {r.randint(-9, 4)}"), ("t", "name = 'x'"),
-            ("b", f"z = {r.randint(-3, 3)}"), ("b", f"x = {r.randint(1, 3)} AND y = 'a'"), ("b", "z IS NULL"),
-        ])  # fmt: skip
-
     # ---------------------------------------------------------------- queries
 
     def query(self) -> Query:
