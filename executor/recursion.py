@@ -64,7 +64,7 @@ class Fixpoint:
                 derived.add(level + 1, self._on_level(delta, level + 1))
         moved = _Levels(self._levelled)  # changes of the level that a row is on, with UNION
         changes = list[Delta]()
-        landmark = empty_delta(self.schema)  # what changed on the last level that is a power of two
+        landmark = empty_delta(self.schema)  # what changed on the last level that is a power of two, if that is all
         unchanged = tuple(empty_delta(delta.rows.schema) for delta in outside)
         while (level := min(derived.lowest, moved.lowest)) < _NONE:
             change = derived.take(level)
@@ -74,10 +74,11 @@ class Fixpoint:
                 change = moved.take(level)
             if len(change):
                 changes.append(change.select(self.schema.names))
-                alone = derived.lowest == moved.lowest == _NONE
+                alone = derived.lowest == moved.lowest == _NONE  # all that is to come follows from this change
                 if level >= LEVELS_MAX or _overflows(change) or (alone and _is_same(changes[-1], landmark)):
                     raise self._endless(level)
-                landmark = landmark if level & (level - 1) else changes[-1]
+                if alone and level & (level - 1) == 0:
+                    landmark = changes[-1]
                 derived.add(level + 1, self._on_level(self._derived(change, unchanged), level + 1))
         result = consolidate(concat_deltas(self.schema, changes))
         return Delta(repeat_rows(result)) if self._node.append_only else result
@@ -112,7 +113,7 @@ def _overflows(change: Delta) -> bool:
 
 
 def _is_same(change: Delta, earlier: Delta) -> bool:
-    """Whether the same changed as on an earlier level: if nothing else is to come, it will for ever."""
+    """Whether the same changed as on an earlier level. If it follows from that, it will for ever."""
     if len(change) != len(earlier):
         return False
     both = [change, Delta(earlier.rows, -earlier.weight_array)]

@@ -157,6 +157,36 @@ def test_with_union_all_a_row_is_there_once_for_each_way() -> None:
     assert not kept.rows
 
 
+def test_the_same_change_on_two_levels_may_be_an_end() -> None:
+    kept = Kept(WAYS.replace("a, n", "a").replace("a, 0", "a").replace("e.b, n + 1", "e.b"))
+    kept.step([((0, 1), 1), ((1, 2), 1), ((0, 2), 1)], [(0, 1)])
+    assert kept.rows == Counter({(0,): 1, (1,): 1, (2,): 2})
+    kept.step([((0, 2), -1), ((1, 2), -1)])  # 2 goes from level 1, and from level 2
+    assert kept.rows == Counter([(0,), (1,)])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_any_history_of_edges_gives_all_ways(seed: int) -> None:
+    random = Random(seed)
+    kept = Kept(WAYS.replace("a, n", "a").replace("a, 0", "a").replace("e.b, n + 1", "e.b"))
+    kept.step(entries=[(0, 1)])
+    edges = Counter[Edge]()
+    for _ in range(30):
+        changes = Counter[Edge]()
+        for _ in range(random.choice([0, 1, 2, 5])):
+            a, b = sorted(random.sample(range(8), 2))
+            changes[a, b] += 1
+        for edge in random.sample(sorted(edges), min(len(edges), random.choice([0, 1, 2, 5]))):
+            changes[edge] -= random.randint(1, edges[edge])
+        edges.update(changes)
+        edges = +edges
+        kept.step([change for change in changes.items() if change[1]])
+        ways = Counter({0: 1})
+        for a, b in sorted(edges):
+            ways[b] += ways[a] * edges[a, b]
+        assert kept.rows == Counter({(node,): count for node, count in ways.items() if count})
+
+
 @pytest.mark.parametrize("circle", [ring(3), [((0, 1), 1), ((1, 0), 1), ((0, 2), 1), ((2, 0), 1)]])
 def test_union_all_that_has_no_end_says_so(circle: list[tuple[Edge, int]]) -> None:
     endless = "WITH RECURSIVE r AS (SELECT a FROM entries UNION ALL SELECT e.b FROM r, edges e WHERE r.a = e.a) FROM r"
