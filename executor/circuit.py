@@ -31,6 +31,7 @@ from headwater.executor.logs import LogReader, OffsetCounter, Upsert
 from headwater.executor.matches import OuterJoins, SemiJoins, StreamOuterJoins, StreamSemiJoins
 from headwater.executor.operators import ChunkedParts, Operator, Parts, Stateful, Work
 from headwater.executor.over import OverPartitions
+from headwater.executor.recursion import Fixpoint
 from headwater.executor.row_errors import Failing
 from headwater.executor.state import TableState, empty_delta
 from headwater.executor.temporal import VisibleRows
@@ -49,6 +50,8 @@ from headwater.planner.logical import (
     Over,
     Plan,
     Project,
+    Recursion,
+    RecursiveRef,
     Repeat,
     SemiJoin,
     Silence,
@@ -72,10 +75,14 @@ class Circuit:
     """Operators for `roots`, at a version of the log. `keep` holds the rows of the roots that are tables.
 
     It takes over the operators and kept tables of `parts`, circuits at the same version; the last one that has it wins.
+    Nodes that are `given` have no operators: their deltas come from outside, and what is below them is no matter here.
     """
 
-    def __init__(self, roots: Sequence[Plan], *, keep: bool = True, parts: Sequence[Circuit] = ()) -> None:
+    def __init__(
+        self, roots: Sequence[Plan], *, keep: bool = True, parts: Sequence[Circuit] = (), given: Sequence[Plan] = ()
+    ) -> None:
         self.roots = tuple(dict.fromkeys(roots))
+        self._given = frozenset(given)
         self.version: int = parts[0].version if parts else 0
         assert all(part.version == self.version for part in parts)
         self._operators: dict[Plan, Operator] = {}
@@ -92,8 +99,8 @@ class Circuit:
         self.leaves: tuple[Leaf, ...] = tuple(node for node in self._operators if isinstance(node, Source))
         self.clocks: tuple[Clock, ...] = tuple(node for node in self._operators if isinstance(node, Now | Arrivals))
         self._clocked = _clocked_ids(self.roots)
-        self._holders = self._all_holders()
-        self._failing = [(node, o) for node, o in self._operators.items() if isinstance(o, Failing)]
+        self.holders = self._all_holders()
+        self.failing = self._all_failing()
 
     def _kept(self, root: Plan, known: Mapping[Plan, TableState]) -> TableState:
         operator = self._operators[root]
@@ -103,10 +110,9 @@ class Circuit:
 
     def _build(self, node: Plan, known: Mapping[Plan, Operator]) -> None:
         """Makes the operator of `node` after those of its inputs: the order of `_operators` is one to run in."""
-        if node in self._operators:
+        if node in self._operators or node in self._given:
             return
-        chain = chain_below(node)
-        inputs = (chain[0].source,) if chain else node.inputs
+        inputs = _operator_inputs(node)
         for source in inputs:
             self._build(source, known)
         self._operators[node] = known[node] if node in known else _operator(node)
@@ -119,6 +125,9 @@ class Circuit:
         for node, operator in self._operators.items():
             if isinstance(operator, Stateful):
                 holders[node.digest] = operator
+            if isinstance(operator, Fixpoint):
+                inner = operator.body.holders
+                holders |= {f"{node.digest}-{name}": holder for name, holder in inner.items()}
         for root, table in self._tables.items():
             if not isinstance(self._operators[root], Upsert):
                 holders[f"table-{root.digest}"] = table
@@ -170,26 +179,30 @@ class Circuit:
         due, now = self.due, commit_time(log, version)
         return due is not None and now is not None and due <= now
 
-    def step(self, inputs: Mapping[Plan, Delta], trouble: Trouble | None = None) -> dict[Plan, Delta]:
-        """Runs one delta per leaf through all operators; gives that of each root and adds it to the kept tables."""
-        deltas: dict[Plan, Delta] = {}
+    def step(
+        self, inputs: Mapping[Plan, Delta], trouble: Trouble | None = None, given: Mapping[Plan, Delta] | None = None
+    ) -> dict[Plan, Delta]:
+        """Runs one delta per leaf, and per given node, through all operators; gives that of each root and adds it to
+        the kept tables. A node that fails is noted as `trouble`, with all that needs it, if there is somebody to tell.
+        """
+        deltas: dict[Plan, Delta] = dict(given or {})
         broken = trouble.broken if trouble is not None else set[Plan]()
         for node, operator in self._operators.items():
             sources = self._inputs[node]
-            given = [deltas[source] for source in sources] if sources else [inputs[node]]
+            taken = [deltas[source] for source in sources] if sources else [inputs[node]]
             if broken and (node in broken or not broken.isdisjoint(sources)):
                 broken.add(node)
                 deltas[node] = empty_delta(operator.schema)
                 continue
             began = perf_counter()
             try:
-                deltas[node] = operator.step(*given)
+                deltas[node] = operator.step(*taken)
             except Exception as error:
                 if trouble is None:
                     raise
                 trouble.fail(node, error)
                 deltas[node] = empty_delta(operator.schema)
-            self._work[node].count(given, deltas[node], perf_counter() - began)
+            self._work[node].count(taken, deltas[node], perf_counter() - began)
         for root, table in self._tables.items():
             if not isinstance(self._operators[root], Upsert) and root not in broken:
                 table.apply(deltas[root])
@@ -197,14 +210,24 @@ class Circuit:
                     table.compact()
         return {root: deltas[root] for root in self.roots}
 
+    def _all_failing(self) -> list[tuple[Plan, Failing, Plan]]:
+        """The operators that can fail on rows: the node of each, and that of what it reads."""
+        found: list[tuple[Plan, Failing, Plan]] = []
+        for node, operator in self._operators.items():
+            if isinstance(operator, Failing):
+                found.append((node, operator, self._inputs[node][0]))
+            if isinstance(operator, Fixpoint):
+                found += [(node, inner, source) for _, inner, source in operator.body.failing]
+        return found
+
     def _collect(self, trouble: Trouble | None, log: Log, after: int, upto: int) -> None:
         """Takes from the operators what failed in a step that read the versions (after, upto]."""
-        for node, operator in self._failing:
+        for node, operator, source in self.failing:
             if operator.failures:
                 found, operator.failures = operator.failures, []
                 self._work[node].failed += sum(failures.count for failures in found)
                 if trouble is not None:
-                    rows = [told(failures, self._inputs[node][0], log, after, upto) for failures in found]
+                    rows = [told(failures, source, log, after, upto) for failures in found]
                     trouble.rows.setdefault(node, []).extend(rows)
 
     # ---------------------------------------------------------------- looking
@@ -229,7 +252,14 @@ class Circuit:
 
     def operators_of(self, root: Plan) -> list[tuple[Plan, Operator]]:
         """The operators that `root` is computed by, the output first."""
-        return [(node, self._operators[node]) for node in dict.fromkeys(walk_plan(root)) if node in self._operators]
+        found: list[tuple[Plan, Operator]] = []
+        for node in dict.fromkeys(walk_plan(root)):
+            operator = self._operators.get(node)
+            if operator is not None:
+                found.append((node, operator))
+            if isinstance(node, Recursion) and isinstance(operator, Fixpoint):
+                found += operator.body.operators_of(node.body)
+        return found
 
     def kept_table(self, root: Plan) -> TableState | None:
         """Where the rows of a root are kept besides what its operators hold, if they are."""
@@ -242,20 +272,20 @@ class Circuit:
     @property
     def state_rows(self) -> int:
         """Rows held in state, over all operators and kept tables."""
-        return sum(holder.state_rows for holder in self._holders.values())
+        return sum(holder.state_rows for holder in self.holders.values())
 
     # ---------------------------------------------------------------- images
 
     def save(self) -> ChunkedParts:
         """The state of all operators and kept tables, by the digest of their plans."""
         parts: ChunkedParts = {}
-        for name, holder in self._holders.items():
+        for name, holder in self.holders.items():
             parts |= {f"{name}/{part}": table for part, table in holder.save().items()}
         return parts
 
     def can_restore(self, names: frozenset[str]) -> bool:
         """Whether an image with these holders has the state of every operator here."""
-        return names >= self._holders.keys()
+        return names >= self.holders.keys()
 
     def restore(self, parts: Parts, version: int) -> None:
         """Takes the state from an image of `version`, which `can_restore` has approved."""
@@ -263,14 +293,14 @@ class Circuit:
         for name, batch in parts.items():
             holder, _, part = name.partition("/")
             own.setdefault(holder, {})[part] = batch
-        for name, state in self._holders.items():
-            state.restore(own[name])
+        for name, state in self.holders.items():
+            state.restore(own.get(name, {}))
         self.version = version
 
     @property
     def holder_names(self) -> list[str]:
         """The names under which `save` files its parts."""
-        return list(self._holders)
+        return list(self.holders)
 
 
 def _operator(node: Plan) -> Operator:
@@ -313,6 +343,10 @@ def _operator(node: Plan) -> Operator:
             return Concatenation(node)
         case Repeat():
             return Repetition(node)
+        case Recursion():
+            return Fixpoint(node, Circuit((node.body,), keep=False, given=(node.reference, *node.outside)))
+        case RecursiveRef():
+            raise AssertionError("its rows are given by the recursion around it")
         case StreamOutput():
             return OffsetCounter(node)
 
@@ -320,6 +354,14 @@ def _operator(node: Plan) -> Operator:
 def _follows_commits(operator: Operator) -> TypeGuard[VisibleRows]:
     """Whether rows of an operator come and go by the time of commits."""
     return isinstance(operator, VisibleRows) and isinstance(operator.node.clock, Now)
+
+
+def _operator_inputs(node: Plan) -> tuple[Plan, ...]:
+    """The nodes whose deltas the operator of `node` takes."""
+    if isinstance(node, Recursion):
+        return (node.base, *node.outside)
+    chain = chain_below(node)
+    return (chain[0].source,) if chain else node.inputs
 
 
 def _clocked_ids(roots: Sequence[Plan]) -> set[int]:

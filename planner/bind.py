@@ -32,6 +32,7 @@ from headwater.planner.logical import (
 )
 from headwater.planner.optimize import optimize
 from headwater.planner.over import has_window_call, with_window_calls
+from headwater.planner.recursion import is_recursive, recursive_item
 from headwater.planner.scope import Scope, ScopeColumn
 from headwater.planner.select_list import expand_items, named
 from headwater.planner.set_operations import combined
@@ -115,13 +116,12 @@ class _Binder:
         self.views: set[int] = set()
         self.shared: set[Plan] = set()
         self.ctes: dict[str, BoundItem] = {}  # those in reach, by their names in lower case
+        self.without_time = False  # whether streams are read as the tables of their rows: in a recursive term
 
     def query(self, query: syntax.Query) -> BoundItem:
         outer = self.ctes
         for cte in query.ctes:
-            if query.recursive:
-                raise Unsupported("WITH RECURSIVE is not supported in a continuous query yet", cte.span)
-            item = self.inner(cte.query, cte)
+            item = self.recursive(cte) if query.recursive and is_recursive(cte) else self.inner(cte.query, cte)
             self.ctes = {**self.ctes, cte.name.text.lower(): aliased(item, cte.name.text, cte.columns)}
         try:
             return self.body(query)
@@ -133,6 +133,20 @@ class _Binder:
         if query.limit is not None or query.offset is not None:
             raise Unsupported("LIMIT inside a continuous query needs ORDER BY, which says what rows", at.span)
         return self.query(query)
+
+    def recursive(self, cte: syntax.CommonTable) -> BoundItem:
+        """A query of WITH RECURSIVE that reads itself."""
+
+        def bind(part: syntax.QueryBody, itself: BoundItem | None) -> BoundItem:
+            outer, known = self.ctes, self.without_time
+            if itself is not None:
+                self.ctes, self.without_time = {**outer, cte.name.text.lower(): itself}, True
+            try:
+                return self.part(part)
+            finally:
+                self.ctes, self.without_time = outer, known
+
+        return recursive_item(cte, bind)
 
     def body(self, query: syntax.Query) -> BoundItem:
         if query.as_of is not None:
@@ -232,6 +246,8 @@ class _Binder:
         plan = self.relation_plan(relation)
         alias = item.alias.text if item.alias else relation.name
         columns = tuple(ScopeColumn(alias, c.name, c.name, c.type, c.name in PSEUDO_COLUMNS) for c in plan.columns)
+        if relation.is_stream and self.without_time:
+            return aliased(BoundItem(plan, Scope(columns), is_history=True), alias, item.columns)
         if relation.is_stream:
             stream = BoundItem(plan, Scope(columns), ROWTIME, ROWPARTITION, partitions=relation.partitions)
             return aliased(stream, alias, item.columns)

@@ -221,7 +221,8 @@ class Catalog:
     def ids(self) -> set[int]:
         """The ids of all relations, error streams among them, and functions."""
         owning = {r.errors_into for r in self.relations.values() if r.errors_into is not None}
-        return {item.id for item in (*self.relations.values(), *self.functions.values())} | owning
+        named = {r.id for r in self.relations.values()} | {f.id for f in self.functions.values()}
+        return named | owning
 
     def error_streams(self) -> list[Relation]:
         """The error streams of all queries that have one, in the order of their making."""

@@ -30,11 +30,13 @@ from headwater.planner.nodes import (
     Unary,
     duration,
 )
+from headwater.planner.recursion_nodes import LEVEL, Recursion, RecursiveRef
 from headwater.planner.time_nodes import Arrivals, Now, Silence, StreamTime, TemporalFilter, Watermark
 from headwater.values import ROWOFFSET, WINDOWEND, WINDOWSTART, Column
 
 __all__ = [
     "EVENT_TIME",
+    "LEVEL",
     "OVER_PARTITION",
     "PARTITION",
     "PLACE",
@@ -56,6 +58,8 @@ __all__ = [
     "PlanNode",
     "Project",
     "RecomputedCall",
+    "Recursion",
+    "RecursiveRef",
     "Repeat",
     "SemiJoin",
     "Silence",
@@ -362,7 +366,7 @@ class StreamOutput(Unary):
 Plan: TypeAlias = (
     StreamSource | TableSource | Changelog | Filter | Project | StreamTime | Watermark | WindowAssign | Aggregate | Join
     | Over | SemiJoin | OuterJoin | TopK | Union | Repeat | StreamOutput | TemporalFilter | Now | Arrivals
-    | Silence
+    | Silence | Recursion | RecursiveRef
 )  # fmt: skip
 
 

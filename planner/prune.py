@@ -19,6 +19,8 @@ from headwater.planner.logical import (
     Over,
     Plan,
     Project,
+    Recursion,
+    RecursiveRef,
     Repeat,
     SemiJoin,
     Silence,
@@ -53,7 +55,7 @@ def _prune(node: Plan, needed: Iterable[str], shared: Shared) -> Plan:
         case StreamSource():
             fields = tuple(c for c in node.fields if c.name in needed) or node.fields[:1]
             return replace(node, fields=fields)
-        case TableSource() | Changelog():
+        case TableSource() | Changelog() | RecursiveRef():
             return node  # its rows are identified by all their columns
         case Filter():
             return replace(node, source=_prune(node.source, needed | set(node.predicate.reads), shared))
@@ -100,6 +102,9 @@ def _prune(node: Plan, needed: Iterable[str], shared: Shared) -> Plan:
             kept = needed or {node.names[0]}
             sources = tuple(_only(source, kept, shared) for source in node.sources)
             return Union(sources, node.in_order and PARTITION in needed)
+        case Recursion():
+            base, body = (_prune(part, part.names, shared) for part in node.inputs)
+            return replace(node, base=base, body=body)
         case Repeat():
             return replace(node, source=_prune(node.source, needed | {node.times}, shared))
         case StreamOutput():

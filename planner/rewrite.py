@@ -13,7 +13,18 @@ from functools import lru_cache
 from headwater.parser import parse_statement, syntax, unparse
 from headwater.parser.syntax import Identifier
 from headwater.planner.expressions import conjuncts
-from headwater.planner.logical import Clocked, Expression, Filter, Join, OuterJoin, Plan, SemiJoin, Unary, Union
+from headwater.planner.logical import (
+    Clocked,
+    Expression,
+    Filter,
+    Join,
+    OuterJoin,
+    Plan,
+    Recursion,
+    SemiJoin,
+    Unary,
+    Union,
+)
 from headwater.planner.names import names_in, with_names
 
 Shared = frozenset[Plan]
@@ -33,6 +44,8 @@ def with_inputs(node: Plan, inputs: tuple[Plan, ...]) -> Plan:
         return replace(node, sources=inputs)
     if isinstance(node, Clocked) and len(inputs) == 2:
         return replace(node, source=inputs[0], clock=inputs[1])
+    if isinstance(node, Recursion):
+        return replace(node, base=inputs[0], body=inputs[1])
     assert isinstance(node, Unary)
     return replace(node, source=inputs[0])
 

@@ -18,6 +18,8 @@ from headwater.planner.logical import (
     OuterJoin,
     Over,
     Plan,
+    Recursion,
+    RecursiveRef,
     SemiJoin,
     Silence,
     StreamOutput,
@@ -70,6 +72,8 @@ def state_of(node: Plan) -> OperatorState | None:
             return _of_over(node)
         case TopK():
             return _of_top_k(node)
+        case Recursion():
+            return _of_recursion(node)
     return None
 
 
@@ -157,12 +161,18 @@ def _of_top_k(node: TopK) -> OperatorState:
     return OperatorState(f"all rows, and {first}", "each row", cost, bound, remedy)
 
 
+def _of_recursion(node: Recursion) -> OperatorState:
+    what = "each row with its derivations by level" if node.distinct else "what its recursive term keeps"
+    bound, cost = rows_bounded_by(node), "O(rows whose derivations change) per row"
+    return OperatorState(what, "each row that it derives", cost, bound, None if bound else "a bound on what it reads")
+
+
 def rows_bounded_by(plan: Plan) -> str | None:
     """What bounds how many rows `plan` has at any time: the rows of tables; None where a stream lets them grow."""
     match plan:
         case StreamSource() | StreamOutput():
             return None
-        case TableSource() | Changelog():
+        case TableSource() | Changelog() | RecursiveRef():
             return f"the rows of {plan.name}"
         case Aggregate(keys=()) | Watermark() | Now():
             return "one row"
@@ -172,7 +182,8 @@ def rows_bounded_by(plan: Plan) -> str | None:
             return f"the time until {until}"
         case Join(by_version=True):
             return rows_bounded_by(plan.left)
-    bounds = [rows_bounded_by(source) for source in plan.inputs]
+    inputs = (plan.base, *plan.outside) if isinstance(plan, Recursion) else plan.inputs
+    bounds = [rows_bounded_by(source) for source in inputs]
     if any(bound is None for bound in bounds):
         return None
     return " and ".join(dict.fromkeys(bound for bound in bounds if bound is not None))

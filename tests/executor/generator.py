@@ -16,6 +16,7 @@ from tests.executor.failing_queries import FailingQueries
 from tests.executor.function_queries import FunctionQueries
 from tests.executor.now_queries import NowQueries
 from tests.executor.over_queries import OverQueries
+from tests.executor.recursive_queries import RecursiveQueries
 from tests.executor.set_queries import SetQueries
 
 
@@ -103,7 +104,7 @@ class Generator:
             self.matched_tables, self.matched_stream, self.two_streams, self.subquery,
             self.subquery, self.subquery_of_stream,
             self.aggregates_of_all_rows, self.aggregates_of_all_rows, self.sets, self.sets,
-            self.failing, self.failing,
+            self.failing, self.failing, self.recursive, self.recursive,
         ])  # fmt: skip
         return make()
 
@@ -128,6 +129,10 @@ class Generator:
 
     def sets(self) -> Query:
         sql = SetQueries(self.random).query()
+        return Query(sql, sql)
+
+    def recursive(self) -> Query:
+        sql = RecursiveQueries(self.random).query()
         return Query(sql, sql)
 
     def condition(self, names: dict[str, str]) -> str:
