@@ -23,7 +23,7 @@ _NUMBER = "$number"  # of a row in its partition, from 1
 _MORE = "$more"  # whether the partition has rows behind those that are kept
 _BOUND = "$bound"
 
-_SPARE_ROWS = 64
+SPARE_ROWS = 64
 
 
 class TopRows:
@@ -35,7 +35,8 @@ class TopRows:
     `spare_rows` is how much longer heads are, besides twice what counts.
     """
 
-    def __init__(self, node: TopK, spare_rows: int = _SPARE_ROWS) -> None:
+    def __init__(self, node: TopK, spare_rows: int | None = None) -> None:
+        spare_rows = SPARE_ROWS if spare_rows is None else spare_rows
         self.node = node
         self.schema = arrow_schema(node.columns)
         self._input = arrow_schema(node.source.columns)

@@ -1,0 +1,13 @@
+"""A query of the differential harness."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Query:
+    """A continuous query, and DuckDB SQL over the oracle's relations that gives the same rows."""
+
+    sql: str
+    oracle: str
