@@ -7,7 +7,7 @@ import pyarrow as pa
 from headwater.executor.keys import key_words
 from headwater.executor.operators import ChunkedParts, Parts
 from headwater.executor.state import Arrangement, consolidate, empty_delta, repeat_rows, without_null_keys
-from headwater.planner.logical import Join
+from headwater.planner.logical import Join, Plan
 from headwater.planner.sql_types import arrow_schema
 from headwater.values import Delta, Weights, concat_deltas
 
@@ -18,8 +18,8 @@ class TableJoin:
     def __init__(self, node: Join) -> None:
         self.schema = arrow_schema(node.columns)
         self._grows = node.append_only
-        self._left = Arrangement(arrow_schema(node.left.columns), node.left_keys)
-        self._right = Arrangement(arrow_schema(node.right.columns), node.right_keys)
+        self._left = _arrangement(node.left, node.left_keys)
+        self._right = _arrangement(node.right, node.right_keys)
 
     @property
     def nbytes(self) -> int:
@@ -61,7 +61,7 @@ class StreamTableJoin:
     def __init__(self, node: Join) -> None:
         self.schema = arrow_schema(node.columns)
         self._keys = node.left_keys
-        self._table = Arrangement(arrow_schema(node.right.columns), node.right_keys)
+        self._table = _arrangement(node.right, node.right_keys)
 
     @property
     def nbytes(self) -> int:
@@ -84,6 +84,11 @@ class StreamTableJoin:
 
     def restore(self, parts: Parts) -> None:
         self._table.restore(_part(parts, "right"))
+
+
+def _arrangement(side: Plan, keys: tuple[str, ...]) -> Arrangement:
+    """Of a side whose rows can go and come back, those of a key are in an order that does not depend on it."""
+    return Arrangement(arrow_schema(side.columns), keys, ordered=not side.append_only)
 
 
 def _meet(delta: Delta, keys: tuple[str, ...], other: Arrangement) -> tuple[pa.RecordBatch, pa.RecordBatch, Weights]:

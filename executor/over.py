@@ -33,7 +33,7 @@ class OverPartitions:
         self.schema = arrow_schema(node.columns)
         self.failed_rows = 0
         self.last_failure: str | None = None
-        self._given = Arrangement(self.schema, node.partition, nulls=True)
+        self._given = Arrangement(self.schema, node.partition, nulls=True, ordered=True)
         self._input = arrow_schema(node.source.columns)
         self._is_exact = all(call.exact for call in node.calls)
         self._sql = _over_sql(node)

@@ -77,7 +77,8 @@ class TableState:
         touched = np.unique(slots)
         before = self._weight[touched] > 0
         if self.key is None:
-            absent = np.flatnonzero(self._number[slots] < 0)
+            # A row that comes back is stored as it comes: it may be equal to what was there, and another (−0.0 and 0.0).
+            absent = np.flatnonzero(self._weight[slots] == 0)
             self._number[slots[absent]] = self._heap.append(delta.rows.take(pa.array(absent))) + np.arange(len(absent))
         else:
             added = np.flatnonzero(weights > 0)
@@ -97,8 +98,9 @@ class TableState:
         touched, inverse = np.unique(slots, return_inverse=True)
         latest = np.zeros(len(touched), dtype=np.int64)
         np.maximum.at(latest, inverse, np.arange(len(slots)))
+        touched, latest = touched[np.argsort(latest)], np.sort(latest)  # in the order of the rows, not of the slots
         old = self._heap.take(self._number[touched[self._weight[touched] > 0]])
-        latest = np.sort(latest[weights[latest] > 0])
+        latest = latest[weights[latest] > 0]
         new = rows.take(pa.array(latest))
         signs = np.repeat(np.array([-1, 1], dtype=np.int64), [old.num_rows, new.num_rows])
         changed = consolidate(Delta(pa.concat_batches([old, new]), signs))
@@ -118,6 +120,10 @@ class TableState:
     def take(self, slots: Slots) -> pa.RecordBatch:
         """The rows at `slots`."""
         return self._heap.take(self._number[slots])
+
+    def words_of(self, slots: Slots) -> Words:
+        """The key of the row at each slot."""
+        return self._index.keys[slots]
 
     def weights(self, slots: Slots) -> Weights:
         """The weight of the row at each slot; 0 where it is gone."""
@@ -199,13 +205,18 @@ class PartitionState:
 class Arrangement:
     """The rows of one input, with weights, found by the value of `key_columns`.
 
-    Rows with a NULL key are left out, as nothing equals NULL; `nulls` keeps them, as GROUP BY would.
+    Rows with a NULL key are left out, as nothing equals NULL; `nulls` keeps them, as GROUP BY would. With `ordered`,
+    the rows of a key are found in an order that follows from the rows alone. Otherwise it is that in which they came,
+    except that a row that was removed and comes back may take its old place, or not.
     """
 
-    def __init__(self, schema: pa.Schema, key_columns: Sequence[str], *, nulls: bool = False) -> None:
+    def __init__(
+        self, schema: pa.Schema, key_columns: Sequence[str], *, nulls: bool = False, ordered: bool = False
+    ) -> None:
         self.schema = schema
         self.key_columns = tuple(key_columns)
         self._nulls = nulls
+        self._ordered = ordered
         self._state = TableState(schema, None)
         self._clear()
 
@@ -248,6 +259,9 @@ class Arrangement:
         live = weights > 0
         if not live.all():
             probes, slots, weights = probes[live], slots[live], weights[live]
+        if self._ordered and (probes[1:] == probes[:-1]).any():
+            order = np.lexsort((*self._state.words_of(slots).T, probes))
+            probes, slots, weights = probes[order], slots[order], weights[order]
         return probes, self._state.take(slots), weights
 
     def chunks(self) -> list[Delta]:

@@ -44,8 +44,8 @@ class TopRows:
         self._retracts = not node.source.append_only
         self._room = 2 * self._last + spare_rows if self._retracts else self._last
         self._head_schema = pa.schema([*self._input, pa.field(_NUMBER, pa.int64()), pa.field(_MORE, pa.bool_())])
-        self._head = Arrangement(self._head_schema, node.partition, nulls=True)
-        self._rows = Arrangement(self._input, node.partition, nulls=True)
+        self._head = Arrangement(self._head_schema, node.partition, nulls=True, ordered=True)
+        self._rows = Arrangement(self._input, node.partition, nulls=True, ordered=True)
         self._sql = _numbered_sql(node, self._room + 1)
 
     @property

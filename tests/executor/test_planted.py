@@ -1,4 +1,4 @@
-"""The differential harness is put to the test: it must find each bug that is planted in an operator, and cut it down."""
+"""The differential harness is put to the test: it must find each bug that is planted in an operator."""
 
 from __future__ import annotations
 
