@@ -77,7 +77,7 @@ class TableState:
         touched = np.unique(slots)
         before = self._weight[touched] > 0
         if self.key is None:
-            # A row that comes back is stored as it comes: it may be equal to what was there, and another (−0.0 and 0.0).
+            # A row that comes back is stored as it comes: it may be equal to the old one and not the same (−0.0, 0.0).
             absent = np.flatnonzero(self._weight[slots] == 0)
             self._number[slots[absent]] = self._heap.append(delta.rows.take(pa.array(absent))) + np.arange(len(absent))
         else:

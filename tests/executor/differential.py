@@ -19,11 +19,14 @@ from headwater.parser import parse_statement, syntax
 from headwater.planner import bind_query
 from headwater.storage import SimulatedDisk
 from tests.executor.generator import Generator, Query
-from tests.executor.history import Append, Checkpoint, Create, Delete, Event, Reopen, Step, Update
+from tests.executor.history import Append, Checkpoint, Clock, Create, Delete, Event, Reopen, Step, Update
 from tests.executor.oracle import Oracle, Rows, canonical, canonical_value
 from tests.executor.sources import Source, fixed_sources, literal
 
 __all__ = ["Case", "Mismatch", "Oracle", "Rows", "canonical"]
+
+
+START_US = 1_767_225_600_000_000  # of the clock: 2026-01-01, with which event time begins too
 
 
 class Mismatch(AssertionError):
@@ -45,7 +48,8 @@ class Case:
         self.partitions = self.random.choice([1, 1, 2, 3])
         self.sources = {s.name: s for s in (*fixed_sources(self.partitions), *self.generator.typed_sources)}
         self.oracle = Oracle(tuple(self.sources.values()))
-        self.clock = 0
+        self.oracle.con.execute(f"SET VARIABLE partitions = {self.partitions}")
+        self._set_clock(0)
         self.events: list[Event] = []
         self.comparisons = 0
         self.db = self._open()
@@ -95,7 +99,10 @@ class Case:
                 self._append(event)
             case Update() | Delete():
                 self.db.execute(event.sql)
-                self.oracle.change(event, self.db.log.version)
+                version = self.db.log.version
+                self.oracle.change(event, version, self.db.log.time_of(version))
+            case Clock(seconds):
+                self._set_clock(seconds)
             case Create(name, query):
                 self.db.execute(f"CREATE TABLE {name} AS {query.sql}")
                 self.made[name] = query
@@ -134,9 +141,9 @@ class Case:
         source = self.sources[self.random.choice("sssttbbeuurr")]
         if source.kind != "stream" and self.random.random() < 0.3:
             return self.generator.change(source)
-        rows = self.generator.rows(source, self.clock)
+        rows = self.generator.new_rows(source, self.clock)
         if source.name == "s":
-            self.clock += self.random.choice([0, 3, 10, 40])
+            self.do(Clock(self.clock + self.random.choice([0, 3, 10, 40])))
         return Append(source.name, tuple(rows), self.random.random() < 0.1) if rows else None
 
     def _append(self, event: Append) -> None:
@@ -147,10 +154,11 @@ class Case:
             self.db.append(source.name, self.oracle.rows(source.name, event.rows))
         version = self.db.log.version
         assert version > before
+        at_us = self.db.log.time_of(version)
         if source.kind == "table":
-            self.oracle.add_table(event.rows, version, source.name)
+            self.oracle.add_table(event.rows, version, source.name, at_us)
         elif source.kind == "bag":
-            self.oracle.add_bag(event.rows, version, source.name)
+            self.oracle.add_bag(event.rows, version, source.name, at_us)
         else:
             stored = [
                 (chunk.partition, dict(zip(source.names, row.values(), strict=False)))
@@ -160,6 +168,12 @@ class Case:
             stored_rows = [row for _, row in stored]
             assert _values(stored_rows, source) == _values(event.rows, source)
             self.oracle.add_stream(stored_rows, [part for part, _ in stored], version, source.name)
+
+    def _set_clock(self, seconds: int) -> None:
+        """The clock of the database, in seconds after the beginning."""
+        self.clock = seconds
+        self.disk.clock_us = START_US + seconds * 1_000_000
+        self.oracle.set_now(self.disk.clock_us)
 
     # ---------------------------------------------------------------- looking
 
@@ -176,6 +190,7 @@ class Case:
 
     def check(self) -> None:
         """Every table equals the oracle's answer, and its changelog adds up to it."""
+        self.oracle.set_now(self.disk.clock_us)
         contents = self.contents()
         for name, rows in contents.items():
             self.compare(name, rows, self.oracle.answer(self.made[name].oracle))
@@ -194,6 +209,7 @@ class Case:
     def check_offset(self, records: int) -> None:
         """Every table as of that many records of the stream equals the oracle's answer over just these."""
         version = self.oracle.version_of(records)
+        self.oracle.set_now(self.db.log.time_of(version) if version else None)
         for name, query in self.made.items():
             if "FROM s" not in query.sql:
                 continue  # the stream is not a source of it

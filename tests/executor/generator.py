@@ -83,7 +83,7 @@ class Generator:
             for _ in range(r.choice([0, 1, 2, 6]))
         ]
 
-    def rows(self, source: Source, clock: int) -> list[Row]:
+    def new_rows(self, source: Source, clock: int) -> list[Row]:
         """Random rows for a source relation; event times are about `clock`."""
         fixed = {"s": lambda: self.stream_rows(clock), "t": self.table_rows, "b": self.bag_rows}
         return fixed[source.name]() if source.name in fixed else typed_rows(self.random, source)

@@ -66,4 +66,11 @@ class Reopen:
     """The database is closed and opened again."""
 
 
-Event = Append | Delete | Update | Create | Step | Checkpoint | Reopen
+@dataclass(frozen=True)
+class Clock:
+    """The clock of the disk is set, to so many seconds after the beginning."""
+
+    seconds: int
+
+
+Event = Append | Delete | Update | Create | Step | Checkpoint | Reopen | Clock

@@ -25,7 +25,7 @@ class Oracle:
     """A DuckDB database with the relations of `sources`.
 
     s: the records of the stream with `version`, `part` and `seq`, their number. t: the rows of a table. th: all rows
-    that it ever had, with the half-open range of versions in which each was there, from `born` to `died`.
+    that it ever had, with the half-open ranges of versions and of times in which each was there, from `born` to `died`.
     """
 
     def __init__(self, sources: Sequence[Source]) -> None:
@@ -47,9 +47,10 @@ class Oracle:
             """)
         else:
             self.con.execute(f"""
-                CREATE TABLE {name}_all ({columns}, born BIGINT, died BIGINT);
+                CREATE TABLE {name}_all ({columns}, born BIGINT, died BIGINT, born_at TIMESTAMP, died_at TIMESTAMP);
                 CREATE VIEW {name}h AS
-                  SELECT {names}, born, CASE WHEN died <= getvariable('version') THEN died END AS died
+                  SELECT {names}, born, CASE WHEN died <= getvariable('version') THEN died END AS died,
+                         born_at, CASE WHEN died <= getvariable('version') THEN died_at END AS died_at
                   FROM {name}_all WHERE born <= getvariable('version');
                 CREATE VIEW {name} AS SELECT {names} FROM {name}h WHERE died IS NULL;
             """)
@@ -66,20 +67,21 @@ class Oracle:
         self._insert(name, f"{version}, part, seq", table.append_column("seq", numbers))
         self.records += len(rows) if name == "s" else 0
 
-    def add_table(self, rows: Sequence[Row], version: int, name: str = "t") -> None:
+    def add_table(self, rows: Sequence[Row], version: int, name: str = "t", at_us: int = 0) -> None:
         """Each row replaces the one of its key; of several with one key, the last counts."""
         key = self.sources[name].key
         assert key is not None
         given = self.rows(name, list({row[key]: row for row in rows}.values()))
         with_given(self.con, given, f"""
-            UPDATE {name}_all SET died = {version} FROM given WHERE died IS NULL AND {name}_all.{key} = given.{key}
+            UPDATE {name}_all SET died = {version}, died_at = make_timestamp({at_us})
+            FROM given WHERE died IS NULL AND {name}_all.{key} = given.{key}
         """)  # fmt: skip
-        self._insert(name, f"{version}, NULL", given)
+        self._insert(name, f"{version}, NULL, make_timestamp({at_us}), NULL", given)
 
-    def add_bag(self, rows: Sequence[Row], version: int, name: str = "b") -> None:
-        self._insert(name, f"{version}, NULL", self.rows(name, rows))
+    def add_bag(self, rows: Sequence[Row], version: int, name: str = "b", at_us: int = 0) -> None:
+        self._insert(name, f"{version}, NULL, make_timestamp({at_us}), NULL", self.rows(name, rows))
 
-    def change(self, event: Update | Delete, version: int) -> None:
+    def change(self, event: Update | Delete, version: int, at_us: int = 0) -> None:
         """What UPDATE and DELETE do, by the same words."""
         name = event.relation
         those = f"{name}_all WHERE died IS NULL AND ({event.condition})"
@@ -89,9 +91,15 @@ class Oracle:
             value = f"CAST({event.value} AS {type_}) AS {event.column}"
             names = ", ".join(value if n == event.column else n for n in self.sources[name].names)
             changed = self.con.sql(f"SELECT {names} FROM {those}").to_arrow_table()
-        self.con.execute(f"UPDATE {name}_all SET died = {version} WHERE died IS NULL AND ({event.condition})")
+        dies = f"died = {version}, died_at = make_timestamp({at_us})"
+        self.con.execute(f"UPDATE {name}_all SET {dies} WHERE died IS NULL AND ({event.condition})")
         if changed is not None:
-            self._insert(name, f"{version}, NULL", changed)
+            self._insert(name, f"{version}, NULL, make_timestamp({at_us}), NULL", changed)
+
+    def set_now(self, time_us: int | None) -> None:
+        """What now() is, in µs since 1970: the time of the version that is asked about."""
+        now = "NULL::TIMESTAMP" if time_us is None else f"make_timestamp({time_us})"
+        self.con.execute(f"SET VARIABLE now = {now}")
 
     def _insert(self, name: str, places: str, table: pa.Table) -> None:
         names = ", ".join(self.sources[name].names)

@@ -16,7 +16,7 @@ from headwater.errors import HeadwaterError
 from headwater.parser import parse_statement, syntax
 from headwater.parser.unparse import unparse
 from tests.executor.differential import Case, Mismatch
-from tests.executor.history import Append, Checkpoint, Create, Delete, Event, Step, Update
+from tests.executor.history import Append, Checkpoint, Clock, Create, Delete, Event, Step, Update
 from tests.executor.query import Query
 
 TRIES_MAX = 600  # a try is a whole case of what is left; they become cheaper as it does
@@ -222,5 +222,7 @@ def _statement(event: Event) -> str:
             return f"db.execute({event.sql!r})"
         case Checkpoint():
             return 'db.execute("CHECKPOINT")'
+        case Clock(seconds):
+            return f"# the clock is at {seconds} s"
         case _:
             return "# the database is closed and opened again here"

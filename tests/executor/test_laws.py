@@ -125,7 +125,7 @@ def noise(case: Case, random: Random) -> tuple[Commit, Commit]:
     """Rows for a table, and what takes them back; a table with a key gets a key that it has never had."""
     name = random.choice("tbr")
     source = case.sources[name]
-    rows = case.generator.rows(source, 0) or case.generator.rows(source, 0)
+    rows = case.generator.new_rows(source, 0) or case.generator.new_rows(source, 0)
     if source.kind == "table":
         rows = [{**row, source.columns[0][0]: 1000 + place} for place, row in enumerate(rows)]
     table = case.oracle.rows(name, rows)

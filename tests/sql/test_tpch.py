@@ -15,6 +15,7 @@ from pathlib import Path
 from random import Random
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -117,10 +118,11 @@ class Warehouse:
         self.con = duckdb.connect(config={"threads": 1})
         self.db.execute((FOLDER / "schema.sql").read_text())
         self.absent: dict[str, pa.Table] = {}  # rows that are yet to come, or to come again
-        for name, table in tables.items():
-            self.con.execute(f"CREATE TABLE {name} AS FROM table")
+        for name, rows in tables.items():
+            self.con.execute(f"CREATE TABLE {name} AS FROM rows")
             self.con.execute(f"DELETE FROM {name}")
-            part = table.take(self.some(len(table), 0.25)) if name in ("lineitem", "orders", "partsupp") else table
+            rows = rows.cast(pa.schema([field.with_nullable(True) for field in rows.schema]))
+            part = rows.take(self.some(len(rows), 0.25)) if name in ("lineitem", "orders", "partsupp") else rows
             self.absent[name] = part
             self.insert(name, 0.7)
         self.queries = {path.stem: unordered(path.read_text()) for path in QUERIES}
@@ -131,9 +133,10 @@ class Warehouse:
         return sorted(self.random.sample(range(count), int(count * share)))
 
     def insert(self, name: str, share: float) -> None:
-        chosen = set(self.some(len(self.absent[name]), share))
-        rows = self.absent[name].take(sorted(chosen))
-        self.absent[name] = self.absent[name].take([n for n in range(len(self.absent[name])) if n not in chosen])
+        absent = self.absent[name]
+        chosen = np.zeros(len(absent), dtype=bool)
+        chosen[self.some(len(absent), share)] = True
+        rows, self.absent[name] = absent.filter(pa.array(chosen)), absent.filter(pa.array(~chosen))
         self.db.append(name, rows)
         self.con.execute(f"INSERT INTO {name} FROM rows")
 
