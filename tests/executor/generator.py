@@ -69,7 +69,7 @@ class Generator:
                 "name": r.choice([None, "x", "y", "z"]),
                 "w": r.choice([None, 1, 2, r.randint(-9, 9)]),
             }
-            for _ in range(r.choice([0, 1, 1, 3, 8]))
+            for _ in range(r.choice([0, 1, 3, 8, 8]))
         ]
 
     def bag_rows(self) -> list[dict[str, Any]]:
@@ -80,7 +80,7 @@ class Generator:
                 "y": r.choice([None, "a", "b"]),
                 "z": r.choice([None, 5, r.randint(-3, 3)]),
             }
-            for _ in range(r.choice([0, 1, 2, 6]))
+            for _ in range(r.choice([0, 1, 3, 8, 20]))
         ]
 
     def new_rows(self, source: Source, clock: int) -> list[Row]:
@@ -93,27 +93,22 @@ class Generator:
         r, name = self.random, source.name
         if source in self.typed_sources:
             queries = TypedQueries(r, self.typed_sources)
-            condition = r.choice(["true", queries.condition(), queries.condition()])
+            condition = queries.condition()
             column, type_ = r.choice([c for c in source.columns if c[0] != source.key])
             updates = [(column, literal(r.choice(VALUES[type_]), type_)), (column, column)]
         elif name == "t":
-            options = ["true", f"id = {r.randint(-1, 6)}", "name = 'x'", "w IS NULL", f"w > {r.randint(-9, 9)}"]
+            options = [f"id = {r.randint(-1, 6)}", "name = 'x'", "w IS NULL", f"w > {r.randint(-9, 9)}"]
             condition = r.choice([*options, "name IN ('y', 'z') OR id > 3"])
             updates = [("w", "w + 1"), ("w", "NULL"), ("name", "'x'"), ("name", "CASE name WHEN 'x' THEN 'y' END")]
-            if condition == "true":
-                updates.append(("id", "-id"))
+            if r.random() < 0.2:
+                condition, updates = "true", [("id", "-id")]
         else:
-            options = [
-                "true",
-                f"x = {r.randint(1, 3)}",
-                "y = 'a'",
-                "z IS NULL",
-                f"z > {r.randint(-3, 5)}",
-                "x = 1 AND y = 'b'",
-            ]
-            condition = r.choice(options)
+            options = [f"x = {r.randint(1, 3)}", "y = 'a'", "z IS NULL", f"z > {r.randint(-3, 5)}"]
+            condition = r.choice([*options, "x = 1 AND y = 'b'", "z = 5"])
             updates = [("z", "-z"), ("z", "coalesce(z, x)"), ("x", "x % 3 + 1"), ("y", "NULL"), ("y", "'a'")]
         column, value = r.choice(updates)
+        if r.random() < 0.1:
+            condition = "true"
         return Update(name, column, value, condition) if r.random() < 0.6 else Delete(name, condition)
 
     # ---------------------------------------------------------------- queries

@@ -99,7 +99,7 @@ def typed_sources(random: Random) -> tuple[Source, ...]:
 def typed_rows(random: Random, source: Source) -> list[Row]:
     """A few rows; one in seven values is NULL, and one row in five stands twice."""
     rows = []
-    for _ in range(random.choice([0, 1, 1, 2, 4, 12])):
+    for _ in range(random.choice([0, 1, 3, 8, 16])):
         row = {name: _value(random, type_, is_key=name == source.key) for name, type_ in source.columns}
         rows += [row] * random.choice([1, 1, 1, 1, 2])
     return rows
