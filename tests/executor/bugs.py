@@ -27,12 +27,14 @@ BUGS = (
         "join",
         "matched, delta.weight_array[places] * weights",
         "matched, delta.weight_array[places]",
+        rare=True,
     ),
     PlantedBug(
         "NULL equals NULL in a join",
         "state",
         "    return select_rows(delta, np.flatnonzero(~nulls)) if nulls.any() else delta",
         "    return delta",
+        rare=True,
     ),
     PlantedBug(
         "a row of a stream meets the table as it was a step before",
@@ -98,12 +100,14 @@ BUGS = (
         "accumulators",
         "len(slots), kind * weights)",
         "len(slots), kind * np.abs(weights))",
+        rare=True,
     ),
     PlantedBug(
         "a value of a DISTINCT aggregate goes with the first of its rows",
         "distinct",
         "        change = (after > 0).astype(np.int64) - (before > 0)",
         "        change = np.where(after < before, -(before > 0).astype(np.int64), (after > 0) & (before <= 0))",
+        rare=True,
     ),
     PlantedBug(
         "an aggregate that is computed again sees equal rows once",
@@ -124,6 +128,7 @@ BUGS = (
         "top_k",
         "        if not short.any():\n",
         "        if True:\n",
+        rare=True,
     ),
     PlantedBug(
         "INTERSECT ALL and EXCEPT ALL give each row once",
@@ -155,6 +160,7 @@ BUGS = (
         "keys",
         ".to_numpy(zero_copy_only=False) + 0.0\n",
         ".to_numpy(zero_copy_only=False)\n",
+        rare=True,
     ),
     PlantedBug(
         "an upsert does not take the older row of its key back",

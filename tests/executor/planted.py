@@ -18,12 +18,13 @@ from types import ModuleType
 
 @dataclass(frozen=True, slots=True)
 class PlantedBug:
-    """A mistake: in a module of the executor, the text `before` becomes `after`."""
+    """A mistake: in a module of the executor, the text `before` becomes `after`; a `rare` one takes many cases."""
 
     name: str
     module: str
     before: str
     after: str
+    rare: bool = False
 
 
 @contextmanager
@@ -44,9 +45,11 @@ def planted(bug: PlantedBug) -> Iterator[None]:
     ]
     for module, name, value in places:
         setattr(module, name, changed[id(value)])
+    sys.modules[original.__name__] = patched
     try:
         yield
     finally:
+        sys.modules[original.__name__] = original
         for module, name, value in places:
             setattr(module, name, value)
 
@@ -62,7 +65,4 @@ def _patched(original: ModuleType, bug: PlantedBug) -> ModuleType:
         exec(source, patched.__dict__)
     finally:
         sys.modules[original.__name__] = original
-    for name, value in vars(original).items():
-        if isinstance(value, int):  # limits as they are now
-            setattr(patched, name, value)
     return patched
