@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/setup.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test crashes fuzz check format bench lock
+.PHONY: help setup demo test crashes fuzz differential check format bench lock
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-15s %s\n", $$1, $$2 }'
@@ -25,6 +25,10 @@ crashes: setup  ## Crash the log in many more ways, for a night: make crashes ST
 fuzz: INPUTS ?= 1000000
 fuzz: setup  ## Give the parser and planner mutated SQL, for a night: make fuzz INPUTS=10000000
 	HEADWATER_FUZZ=$(INPUTS) $(BIN)/pytest -q tests/parser/test_fuzz.py
+
+differential: QUERIES ?= 20000
+differential: setup  ## Compare random continuous queries with DuckDB, for a night: make differential QUERIES=100000
+	$(BIN)/python -m tests.executor.search --queries $(QUERIES) --steps 10
 
 check: setup  ## Run the fast checks: lint, format, types, direction of imports
 	$(BIN)/ruff check .

@@ -10,7 +10,7 @@ import pyarrow as pa
 from headwater.executor.chunks import chunked, int_batch, slot_ranges
 from headwater.executor.heap import RowHeap
 from headwater.executor.key_index import KeyIndex, Slots, first_rows, numbered
-from headwater.executor.keys import Words, key_words
+from headwater.executor.keys import Words, key_words, row_words
 from headwater.executor.operators import ChunkedParts, Parts
 from headwater.executor.sorted_runs import SortedRuns
 from headwater.executor.state import TableState, without_null_keys
@@ -21,15 +21,18 @@ class Arrangement:
     """The rows of one input, with weights, found by the value of `key_columns`.
 
     Rows with a NULL key are left out, as nothing equals NULL; `nulls` keeps them, as GROUP BY would. Rows of an input
-    that only `grows` are not told apart, which is most of the work.
+    that only `grows` are not told apart, which is most of the work, and those of a key are found in the order in which
+    they came. With `ordered`, they are found in an order that follows from the rows alone; else a row that was removed
+    and comes back may take its old place, or not.
     """
 
     def __init__(
-        self, schema: pa.Schema, key_columns: Sequence[str], *, nulls: bool = False, grows: bool = False
-    ) -> None:
+        self, schema: pa.Schema, key_columns: Sequence[str], *, nulls: bool = False, grows: bool = False,
+        ordered: bool = False,
+    ) -> None:  # fmt: skip
         self.schema = schema
         self.key_columns = tuple(key_columns)
-        self._nulls = nulls
+        self._nulls, self._ordered = nulls, ordered
         self._state: TableState | GrowingRows = GrowingRows(schema) if grows else TableState(schema, None)
         self._clear()
 
@@ -80,6 +83,9 @@ class Arrangement:
         live = weights > 0
         if not live.all():
             probes, slots, weights = probes[live], slots[live], weights[live]
+        if self._ordered and (probes[1:] == probes[:-1]).any():
+            order = np.lexsort((*self._state.words_of(slots).T, probes))
+            probes, slots, weights = probes[order], slots[order], weights[order]
         return probes, self._state.take(slots), weights
 
     def chunks(self) -> list[Delta]:
@@ -130,6 +136,10 @@ class GrowingRows:
 
     def take(self, slots: Slots) -> pa.RecordBatch:
         return self._heap.take(slots)
+
+    def words_of(self, slots: Slots) -> Words:
+        """The identity of the row at each slot."""
+        return row_words(self.take(slots))
 
     def weights(self, slots: Slots) -> Weights:
         return np.ones(len(slots), dtype=np.int64)

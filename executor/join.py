@@ -8,7 +8,7 @@ from headwater.executor.arrangement import Arrangement
 from headwater.executor.keys import key_words
 from headwater.executor.operators import ChunkedParts, Parts
 from headwater.executor.state import consolidate, empty_delta, repeat_rows, without_null_keys
-from headwater.planner.logical import Join
+from headwater.planner.logical import Join, Plan
 from headwater.planner.sql_types import arrow_schema
 from headwater.values import Delta, Weights, concat_deltas
 
@@ -19,8 +19,8 @@ class TableJoin:
     def __init__(self, node: Join) -> None:
         self.schema = arrow_schema(node.columns)
         self._grows = node.append_only
-        self._left = Arrangement(arrow_schema(node.left.columns), node.left_keys, grows=node.left.append_only)
-        self._right = Arrangement(arrow_schema(node.right.columns), node.right_keys, grows=node.right.append_only)
+        self._left = _arrangement(node.left, node.left_keys)
+        self._right = _arrangement(node.right, node.right_keys)
 
     @property
     def nbytes(self) -> int:
@@ -62,7 +62,7 @@ class StreamTableJoin:
     def __init__(self, node: Join) -> None:
         self.schema = arrow_schema(node.columns)
         self._keys = node.left_keys
-        self._table = Arrangement(arrow_schema(node.right.columns), node.right_keys, grows=node.right.append_only)
+        self._table = _arrangement(node.right, node.right_keys)
 
     @property
     def nbytes(self) -> int:
@@ -85,6 +85,11 @@ class StreamTableJoin:
 
     def restore(self, parts: Parts) -> None:
         self._table.restore(_part(parts, "right"))
+
+
+def _arrangement(side: Plan, keys: tuple[str, ...]) -> Arrangement:
+    """Of a side whose rows can go and come back, those of a key are in an order that does not depend on it."""
+    return Arrangement(arrow_schema(side.columns), keys, grows=side.append_only, ordered=not side.append_only)
 
 
 def _meet(delta: Delta, keys: tuple[str, ...], other: Arrangement) -> tuple[pa.RecordBatch, pa.RecordBatch, Weights]:

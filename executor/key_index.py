@@ -42,6 +42,10 @@ class KeyIndex:
         """The key of each slot, shape (len(self), 2)."""
         return np.stack([self._a[: self._count], self._b[: self._count]], axis=1)
 
+    def keys_of(self, slots: Slots) -> Words:
+        """The keys of these slots."""
+        return np.stack([self._a.take(slots), self._b.take(slots)], axis=1)
+
     @property
     def nbytes(self) -> int:
         return int(self._a.nbytes + self._b.nbytes + self._table.nbytes)

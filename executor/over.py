@@ -36,7 +36,7 @@ class OverPartitions:
         self.schema = arrow_schema(node.columns)
         self.failures: list[Failures] = []
         self._failed: list[tuple[pa.RecordBatch, Reason]] = []  # a row of each partition that failed in this step
-        self._given = Arrangement(self.schema, node.partition, nulls=True)
+        self._given = Arrangement(self.schema, node.partition, nulls=True, ordered=True)
         self._input = arrow_schema(node.source.columns)
         self._is_exact = all(call.exact for call in node.calls)
         self._sql = _over_sql(node)

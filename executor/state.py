@@ -78,7 +78,8 @@ class TableState:
         touched = slots[numbered_values(slots)[1]]
         before = self._weight[touched] > 0
         if self.key is None:
-            absent = np.flatnonzero(self._number[slots] < 0)
+            # A row that comes back is stored as it comes: it may be equal to the old one and not the same (−0.0, 0.0).
+            absent = np.flatnonzero(self._weight[slots] == 0)
             self._number[slots[absent]] = self._heap.append(delta.rows.take(pa.array(absent))) + np.arange(len(absent))
         else:
             added = np.flatnonzero(weights > 0)
@@ -98,8 +99,9 @@ class TableState:
         touched, inverse = np.unique(slots, return_inverse=True)
         latest = np.zeros(len(touched), dtype=np.int64)
         np.maximum.at(latest, inverse, np.arange(len(slots)))
+        touched, latest = touched[np.argsort(latest)], np.sort(latest)  # in the order of the rows, not of the slots
         old = self._heap.take(self._number[touched[self._weight[touched] > 0]])
-        latest = np.sort(latest[weights[latest] > 0])
+        latest = latest[weights[latest] > 0]
         new = rows.take(pa.array(latest))
         signs = np.repeat(np.array([-1, 1], dtype=np.int64), [old.num_rows, new.num_rows])
         changed = consolidate(Delta(pa.concat_batches([old, new]), signs))
@@ -119,6 +121,10 @@ class TableState:
     def take(self, slots: Slots) -> pa.RecordBatch:
         """The rows at `slots`."""
         return self._heap.take(self._number[slots])
+
+    def words_of(self, slots: Slots) -> Words:
+        """The key of the row at each slot."""
+        return self._index.keys_of(slots)
 
     def weights(self, slots: Slots) -> Weights:
         """The weight of the row at each slot; 0 where it is gone."""

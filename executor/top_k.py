@@ -24,7 +24,7 @@ _NUMBER = "$number"  # of a row in its partition, from 1
 _MORE = "$more"  # whether the partition has rows behind those that are kept
 _BOUND = "$bound"
 
-_SPARE_ROWS = 64
+SPARE_ROWS = 64
 
 
 class TopRows:
@@ -36,7 +36,8 @@ class TopRows:
     `spare_rows` is how much longer heads are, besides twice what counts.
     """
 
-    def __init__(self, node: TopK, spare_rows: int = _SPARE_ROWS) -> None:
+    def __init__(self, node: TopK, spare_rows: int | None = None) -> None:
+        spare_rows = SPARE_ROWS if spare_rows is None else spare_rows
         self.node = node
         self.schema = arrow_schema(node.columns)
         self._input = arrow_schema(node.source.columns)
@@ -44,8 +45,8 @@ class TopRows:
         self._retracts = not node.source.append_only
         self._room = 2 * self._last + spare_rows if self._retracts else self._last
         self._head_schema = pa.schema([*self._input, pa.field(_NUMBER, pa.int64()), pa.field(_MORE, pa.bool_())])
-        self._head = Arrangement(self._head_schema, node.partition, nulls=True)
-        self._rows = Arrangement(self._input, node.partition, nulls=True)
+        self._head = Arrangement(self._head_schema, node.partition, nulls=True, ordered=True)
+        self._rows = Arrangement(self._input, node.partition, nulls=True, ordered=True)
         self._sql = _numbered_sql(node, self._room + 1)
 
     @property

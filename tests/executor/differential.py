@@ -1,137 +1,125 @@
 """The differential harness: after every step, what Headwater keeps equals what DuckDB answers from scratch.
 
-`Case` makes a database with a stream, a table with a key and a bag, and random continuous queries over them; each query
-comes with the DuckDB SQL that says what its table must hold. The oracle shares nothing with the engine: it sees all
-records ever appended, with the version that committed them, and computes everything again, event time included.
+`Case` makes a database with streams, tables with a key and bags, and random continuous queries over them; each query
+comes with the DuckDB SQL that says what its table must hold. All that happens to it is a list of events (history.py).
 """
 
 from __future__ import annotations
 
-import math
+import re
 from collections import Counter
-from decimal import Decimal
+from collections.abc import Sequence
 from typing import Any
 
 import duckdb
-import pyarrow as pa
 
 from headwater.engine.database import Database
 from headwater.engine.subscription import Subscription
+from headwater.errors import HeadwaterError
 from headwater.executor.operators import Stateful
+from headwater.parser import parse_statement, syntax
+from headwater.planner import bind_query
 from headwater.storage import SimulatedDisk
 from tests.executor.function_queries import DEFINITIONS
 from tests.executor.generator import Generator, Query
 from tests.executor.held import held_bytes
+from tests.executor.history import Append, Checkpoint, Clock, Create, Delete, Event, Reopen, Step, Update
+from tests.executor.oracle import Oracle, Rows, canonical, canonical_value
+from tests.executor.sources import Source, fixed_sources, literal
 
-Rows = Counter[tuple[Any, ...]]
-
-START_US = 1_767_225_600_000_000  # 2026-01-01
-
-STREAM = pa.schema(
-    [("k", pa.int32()), ("g", pa.string()), ("v", pa.int64()), ("d", pa.float64()), ("ts", pa.timestamp("us"))]
-)
+__all__ = ["Case", "Mismatch", "Oracle", "Rows", "canonical"]
 
 
-class Oracle:
-    """Everything that was ever appended, as plain DuckDB tables, and views of it at a cut of the log.
-
-    s: the records of the stream with `version`, `part` and `seq`. t: the rows of the keyed table. th: all rows that it
-    ever had, with the half-open range of versions in which each was there. b: the bag.
-    """
-
-    def __init__(self) -> None:
-        self.con = duckdb.connect(":memory:", config={"threads": 1})
-        self.con.execute("""
-            CREATE TABLE s_all (k INTEGER, g VARCHAR, v BIGINT, d DOUBLE, ts TIMESTAMP,
-                                version BIGINT, part INTEGER, seq BIGINT);
-            CREATE TABLE th_all (id INTEGER, name VARCHAR, w BIGINT, born BIGINT, died BIGINT);
-            CREATE TABLE b_all (x INTEGER, y VARCHAR, z SMALLINT, version BIGINT);
-            CREATE VIEW s AS FROM s_all WHERE version <= getvariable('version') AND seq <= getvariable('records');
-            CREATE VIEW th AS SELECT id, name, w, born, CASE WHEN died <= getvariable('version') THEN died END AS died
-                              FROM th_all WHERE born <= getvariable('version');
-            CREATE VIEW t AS SELECT id, name, w FROM th WHERE died IS NULL;
-            CREATE VIEW b AS SELECT x, y, z FROM b_all WHERE version <= getvariable('version');
-        """)
-        self.records = 0
-
-    def add_stream(self, rows: list[dict[str, Any]], parts: list[int], version: int) -> None:
-        for row, part in zip(rows, parts, strict=True):
-            self.records += 1
-            self.con.execute("INSERT INTO s_all VALUES (?,?,?,?,?,?,?,?)", [*row.values(), version, part, self.records])
-
-    def add_table(self, rows: list[dict[str, Any]], version: int) -> None:
-        for row in {r["id"]: r for r in rows}.values():
-            self.con.execute("UPDATE th_all SET died = ? WHERE id = ? AND died IS NULL", [version, row["id"]])
-            self.con.execute("INSERT INTO th_all VALUES (?,?,?,?,NULL)", [*row.values(), version])
-
-    def add_bag(self, rows: list[dict[str, Any]], version: int) -> None:
-        for row in rows:
-            self.con.execute("INSERT INTO b_all VALUES (?,?,?,?)", [*row.values(), version])
-
-    def version_of(self, record: int) -> int:
-        """The version that committed the record of that number, counted from 1."""
-        found = self.con.execute("SELECT version FROM s_all WHERE seq = ?", [record]).fetchone()
-        return int(found[0]) if found else 0
-
-    def answer(self, sql: str, version: int = 2**62, records: int = 2**62) -> Rows:
-        """The rows of `sql` at a version, over that many records of the stream."""
-        self.con.execute(f"SET VARIABLE version = {version}; SET VARIABLE records = {records}")
-        return canonical(self.con.execute(sql).fetchall())
+START_US = 1_767_225_600_000_000  # of the clock: 2026-01-01, with which event time begins too
 
 
-def canonical(rows: list[tuple[Any, ...]]) -> Rows:
-    """A multiset of rows in which floats that differ by rounding are equal, NaN equals itself, and lists are tuples."""
-    return Counter(tuple(_canonical(v) for v in row) for row in rows)
+class Mismatch(AssertionError):
+    """A relation does not hold what it must."""
 
-
-def _canonical(value: Any) -> Any:
-    if isinstance(value, float):
-        if math.isnan(value):
-            return "NaN"
-        return float(f"{value:.9g}") + 0.0
-    if isinstance(value, dict):
-        value = list(value.items())
-    if isinstance(value, list | tuple):
-        return tuple(_canonical(item) for item in value)
-    return value
+    def __init__(self, relation: str, text: str) -> None:
+        super().__init__(text)
+        self.relation = relation
 
 
 class Case:
-    """One random database with its oracle; `step` appends at random and checks every table."""
+    """One random database with its oracle; `step` makes events up, `do` makes one happen, and a step is checked."""
 
     def __init__(self, seed: int, queries: int = 6, given: list[Query] | None = None) -> None:
         self.seed = seed
         self.generator = Generator(seed)
         self.random = self.generator.random
         self.disk = SimulatedDisk(seed=seed)
-        self.oracle = Oracle()
         self.partitions = self.random.choice([1, 1, 2, 3])
+        self.sources = {s.name: s for s in (*fixed_sources(self.partitions), *self.generator.typed_sources)}
+        self.oracle = Oracle(tuple(self.sources.values()))
         self.oracle.con.execute(f"SET VARIABLE partitions = {self.partitions}")
-        self.clock = 0
         self._set_clock(0)
+        self.events: list[Event] = []
+        self.comparisons = 0
         self.db = self._open()
-        self.db.execute(f"""
-            CREATE STREAM s (k INTEGER KEY, g VARCHAR, v BIGINT, d DOUBLE, ts TIMESTAMP)
-              WITH (partitions = {self.partitions}, timestamp = 'ts');
-            CREATE TABLE t (id INTEGER PRIMARY KEY, name VARCHAR, w BIGINT);
-            CREATE TABLE b (x INTEGER, y VARCHAR, z SMALLINT);
-        """)
-        self.db.execute(DEFINITIONS)
-        self.queries = given if given is not None else [self.generator.query() for _ in range(queries)]
-        self.late = self.queries[len(self.queries) // 2 :] if given is None else []  # made once there are rows already
+        self.db.execute(self.statements)
         self.made: dict[str, Query] = {}
+        self.late: list[Query] = []  # queries that are made once there are rows already
         self.history: list[tuple[int, dict[str, Rows]]] = []
-        for query in self.queries:
-            if query not in self.late:
-                self.create(query)
+        made = given if given is not None else [self.generator.query() for _ in range(queries)]
+        self.begin(made, late=0 if given is not None else (queries + 1) // 2)
+
+    def begin(self, queries: list[Query], late: int) -> None:
+        """Makes queries, the last `late` of them later."""
+        self.queries = queries
+        now = len(queries) - late
+        self.late = queries[now:]
+        for query in queries[:now]:
+            self.create(query)
+
+    def accepts(self, query: Query) -> bool:
+        """Whether both sides take the query."""
+        statement = parse_statement(query.sql)
+        assert isinstance(statement, syntax.Query)
+        try:
+            bind_query(statement, self.db.pipeline.catalog, keep_window=True)
+            self.oracle.answer(query.oracle)
+        except (HeadwaterError, duckdb.Error):
+            return False
+        return True
+
+    @property
+    def statements(self) -> str:
+        """The definitions of the source relations, and of the functions that queries call."""
+        return "\n".join([*(source.statement for source in self.sources.values()), DEFINITIONS])
 
     def _open(self) -> Database:
         return Database(self.disk, "db", None, background=False)
 
     def create(self, query: Query) -> None:
-        name = f"q{len(self.made)}"
-        self.db.execute(f"CREATE TABLE {name} AS {query.sql}")
-        self.made[name] = query
+        self.do(Create(f"q{len(self.made)}", query))
+
+    # ---------------------------------------------------------------- events
+
+    def do(self, event: Event) -> None:
+        """Makes an event happen, to the database and to the oracle."""
+        self.events.append(event)
+        match event:
+            case Append():
+                self._append(event)
+            case Update() | Delete():
+                self.db.execute(event.sql)
+                version = self.db.log.version
+                self.oracle.change(event, version, self.db.log.time_of(version))
+            case Clock(seconds):
+                self._set_clock(seconds)
+            case Create(name, query):
+                self.db.execute(f"CREATE TABLE {name} AS {query.sql}")
+                self.made[name] = query
+            case Step():
+                self.db.settle()
+                self.check()
+            case Checkpoint():
+                self.db.execute("CHECKPOINT")
+            case Reopen():
+                self.db.close()
+                self.db = self._open()
+                self.check()
 
     def step(self) -> None:
         """Some commits, one step, and the comparison; now and then a late query, a checkpoint or a restart."""
@@ -140,48 +128,70 @@ class Case:
             self.reopen()
 
     def step_without_restart(self) -> None:
-        for _ in range(self.random.randint(1, 3)):
-            self._append()
-        if self.late and self.random.random() < 0.4:
+        for _ in range(self.random.choice([0, 1, 2, 3, 4, 6])):
+            event = self._commit()
+            if event is not None:
+                self.do(event)
+        if self.late and self.random.random() < 0.6:
             self.create(self.late.pop())
-        self.db.settle()
-        self.check()
+        self.do(Step())
         if self.random.random() < 0.2:
-            self.db.execute("CHECKPOINT")
+            self.do(Checkpoint())
 
     def reopen(self) -> None:
-        self.db.close()
-        self.db = self._open()
-        self.check()
+        self.do(Reopen())
 
-    def _append(self) -> None:
-        which = self.random.choice("sssttb")
-        if which == "s":
-            rows = self.generator.stream_rows(self.clock)
-            self._set_clock(self.clock + self.random.choice([0, 3, 10, 40]))
-            self._append_stream(rows)
-        elif which == "t":
-            rows = self.generator.table_rows()
-            if rows:
-                self.oracle.add_table(rows, self.db.append("t", rows).version)
+    def _commit(self) -> Event | None:
+        """A random commit to a random relation; None where it would have no rows."""
+        source = self.sources[self.random.choice(self._read_relations())]
+        if source.kind != "stream" and self.random.random() < 0.4:
+            return self.generator.change(source)
+        rows = self.generator.new_rows(source, self.clock)
+        if source.name == "s":
+            self.do(Clock(self.clock + self.random.choice([0, 3, 10, 40])))
+        return Append(source.name, tuple(rows), self.random.random() < 0.1) if rows else None
+
+    def _read_relations(self) -> str:
+        """The relations that queries read, tables more often than streams; now and then any other."""
+        text = " ".join(query.sql for query in self.queries)
+        read = "".join(name for name in "ssttttbbbbeuuurrr" if re.search(rf"(FROM|JOIN|,) \(*{name}\b", text))
+        return read if read and self.random.random() < 0.9 else "stbeur"
+
+    def _append(self, event: Append) -> None:
+        source, before = self.sources[event.relation], self.db.log.version
+        if event.as_insert:
+            self.db.execute(insert_text(source, event.rows))
         else:
-            rows = self.generator.bag_rows()
-            if rows:
-                self.oracle.add_bag(rows, self.db.append("b", rows).version)
+            self.db.append(source.name, self.oracle.rows(source.name, event.rows))
+        version = self.db.log.version
+        assert version > before
+        at_us = self.db.log.time_of(version)
+        if source.kind == "table":
+            self.oracle.add_table(event.rows, version, source.name, at_us)
+        elif source.kind == "bag":
+            self.oracle.add_bag(event.rows, version, source.name, at_us)
+        else:
+            stored = [
+                (chunk.partition, dict(zip(source.names, row.values(), strict=False)))
+                for chunk in self.db.log.scan(self.id_of(source.name), before)
+                for row in chunk.rows.to_pylist()
+            ]
+            stored_rows = [row for _, row in stored]
+            assert _values(stored_rows, source) == _values(event.rows, source)
+            self.oracle.add_stream(stored_rows, [part for part, _ in stored], version, source.name)
 
-    def _append_stream(self, rows: list[dict[str, Any]]) -> None:
-        if not rows:
-            return
-        before = self.db.log.version
-        acknowledged = self.db.append("s", pa.Table.from_pylist(rows, schema=STREAM))
-        assert acknowledged.version > before
-        stored = [
-            (c.partition, row)
-            for c in self.db.log.scan(1, before)
-            for row in c.rows.drop_columns(["ROWTIME"]).to_pylist()
-        ]
-        assert canonical([tuple(r.values()) for _, r in stored]) == canonical([tuple(r.values()) for r in rows])
-        self.oracle.add_stream([row for _, row in stored], [p for p, _ in stored], acknowledged.version)
+    def _set_clock(self, seconds: int) -> None:
+        """The clock of the database, in seconds after the beginning."""
+        self.clock = seconds
+        self.disk.clock_us = START_US + seconds * 1_000_000
+        self.oracle.set_now(self.disk.clock_us)
+
+    # ---------------------------------------------------------------- looking
+
+    def id_of(self, name: str) -> int:
+        relation = self.db.pipeline.catalog.get(name)
+        assert relation is not None
+        return relation.id
 
     def _set_clock(self, seconds: int) -> None:
         """The clock of the database, in seconds after that of the first records."""
@@ -201,14 +211,12 @@ class Case:
         return canonical(self.db.sql(f"SELECT * FROM {name} AS OF {position}").fetchall())
 
     def check(self) -> None:
-        """Every table equals the oracle's answer."""
-        self._set_now(self.disk.clock_us)
+        """Every table equals the oracle's answer, and its changelog adds up to it."""
+        self.oracle.set_now(self.disk.clock_us)
         contents = self.contents()
         for name, rows in contents.items():
-            expected = self.oracle.answer(self.made[name].oracle)
-            assert rows == expected, self.report(name, rows, expected)
-            folded = self.folded(name)
-            assert folded == rows, self.report(f"changelog of {name}", folded, rows)
+            self.compare(name, rows, self.oracle.answer(self.made[name].oracle))
+            self.compare(name, self.folded(name), rows, f"changelog of {name}")
             self._check_errors(name)
         self._check_bytes()
         self.history.append((self.db.version, contents))
@@ -218,8 +226,7 @@ class Case:
         errors = self.made[name].errors
         if errors is not None:
             found = canonical(self.db.sql(f'SELECT "partition", "offset" FROM {name}_errors').fetchall())
-            expected = self.oracle.answer(errors)
-            assert found == expected, self.report(f"errors of {name}", found, expected)
+            self.compare(name, found, self.oracle.answer(errors), f"errors of {name}")
 
     def _check_bytes(self) -> None:
         """What operators say that they hold is what they hold, within a tenth."""
@@ -229,35 +236,52 @@ class Case:
                     told, held = operator.nbytes, held_bytes(operator, whole=False)
                     assert abs(told - held) <= held / 10 + 4096, f"seed {self.seed}, {node}: {told} told, {held} held"
 
+    def compare(self, name: str, rows: Rows, expected: Rows, what: str = "") -> None:
+        """Raises Mismatch unless the rows are the expected ones."""
+        self.comparisons += 1
+        if rows != expected:
+            raise Mismatch(name, self.report(name, rows, expected, what))
+
     def watch(self, name: str) -> Subscription:
         return self.db.subscribe(f"SELECT * FROM {name} EMIT CHANGES")
 
     def check_offset(self, records: int) -> None:
         """Every table as of that many records of the stream equals the oracle's answer over just these."""
         version = self.oracle.version_of(records)
-        self._set_now(self.db.log.time_of(version) if version else None)
+        self.oracle.set_now(self.db.log.time_of(version) if version else None)
         for name, query in self.made.items():
             if "FROM s" not in query.sql:
                 continue  # the stream is not a source of it
             rows = self.as_of(name, f"OFFSET (s => {records})")
-            expected = self.oracle.answer(query.oracle, version, records)
-            assert rows == expected, self.report(f"{name} as of record {records}", rows, expected)
+            self.compare(
+                name, rows, self.oracle.answer(query.oracle, version, records), f"{name} as of record {records}"
+            )
 
     def folded(self, name: str) -> Rows:
         """The stored changelog, added up by a reader that knows nothing else."""
-        relation = self.db.pipeline.catalog.get(name)
-        assert relation is not None
         rows: Rows = Counter()
-        for chunk in self.db.log.scan(relation.id):
+        for chunk in self.db.log.scan(self.id_of(name)):
             for row in chunk.rows.to_pylist():
                 weight = row.pop("$weight")
-                values = tuple(int(v) if isinstance(v, Decimal) else v for v in row.values())
-                rows[tuple(_canonical(v) for v in values)] += weight
+                assert weight, f"a change of {name} that changes nothing"
+                rows[tuple(canonical_value(v) for v in row.values())] += weight
         assert all(weight >= 0 for weight in rows.values())
         return +rows
 
-    def report(self, name: str, rows: Rows, expected: Rows) -> str:
+    def report(self, name: str, rows: Rows, expected: Rows, what: str = "") -> str:
+        query = self.made[name]
+        oracle = "" if query.oracle == query.sql else f"\n  DuckDB: {query.oracle}"
         return (
-            f"seed {self.seed}, {name}: {next(q.sql for n, q in self.made.items() if n in name.split())}\n"
+            f"seed {self.seed}, {what or name}: {query.sql}{oracle}\n"
             f"  too many: {dict(rows - expected)}\n  missing: {dict(expected - rows)}"
         )
+
+
+def insert_text(source: Source, rows: Sequence[dict[str, Any]]) -> str:
+    """The rows as an INSERT."""
+    values = (", ".join(literal(row[name], type_) for name, type_ in source.columns) for row in rows)
+    return f"INSERT INTO {source.name} VALUES {', '.join(f'({row})' for row in values)}"
+
+
+def _values(rows: Sequence[dict[str, Any]], source: Source) -> Rows:
+    return canonical([tuple(row[name] for name in source.names) for row in rows])

@@ -1,12 +1,12 @@
 """Random rows, and random continuous queries with the DuckDB SQL that says what each must hold.
 
-The relations are those of `differential.Oracle`: the stream s, the keyed table t (its history: th), the bag b.
+The relations are those of sources.py: the stream s, the keyed table t (its history: th), the bag b; and e, u and r,
+whose columns have random types.
 """
 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,19 +14,14 @@ from tests.executor.aggregate_queries import AggregateQueries
 from tests.executor.closing_queries import ClosingQueries
 from tests.executor.failing_queries import FailingQueries
 from tests.executor.function_queries import FunctionQueries
+from tests.executor.history import Delete, Update
 from tests.executor.now_queries import NowQueries
 from tests.executor.over_queries import OverQueries
+from tests.executor.query import Query
 from tests.executor.recursive_queries import RecursiveQueries
 from tests.executor.set_queries import SetQueries
-
-
-@dataclass(frozen=True)
-class Query:
-    """A continuous query, and DuckDB SQL over the oracle's relations that gives the same rows."""
-
-    sql: str
-    oracle: str
-    errors: str | None = None  # the records of s, by partition and offset, that must be in its error stream
+from tests.executor.sources import VALUES, Row, Source, literal, typed_rows, typed_sources
+from tests.executor.typed_queries import TypedQueries
 
 
 def windowed_rows(size: int, advance: int, grace: int) -> str:
@@ -54,6 +49,7 @@ class Generator:
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
+        self.typed_sources = typed_sources(self.random)
 
     # ---------------------------------------------------------------- rows
 
@@ -78,7 +74,7 @@ class Generator:
                 "name": r.choice([None, "x", "y", "z"]),
                 "w": r.choice([None, 1, 2, r.randint(-9, 9)]),
             }
-            for _ in range(r.choice([0, 1, 1, 3, 8]))
+            for _ in range(r.choice([0, 1, 3, 8, 8]))
         ]
 
     def bag_rows(self) -> list[dict[str, Any]]:
@@ -89,8 +85,36 @@ class Generator:
                 "y": r.choice([None, "a", "b"]),
                 "z": r.choice([None, 5, r.randint(-3, 3)]),
             }
-            for _ in range(r.choice([0, 1, 2, 6]))
+            for _ in range(r.choice([0, 1, 3, 8, 20]))
         ]
+
+    def new_rows(self, source: Source, clock: int) -> list[Row]:
+        """Random rows for a source relation; event times are about `clock`."""
+        fixed = {"s": lambda: self.stream_rows(clock), "t": self.table_rows, "b": self.bag_rows}
+        return fixed[source.name]() if source.name in fixed else typed_rows(self.random, source)
+
+    def change(self, source: Source) -> Update | Delete:
+        """An UPDATE or DELETE of some rows of a table."""
+        r, name = self.random, source.name
+        if source in self.typed_sources:
+            queries = TypedQueries(r, self.typed_sources)
+            condition = queries.condition()
+            column, type_ = r.choice([c for c in source.columns if c[0] != source.key])
+            updates = [(column, literal(r.choice(VALUES[type_]), type_)), (column, column)]
+        elif name == "t":
+            options = [f"id = {r.randint(-1, 6)}", "name = 'x'", "w IS NULL", f"w > {r.randint(-9, 9)}"]
+            condition = r.choice([*options, "name IN ('y', 'z') OR id > 3"])
+            updates = [("w", "w + 1"), ("w", "NULL"), ("name", "'x'"), ("name", "CASE name WHEN 'x' THEN 'y' END")]
+            if r.random() < 0.2:
+                condition, updates = "true", [("id", "-id")]
+        else:
+            options = [f"x = {r.randint(1, 3)}", "y = 'a'", "z IS NULL", f"z > {r.randint(-3, 5)}"]
+            condition = r.choice([*options, "x = 1 AND y = 'b'", "z = 5"])
+            updates = [("z", "-z"), ("z", "coalesce(z, x)"), ("x", "x % 3 + 1"), ("y", "NULL"), ("y", "'a'")]
+        column, value = r.choice(updates)
+        if r.random() < 0.1:
+            condition = "true"
+        return Update(name, column, value, condition) if r.random() < 0.6 else Delete(name, condition)
 
     # ---------------------------------------------------------------- queries
 
@@ -104,7 +128,7 @@ class Generator:
             self.matched_tables, self.matched_stream, self.two_streams, self.subquery,
             self.subquery, self.subquery_of_stream,
             self.aggregates_of_all_rows, self.aggregates_of_all_rows, self.sets, self.sets,
-            self.failing, self.failing, self.recursive, self.recursive,
+            self.failing, self.failing, self.recursive, self.recursive, self.typed, self.typed, self.typed,
         ])  # fmt: skip
         return make()
 
@@ -133,6 +157,10 @@ class Generator:
 
     def recursive(self) -> Query:
         sql = RecursiveQueries(self.random).query()
+        return Query(sql, sql)
+
+    def typed(self) -> Query:
+        sql = TypedQueries(self.random, self.typed_sources).query()
         return Query(sql, sql)
 
     def condition(self, names: dict[str, str]) -> str:

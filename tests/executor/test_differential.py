@@ -7,14 +7,22 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 
 from headwater.engine.subscription import Subscription
 from tests.executor.differential import Case, Rows, canonical
+from tests.executor.limits import limits_of
 
 CASES = int(os.environ.get("HEADWATER_CASES", "50"))
 STEPS = 10
+
+
+@pytest.fixture(autouse=True)
+def limits(seed: int) -> Iterator[None]:
+    with limits_of(seed):
+        yield
 
 
 def lived(seed: int) -> Case:

@@ -1,0 +1,26 @@
+"""The differential harness is put to the test: it must find each bug that is planted in an operator.
+
+HEADWATER_BUGS=all also tries those that take many cases.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.executor.bugs import BUGS
+from tests.executor.planted import PlantedBug, planted
+from tests.executor.search import run_case
+
+CASES_MAX = 40  # of six queries and ten steps each
+SEED = 5000
+
+
+TRIED = [bug for bug in BUGS if not bug.rare or os.environ.get("HEADWATER_BUGS") == "all"]
+
+
+@pytest.mark.parametrize("bug", TRIED, ids=lambda bug: bug.name)
+def test_random_queries_find_that(bug: PlantedBug) -> None:
+    with planted(bug):
+        assert any(run_case(seed, steps=10, cut_down=False)[0].failures for seed in range(SEED, SEED + CASES_MAX))
