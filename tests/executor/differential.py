@@ -234,7 +234,9 @@ class Case:
             for node, operator in self.db.pipeline.circuit.operators_of(relation.content()):
                 if isinstance(operator, Stateful):
                     told, held = operator.nbytes, held_bytes(operator, whole=False)
-                    assert abs(told - held) <= held / 10 + 4096, f"seed {self.seed}, {node}: {told} told, {held} held"
+                    assert abs(told - held) <= held / 10 + 4096, (
+                        f"seed {self.seed}, {type(node).__name__}: {told} told, {held} held"
+                    )
 
     def compare(self, name: str, rows: Rows, expected: Rows, what: str = "") -> None:
         """Raises Mismatch unless the rows are the expected ones."""

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from headwater.executor.circuit import Circuit
+
 _TYPES = (str, bytes, int, float, bool, type(None), type, pa.Schema, pa.DataType, pa.Field)
 
 
@@ -56,7 +58,8 @@ def held_bytes(root: Any, *, whole: bool = True) -> int:
 
 
 def _describes(value: Any) -> bool:
-    return type(value).__module__.startswith("headwater.planner")
+    """Whether it describes what is held, or is a circuit inside an operator, whose operators tell for themselves."""
+    return isinstance(value, Circuit) or type(value).__module__.startswith("headwater.planner")
 
 
 def _buffers(array: pa.Array) -> list[pa.Buffer]:
