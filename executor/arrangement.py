@@ -23,22 +23,23 @@ class Arrangement:
     Rows with a NULL key are left out, as nothing equals NULL; `nulls` keeps them, as GROUP BY would. Rows of an input
     that only `grows` are not told apart, which is most of the work, and those of a key are found in the order in which
     they came. With `ordered`, they are found in an order that follows from the rows alone; else a row that was removed
-    and comes back may take its old place, or not.
+    and comes back may take its old place, or not. With a column `time`, rows can be forgotten by it.
     """
 
     def __init__(
         self, schema: pa.Schema, key_columns: Sequence[str], *, nulls: bool = False, grows: bool = False,
-        ordered: bool = False,
+        ordered: bool = False, time: str | None = None,
     ) -> None:  # fmt: skip
         self.schema = schema
         self.key_columns = tuple(key_columns)
-        self._nulls, self._ordered = nulls, ordered
+        self._nulls, self._ordered, self._time = nulls, ordered, time
         self._state: TableState | GrowingRows = GrowingRows(schema) if grows else TableState(schema, None)
         self._clear()
 
     def _clear(self) -> None:
         self._index = KeyIndex()
-        self._matches = SortedRuns()
+        self._matches = SortedRuns()  # from numbers of keys to slots, also of rows that are gone
+        self._by_time = SortedRuns()  # from times to slots, likewise
         self._filed = 0  # slots of the state below this number are in `_matches`
 
     def __len__(self) -> int:
@@ -46,7 +47,7 @@ class Arrangement:
 
     @property
     def nbytes(self) -> int:
-        return self._state.nbytes + self._index.nbytes + self._matches.nbytes
+        return self._state.nbytes + self._index.nbytes + self._matches.nbytes + self._by_time.nbytes
 
     def apply(self, delta: Delta) -> None:
         """Adds the delta."""
@@ -57,19 +58,35 @@ class Arrangement:
         slots = self._state.apply(delta)
         fresh = np.flatnonzero(slots >= self._filed)
         if len(fresh):
-            self._file(delta.rows.select(list(self.key_columns)), slots, fresh)
+            self._file(delta.rows, slots, fresh)
+        self._compact_if_sparse()
+
+    def _file(self, rows: pa.RecordBatch, slots: Slots, fresh: Slots) -> None:
+        """Makes the rows at the places `fresh`, which are new to the state at their `slots`, be found."""
+        count = int(slots.max()) + 1 - self._filed
+        rows = rows.select([*self.key_columns, *([self._time] if self._time is not None else [])])
+        if count < len(slots):
+            fresh = fresh[first_rows(slots[fresh] - self._filed, count)]
+            rows = rows.take(pa.array(fresh))
+        keys = rows.columns[: len(self.key_columns)]
+        self._matches.add(self._key_slots(key_words(keys, len(fresh))), slots[fresh], len(self._index))
+        if self._time is not None:
+            self._by_time.add(rows.columns[-1].view(pa.int64()).to_numpy(), slots[fresh])
+        self._filed += count
+
+    def forget(self, before: int) -> None:
+        """Forgets the rows whose time, in microseconds, is less; such rows do not come again."""
+        assert isinstance(self._state, TableState)
+        slots = self._by_time.take_before(before)
+        slots = slots[self._state.weights(slots) > 0]
+        if len(slots):
+            self._state.apply(Delta(self._state.take(slots), -self._state.weights(slots)))
+            self._compact_if_sparse()
+
+    def _compact_if_sparse(self) -> None:
         if self._state.is_sparse:
             self._state.compact()
             self._file_all()
-
-    def _file(self, keys: pa.RecordBatch, slots: Slots, fresh: Slots) -> None:
-        """Adds those of `slots` that are at the places `fresh`, new to the state, to what can be found by `keys`."""
-        count = int(slots.max()) + 1 - self._filed
-        if count < len(slots):
-            fresh = fresh[first_rows(slots[fresh] - self._filed, count)]
-            keys = keys.take(pa.array(fresh))
-        self._matches.add(self._key_slots(key_words(keys.columns, len(fresh))), slots[fresh], len(self._index))
-        self._filed += count
 
     def _key_slots(self, words: Words) -> Slots:
         """The number of each row's key, which is given one where it is new."""
@@ -104,7 +121,7 @@ class Arrangement:
         self._clear()
         slots = self._state.live_slots()
         if len(slots):
-            self._file(self._state.take(slots).select(list(self.key_columns)), slots, np.arange(len(slots)))
+            self._file(self._state.take(slots), slots, np.arange(len(slots)))
 
 
 class GrowingRows:

@@ -33,12 +33,15 @@ from headwater.executor.operators import ChunkedParts, Operator, Parts, Stateful
 from headwater.executor.over import OverPartitions
 from headwater.executor.recursion import Fixpoint
 from headwater.executor.row_errors import Failing
+from headwater.executor.session_groups import SessionGroups
+from headwater.executor.sessions import Sessions
 from headwater.executor.state import TableState, empty_delta
 from headwater.executor.temporal import VisibleRows
 from headwater.executor.top_k import TopRows
 from headwater.executor.trouble import Trouble, told
 from headwater.executor.unions import Concatenation, Repetition
 from headwater.executor.windows import StreamTimes, Watermarks, Windows
+from headwater.executor.within import Punctual, WithinJoins, WithinOuterJoins
 from headwater.planner.logical import (
     Aggregate,
     Arrivals,
@@ -46,6 +49,7 @@ from headwater.planner.logical import (
     Filter,
     Join,
     Now,
+    OnTime,
     OuterJoin,
     Over,
     Plan,
@@ -54,6 +58,8 @@ from headwater.planner.logical import (
     RecursiveRef,
     Repeat,
     SemiJoin,
+    SessionAggregate,
+    SessionAssign,
     Silence,
     Source,
     StreamOutput,
@@ -65,6 +71,8 @@ from headwater.planner.logical import (
     Union,
     Watermark,
     WindowAssign,
+    WithinJoin,
+    WithinOuter,
     walk_plan,
 )
 from headwater.storage import Log
@@ -335,6 +343,16 @@ def _operator(node: Plan) -> Operator:
             return StreamSemiJoins(node) if by_version else SemiJoins(node)
         case OuterJoin(by_version=by_version):
             return StreamOuterJoins(node) if by_version else OuterJoins(node)
+        case OnTime():
+            return Punctual(node)
+        case SessionAggregate():
+            return SessionGroups(node)
+        case SessionAssign():
+            return Sessions(node)
+        case WithinJoin():
+            return WithinJoins(node)
+        case WithinOuter():
+            return WithinOuterJoins(node)
         case Over():
             return OverPartitions(node)
         case TopK():
@@ -365,10 +383,10 @@ def _operator_inputs(node: Plan) -> tuple[Plan, ...]:
 
 
 def _clocked_ids(roots: Sequence[Plan]) -> set[int]:
-    """The relations below the table side of a stream–table join, or a union in order: their commits begin steps."""
+    """The relations below the table side of a stream–table join, or rows in order: their commits begin steps."""
     nodes = [node for root in roots for node in walk_plan(root)]
     clocked: list[Plan] = [node.right for node in nodes if isinstance(node, Join) and node.by_version]
-    clocked += [node for node in nodes if isinstance(node, Union) and node.in_order]
+    clocked += [node for node in nodes if isinstance(node, Union | WithinJoin) and node.in_order]
     return {leaf.id for plan in clocked for leaf in walk_plan(plan) if isinstance(leaf, Source)}
 
 

@@ -63,6 +63,12 @@ class Extreme:
             removed = np.flatnonzero(weights < 0)
             self._recompute(slots, groups[removed], values.take(pa.array(removed)))
 
+    def merge(self, slots: Slots, groups: Slots, gone: Slots) -> None:
+        """Adds what the groups `gone` hold: that of `gone[i]` to `slots[groups[i]]`."""
+        assert self._all is None, "rows that can be removed are known by their slots"
+        held = np.flatnonzero(self._has[gone])
+        self._improve(slots, groups[held], self._best.saved(gone[held]).column(0))
+
     def _improve(self, slots: Slots, groups: Slots, values: pa.Array) -> None:
         """Takes the best of `values` where it beats, or is the first of, its group."""
         if len(values):

@@ -114,6 +114,10 @@ class TableState:
         self._weight = grown(self._weight, len(self._index))
         return slots
 
+    def find(self, words: Words) -> Slots:
+        """The slot of each key, −1 where it was never there."""
+        return self._index.find(words)
+
     def live_slots(self) -> Slots:
         """The slots of the rows that are there."""
         return np.flatnonzero(self._weight[: len(self._index)] > 0)

@@ -13,7 +13,7 @@ from headwater.values import Delta
 
 Times = npt.NDArray[np.int64]  # microseconds since 1970
 
-_NEVER = np.iinfo(np.int64).min  # stream time of a partition before its first row
+NEVER = np.iinfo(np.int64).min  # stream time of a partition before its first row
 
 
 class StreamTimes(PartitionState):
@@ -34,11 +34,11 @@ class StreamTimes(PartitionState):
         before = np.empty(len(delta), dtype=np.int64)
         for partition in np.unique(partitions).tolist():
             rows = np.flatnonzero(partitions == partition)
-            latest = np.maximum.accumulate(np.concatenate(([self.numbers.get(partition, _NEVER)], times[rows])))
+            latest = np.maximum.accumulate(np.concatenate(([self.numbers.get(partition, NEVER)], times[rows])))
             before[rows] = latest[:-1]
             self.numbers[partition] = int(latest[-1])
         bring_up(self.numbers, silence)
-        column = timestamps(before, before != _NEVER)
+        column = timestamps(before, before != NEVER)
         return Delta(pa.RecordBatch.from_arrays([*delta.rows.columns, column], schema=self.schema), delta.weights)
 
 
@@ -83,13 +83,16 @@ class Windows:
         times = microseconds(delta.rows.column(node.time))
         stream = delta.rows.column(node.stream_time)
         unseen = stream.is_null().to_numpy(zero_copy_only=False)
-        latest = np.where(unseen, _NEVER + node.grace_us, microseconds(stream))
+        latest = np.where(unseen, NEVER + node.grace_us, microseconds(stream))
 
-        last = times - times % node.advance_us  # the start of the last window that holds the row
         each = -(-node.size_us // node.advance_us)
-        rows = np.repeat(np.arange(len(delta)), each)
-        starts = np.repeat(last, each) - np.tile(np.arange(each) * node.advance_us, len(delta))
-        ends = starts + node.size_us
+        rows, steps = np.repeat(np.arange(len(delta)), each), np.tile(np.arange(each) * node.advance_us, len(delta))
+        if node.is_cumulative:
+            starts = (times - times % node.size_us)[rows]
+            ends = starts + steps + node.advance_us
+        else:
+            starts = (times - times % node.advance_us)[rows] - steps  # from the last window that holds the row
+            ends = starts + node.size_us
         taken = np.flatnonzero((ends > times[rows]) & (latest[rows] - node.grace_us < ends))
 
         rows, starts, ends = rows[taken], starts[taken], ends[taken]
@@ -120,6 +123,12 @@ def clock_time(change: Delta) -> int | None:
     """The time that a clock shows after a change, in µs since 1970; None if it did not change."""
     times = microseconds(change.rows.column(0))[change.weight_array > 0]
     return int(times[-1]) if len(times) else None
+
+
+def horizon_after(watermark: Delta, reach_us: int) -> int | None:
+    """The time before which rows are out of reach with these changes of a watermark; None where nothing has changed."""
+    time = clock_time(watermark)
+    return None if time is None else time - reach_us
 
 
 def microseconds(column: pa.Array) -> Times:

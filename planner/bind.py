@@ -35,6 +35,7 @@ from headwater.planner.over import has_window_call, with_window_calls
 from headwater.planner.recursion import is_recursive, recursive_item
 from headwater.planner.scope import Scope, ScopeColumn
 from headwater.planner.select_list import expand_items, named
+from headwater.planner.sessions import with_bounds, with_sessions
 from headwater.planner.set_operations import combined
 from headwater.planner.state_bounds import keeps_state
 from headwater.planner.subqueries import has_subquery, where, with_values
@@ -186,7 +187,7 @@ class _Binder:
         if condition is not None:
             source = where(source, condition, self)
         if select.window is not None:
-            source = _with_windows(source, select.window)
+            source = _with_windows(source, select, select.window)
         if is_grouped(select):
             return self.grouped(select, source, closing, is_final=is_final)
         if select.window is not None:
@@ -321,13 +322,14 @@ def _with_stream_time(source: BoundItem, window: syntax.Window, idle_us: int | N
     return replace(source, plan=plan, stream_time=STREAM_TIME, is_join=False)
 
 
-def _with_windows(source: BoundItem, window: syntax.Window) -> BoundItem:
+def _with_windows(source: BoundItem, select: syntax.Select, window: syntax.Window) -> BoundItem:
     if source.time is None or source.stream_time is None:
         raise SqlError(
             "WINDOW needs a stream, and rows that are joined with a stream's whole past are a table", window.span
         )
+    if window.kind == "SESSION":
+        return with_sessions(source, select, window)
     check_lengths(window.size_us, window.advance_us, window.span)
     grace_us = grace_of(window)
     plan = WindowAssign(source.plan, source.time, source.stream_time, window.size_us, window.advance_us, grace_us)
-    bounds = tuple(ScopeColumn(None, n, n, "TIMESTAMP", hidden=True) for n in (WINDOWSTART, WINDOWEND))
-    return replace(source, plan=plan, scope=Scope((*source.scope.columns, *bounds)), is_join=False)
+    return with_bounds(source, plan)

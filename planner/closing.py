@@ -24,9 +24,8 @@ from headwater.planner.logical import (
     duration,
     walk_plan,
 )
+from headwater.planner.window_functions import DEFAULT_GRACE_US
 from headwater.values import WINDOWEND
-
-DEFAULT_GRACE_US = 24 * 3600 * 1_000_000  # a window without GRACE PERIOD stays open for a day, as in ksqlDB
 
 
 @dataclass(frozen=True, slots=True)

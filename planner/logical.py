@@ -31,7 +31,9 @@ from headwater.planner.nodes import (
     duration,
 )
 from headwater.planner.recursion_nodes import LEVEL, Recursion, RecursiveRef
+from headwater.planner.session_nodes import SessionAggregate, SessionAssign
 from headwater.planner.time_nodes import Arrivals, Now, Silence, StreamTime, TemporalFilter, Watermark
+from headwater.planner.within_nodes import OnTime, Span, WithinJoin, WithinOuter
 from headwater.values import ROWOFFSET, WINDOWEND, WINDOWSTART, Column
 
 __all__ = [
@@ -52,6 +54,7 @@ __all__ = [
     "Join",
     "Moment",
     "Now",
+    "OnTime",
     "OuterJoin",
     "Over",
     "Plan",
@@ -62,9 +65,12 @@ __all__ = [
     "RecursiveRef",
     "Repeat",
     "SemiJoin",
+    "SessionAggregate",
+    "SessionAssign",
     "Silence",
     "SortKey",
     "Source",
+    "Span",
     "StreamOutput",
     "StreamSource",
     "StreamTime",
@@ -76,6 +82,8 @@ __all__ = [
     "Watermark",
     "WindowAssign",
     "WindowCall",
+    "WithinJoin",
+    "WithinOuter",
     "duration",
     "has_order_of_log",
     "walk_plan",
@@ -130,8 +138,9 @@ class Project(Unary):
 class WindowAssign(Unary):
     """Each row once per window that takes it, with WINDOWSTART and WINDOWEND; rows too late for a window are dropped.
 
-    Windows of `size_us` start at multiples of `advance_us` since the epoch. A window takes a row while
-    stream time < window end + `grace_us`, where stream time is that of the row's partition before the row.
+    Windows of `size_us` start at multiples of `advance_us` since the epoch. Cumulative ones are as long as a number of
+    `advance_us` and start at multiples of `size_us`. A window takes a row while stream time < window end + `grace_us`,
+    where stream time is that of the row's partition before the row.
     """
 
     time: str
@@ -139,6 +148,7 @@ class WindowAssign(Unary):
     size_us: int
     advance_us: int
     grace_us: int
+    is_cumulative: bool = False
 
     __hash__ = PlanNode.__hash__
 
@@ -147,7 +157,9 @@ class WindowAssign(Unary):
         return (*self.source.columns, Column(WINDOWSTART, "TIMESTAMP"), Column(WINDOWEND, "TIMESTAMP"))
 
     def label(self) -> str:
-        kind = "tumbling" if self.size_us == self.advance_us else f"hopping by {duration(self.advance_us)}"
+        step = duration(self.advance_us)
+        kind = "tumbling" if self.size_us == self.advance_us else f"hopping by {step}"
+        kind = f"cumulative by {step}" if self.is_cumulative else kind
         return f"{kind}, size {duration(self.size_us)}, grace {duration(self.grace_us)}, on {self.time}"
 
 
@@ -366,7 +378,7 @@ class StreamOutput(Unary):
 Plan: TypeAlias = (
     StreamSource | TableSource | Changelog | Filter | Project | StreamTime | Watermark | WindowAssign | Aggregate | Join
     | Over | SemiJoin | OuterJoin | TopK | Union | Repeat | StreamOutput | TemporalFilter | Now | Arrivals
-    | Silence | Recursion | RecursiveRef
+    | Silence | Recursion | RecursiveRef | OnTime | WithinJoin | WithinOuter | SessionAssign | SessionAggregate
 )  # fmt: skip
 
 
@@ -379,4 +391,4 @@ def walk_plan(node: Plan) -> Iterator[Plan]:
 
 def has_order_of_log(plan: Plan) -> bool:
     """Whether the order of the rows of `plan` is that in which commits to several relations came."""
-    return any(isinstance(node, Union) and node.in_order for node in walk_plan(plan))
+    return any(isinstance(node, Union | WithinJoin) and node.in_order for node in walk_plan(plan))

@@ -15,6 +15,7 @@ from headwater.planner.logical import (
     Filter,
     Join,
     Now,
+    OnTime,
     OuterJoin,
     Over,
     Plan,
@@ -23,6 +24,8 @@ from headwater.planner.logical import (
     RecursiveRef,
     Repeat,
     SemiJoin,
+    SessionAggregate,
+    SessionAssign,
     Silence,
     StreamOutput,
     StreamSource,
@@ -33,6 +36,8 @@ from headwater.planner.logical import (
     Union,
     Watermark,
     WindowAssign,
+    WithinJoin,
+    WithinOuter,
     walk_plan,
 )
 from headwater.planner.rewrite import Shared, with_inputs
@@ -89,6 +94,30 @@ def _prune(node: Plan, needed: Iterable[str], shared: Shared) -> Plan:
             kept |= {side.names[0] for side in node.sides if not kept & set(side.names)}
             sides = tuple(_only(side, kept & set(side.names), shared) for side in node.sides)
             return replace(node, joined=_prune(node.joined, kept, shared), sides=sides)
+        case OnTime():
+            return replace(node, source=_prune(node.source, needed | {node.time, node.stream_time}, shared))
+        case SessionAggregate():
+            reads = {*node.group_keys, node.time, *(call.argument for call in node.calls if call.argument is not None)}
+            source = _prune(node.source, reads, shared)
+            return replace(node, source=source, watermark=_beside(node.watermark, source))
+        case SessionAssign():
+            kept = needed - {WINDOWSTART, WINDOWEND} | {*node.keys, node.time}
+            source = _prune(node.source, kept, shared)
+            watermark = None if node.watermark is None else _beside(node.watermark, source)
+            return replace(node, source=source, watermark=watermark)
+        case WithinJoin():
+            kept = needed | {*node.times, *node.left_keys, *node.right_keys}
+            left, right = (_prune(side, kept & set(side.names), shared) for side in (node.left, node.right))
+            one, two = (_beside(*pair) for pair in zip(node.watermarks, (left, right), strict=True))
+            in_order = node.in_order and set(node.partitions) <= needed
+            return replace(node, left=left, right=right, watermarks=(one, two), in_order=in_order)
+        case WithinOuter():
+            kept = needed | set(node.on)
+            sides = tuple(_only(side, kept & set(side.names), shared) for side in node.sides)
+            joined = _prune(node.joined, kept, shared)
+            inner = next(below for below in walk_plan(joined) if isinstance(below, WithinJoin))
+            watermarks = tuple(inner.watermarks[1 - place] for place in node.whole)
+            return replace(node, joined=joined, sides=sides, watermarks=watermarks)
         case Over():
             calls = tuple(call for call in node.calls if call.name in needed)
             reads = {*node.partition, *(name for call in calls for name in call.reads)}
@@ -132,6 +161,12 @@ def _clocked(
 def _same(one: Plan, other: Plan, shared: Shared) -> bool:
     """Whether two plans are one computation, but for columns that their output does not need."""
     return _prune(one, one.names, shared) == _prune(other, other.names, shared)
+
+
+def _beside(watermark: Watermark, side: Plan) -> Watermark:
+    """The watermark of a stream, from the same rows as the stream time in `side`, so that they are read once."""
+    timed = next(node for node in walk_plan(side) if isinstance(node, StreamTime))
+    return replace(watermark, source=timed.source)
 
 
 def _only(node: Plan, needed: set[str], shared: Shared) -> Plan:

@@ -21,6 +21,8 @@ from headwater.planner.logical import (
     Recursion,
     RecursiveRef,
     SemiJoin,
+    SessionAggregate,
+    SessionAssign,
     Silence,
     StreamOutput,
     StreamSource,
@@ -29,6 +31,8 @@ from headwater.planner.logical import (
     TemporalFilter,
     TopK,
     Watermark,
+    WithinJoin,
+    WithinOuter,
     duration,
     walk_plan,
 )
@@ -68,6 +72,18 @@ def state_of(node: Plan) -> OperatorState | None:
             return _of_matches((source,))
         case OuterJoin(by_version=False, sides=sides):
             return _of_matches(sides)
+        case SessionAggregate():
+            bound = f"the gap and the GRACE PERIOD: {duration(node.reach_us)} before the watermark"
+            return OperatorState("one row per session that can change", "each new session", "O(1) per row", bound)
+        case SessionAssign():
+            return _of_sessions(node)
+        case WithinJoin(span=span):
+            cost = "O(matches) per row" if node.left_keys else "O(rows near its time) per row"
+            bound = f"WITHIN and its GRACE PERIOD: {duration(span.reach_us)} before the watermark"
+            return OperatorState("the rows of both sides that can have a match", "each row of them", cost, bound)
+        case WithinOuter(span=span):
+            bound = f"WITHIN and its GRACE PERIOD: {duration(span.reach_us)} before the watermark"
+            return OperatorState("the rows without a match so far", "each of them", "O(1) per row", bound)
         case Over():
             return _of_over(node)
         case TopK():
@@ -130,7 +146,7 @@ def _of_join(node: Join) -> OperatorState:
     if all(bound is not None for bound in bounds):
         bounded_by = " and ".join(dict.fromkeys(bound for bound in bounds if bound is not None))
         return OperatorState(f"{what}, by key", "each row of them", cost, bounded_by)
-    remedy = "a bound on what it reads; between two streams WITHIN, which is not supported yet"
+    remedy = "a bound on what it reads; between two streams WITHIN"
     return OperatorState(f"{what}, by key", "each row of them", cost, None, remedy)
 
 
@@ -141,6 +157,16 @@ def _of_matches(sides: tuple[Plan, ...]) -> OperatorState:
         bounded_by = " and ".join(dict.fromkeys(bound for bound in bounds if bound is not None))
         return OperatorState(what, "each row of them", "O(1) per row", bounded_by)
     return OperatorState(what, "each row of them", "O(1) per row", None, "a bound on what it reads")
+
+
+def _of_sessions(node: SessionAssign) -> OperatorState:
+    what, cost = "the rows of sessions that can change", "O(rows of its session) per step"
+    if node.watermark is not None:
+        bound = f"the gap and the GRACE PERIOD: {duration(node.reach_us)} before the watermark"
+        return OperatorState(what, "each row of them", cost, bound)
+    bounded_by = rows_bounded_by(node.source)
+    remedy = None if bounded_by else "WINDOW SESSION after FROM, which knows late rows"
+    return OperatorState("all rows, with their sessions", "each row", cost, bounded_by, remedy)
 
 
 def _of_over(node: Over) -> OperatorState:

@@ -19,9 +19,11 @@ from tests.executor.now_queries import NowQueries
 from tests.executor.over_queries import OverQueries
 from tests.executor.query import Query
 from tests.executor.recursive_queries import RecursiveQueries
+from tests.executor.session_queries import SessionQueries
 from tests.executor.set_queries import SetQueries
 from tests.executor.sources import VALUES, Row, Source, literal, typed_rows, typed_sources
 from tests.executor.typed_queries import TypedQueries
+from tests.executor.within_queries import WithinQueries
 
 
 def windowed_rows(size: int, advance: int, grace: int) -> str:
@@ -127,8 +129,9 @@ class Generator:
             self.table_bag_grouped, self.nested, self.distinct, self.total, self.matched_tables,
             self.matched_tables, self.matched_stream, self.two_streams, self.subquery,
             self.subquery, self.subquery_of_stream,
-            self.aggregates_of_all_rows, self.aggregates_of_all_rows, self.sets, self.sets,
+            self.aggregates_of_all_rows, self.aggregates_of_all_rows, self.sets, self.sets, self.within, self.within,
             self.failing, self.failing, self.recursive, self.recursive, self.typed, self.typed, self.typed,
+            self.sessions, self.sessions,
         ])  # fmt: skip
         return make()
 
@@ -162,6 +165,12 @@ class Generator:
     def typed(self) -> Query:
         sql = TypedQueries(self.random, self.typed_sources).query()
         return Query(sql, sql)
+
+    def sessions(self) -> Query:
+        return Query(*SessionQueries(self.random).query())
+
+    def within(self) -> Query:
+        return Query(*WithinQueries(self.random).query())
 
     def condition(self, names: dict[str, str]) -> str:
         """A random predicate; `names` maps the kinds int, text and float to columns."""
