@@ -23,11 +23,13 @@ from headwater.executor.state import TableState, empty_delta
 from headwater.executor.top_k import TopRows
 from headwater.executor.unions import Concatenation, Repetition
 from headwater.executor.windows import StreamTimes, Watermarks, Windows
+from headwater.executor.within import Punctual, WithinJoins, WithinOuterJoins
 from headwater.planner.logical import (
     Aggregate,
     Changelog,
     Filter,
     Join,
+    OnTime,
     OuterJoin,
     Over,
     Plan,
@@ -43,6 +45,8 @@ from headwater.planner.logical import (
     Union,
     Watermark,
     WindowAssign,
+    WithinJoin,
+    WithinOuter,
     walk_plan,
 )
 from headwater.storage import Log
@@ -231,6 +235,12 @@ def _operator(node: Plan) -> Operator:
             return StreamSemiJoins(node) if by_version else SemiJoins(node)
         case OuterJoin(by_version=by_version):
             return StreamOuterJoins(node) if by_version else OuterJoins(node)
+        case OnTime():
+            return Punctual(node)
+        case WithinJoin():
+            return WithinJoins(node)
+        case WithinOuter():
+            return WithinOuterJoins(node)
         case Over():
             return OverPartitions(node)
         case TopK():
@@ -244,10 +254,10 @@ def _operator(node: Plan) -> Operator:
 
 
 def _clocked_ids(roots: Sequence[Plan]) -> set[int]:
-    """The relations below the table side of a stream–table join, or a union in order: their commits begin steps."""
+    """The relations below the table side of a stream–table join, or rows in order: their commits begin steps."""
     nodes = [node for root in roots for node in walk_plan(root)]
     clocked: list[Plan] = [node.right for node in nodes if isinstance(node, Join) and node.by_version]
-    clocked += [node for node in nodes if isinstance(node, Union) and node.in_order]
+    clocked += [node for node in nodes if isinstance(node, Union | WithinJoin) and node.in_order]
     return {leaf.id for plan in clocked for leaf in walk_plan(plan) if isinstance(leaf, Source)}
 
 

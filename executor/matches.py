@@ -141,7 +141,7 @@ class OuterJoins:
     def step(self, joined: Delta, *sides: Delta) -> Delta:
         parts = [joined]
         for counts, side in zip(self._sides, sides, strict=True):
-            parts.append(_padded(counts.step(side, joined, matched=False), self.schema))
+            parts.append(padded(counts.step(side, joined, matched=False), self.schema))
         return consolidate(concat_deltas(self.schema, parts))
 
     def save(self) -> ChunkedParts:
@@ -176,7 +176,7 @@ class StreamOuterJoins:
         alone = np.flatnonzero(~_matches(rows, joined))
         if not len(alone):
             return joined
-        parts = [joined, _padded(select_rows(rows, alone), self.schema)]
+        parts = [joined, padded(select_rows(rows, alone), self.schema)]
         places = np.concatenate([self._places(rows, joined), alone])
         return select_rows(concat_deltas(self.schema, parts), np.argsort(places, kind="stable"))
 
@@ -218,7 +218,7 @@ def _columns(delta: Delta, schema: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([delta.rows.column(name) for name in schema.names], schema=schema)
 
 
-def _padded(delta: Delta, schema: pa.Schema) -> Delta:
+def padded(delta: Delta, schema: pa.Schema) -> Delta:
     """The rows with all columns of `schema`, NULL where they have none."""
     own = set(delta.rows.schema.names)
     arrays = [delta.rows.column(f.name) if f.name in own else pa.nulls(len(delta), f.type) for f in schema]

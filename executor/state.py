@@ -111,6 +111,10 @@ class TableState:
         self._weight = grown(self._weight, len(self._index))
         return slots
 
+    def find(self, words: Words) -> Slots:
+        """The slot of each key, −1 where it was never there."""
+        return self._index.find(words)
+
     def live_slots(self) -> Slots:
         """The slots of the rows that are there."""
         return np.flatnonzero(self._weight[: len(self._index)] > 0)
@@ -291,6 +295,16 @@ class Matches:
             keys, values = (np.concatenate(arrays) for arrays in zip(*self._runs[first:], strict=True))
             order = np.argsort(keys, kind="stable")
             self._runs[first:] = [(keys[order], values[order])]
+
+    def take_before(self, key: int) -> Slots:
+        """Takes the pairs with a smaller key out, and gives their values."""
+        found = []
+        for i, (keys, values) in enumerate(self._runs):
+            end = int(np.searchsorted(keys, key))
+            found.append(values[:end])
+            self._runs[i] = keys[end:], values[end:]
+        self._runs = [run for run in self._runs if len(run[0])]
+        return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
 
     def find(self, keys: Slots) -> tuple[Slots, Slots]:
         """For each pair whose key is among `keys`: its place in `keys`, ascending, and its value."""

@@ -13,7 +13,7 @@ from headwater.values import Delta
 
 Times = npt.NDArray[np.int64]  # microseconds since 1970
 
-_NEVER = np.iinfo(np.int64).min  # stream time of a partition before its first row
+NEVER = np.iinfo(np.int64).min  # stream time of a partition before its first row
 
 
 class StreamTimes(PartitionState):
@@ -34,10 +34,10 @@ class StreamTimes(PartitionState):
         before = np.empty(len(delta), dtype=np.int64)
         for partition in np.unique(partitions).tolist():
             rows = np.flatnonzero(partitions == partition)
-            latest = np.maximum.accumulate(np.concatenate(([self.numbers.get(partition, _NEVER)], times[rows])))
+            latest = np.maximum.accumulate(np.concatenate(([self.numbers.get(partition, NEVER)], times[rows])))
             before[rows] = latest[:-1]
             self.numbers[partition] = int(latest[-1])
-        column = timestamps(before, before != _NEVER)
+        column = timestamps(before, before != NEVER)
         return Delta(pa.RecordBatch.from_arrays([*delta.rows.columns, column], schema=self.schema), delta.weights)
 
 
@@ -88,7 +88,7 @@ class Windows:
         times = microseconds(delta.rows.column(node.time))
         stream = delta.rows.column(node.stream_time)
         unseen = stream.is_null().to_numpy(zero_copy_only=False)
-        latest = np.where(unseen, _NEVER + node.grace_us, microseconds(stream))
+        latest = np.where(unseen, NEVER + node.grace_us, microseconds(stream))
 
         last = times - times % node.advance_us  # the start of the last window that holds the row
         each = -(-node.size_us // node.advance_us)

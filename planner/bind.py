@@ -37,10 +37,8 @@ from headwater.planner.set_operations import combined
 from headwater.planner.state_bounds import keeps_state
 from headwater.planner.subqueries import has_subquery, where, with_values
 from headwater.planner.unsupported import refuse_continuous
-from headwater.planner.window_functions import check_lengths, windowed_item
+from headwater.planner.window_functions import DEFAULT_GRACE_US, check_lengths, windowed_item
 from headwater.values import PSEUDO_COLUMNS, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART, Column
-
-DEFAULT_GRACE_US = 24 * 3600 * 1_000_000  # a window without GRACE PERIOD stays open for a day, as in ksqlDB
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from headwater.planner.properties import (
     read_properties,
     timestamp_format,
 )
-from headwater.planner.set_operations import out_of_order
+from headwater.planner.rewrite import out_of_order
 from headwater.planner.sql_types import normal_type
 from headwater.values import PSEUDO_COLUMNS, WINDOWEND, WINDOWSTART, Column
 

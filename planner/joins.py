@@ -19,6 +19,7 @@ from headwater.planner.match_joins import Kind, inner_join, outer_join, semi_joi
 from headwater.planner.names import names_in
 from headwater.planner.scope import Scope, ScopeColumn
 from headwater.planner.sql_types import common_type
+from headwater.planner.within_joins import check_within, within_join
 
 _OUTER: dict[str, Kind] = {"LEFT": "LEFT", "RIGHT": "RIGHT", "FULL": "FULL"}
 _SEMI = ("SEMI", "ANTI")
@@ -34,9 +35,13 @@ def joined(item: syntax.Join, first: BoundItem, second: BoundItem) -> BoundItem:
     first, second = prefixed(first), prefixed(second)
     _refuse_same_alias(item, first, second)
     shared = item.using or (_natural(item, first.scope, second.scope) if item.natural else ())
+    if item.within is not None:
+        check_within(item, first, second)
     if item.kind in _SEMI:
         return _semi_joined(item, first, second, shared)
 
+    if item.within is not None:
+        return _within_joined(item, item.within, first, second, shared)
     swapped = by_version(second, first)
     left, right = (second, first) if swapped else (first, second)
     keys, rest = _condition(item, shared, left.scope, right.scope)
@@ -59,6 +64,18 @@ def joined(item: syntax.Join, first: BoundItem, second: BoundItem) -> BoundItem:
         return replace(left, plan=plan, scope=scope, is_join=True)
     grows = kind is None and all(side.is_stream or side.is_history for side in (left, right))
     return BoundItem(plan, scope, is_join=True, is_history=grows)
+
+
+def _within_joined(
+    item: syntax.Join, within: syntax.Within, left: BoundItem, right: BoundItem, shared: tuple[Identifier, ...]
+) -> BoundItem:
+    keys, rest = _condition(item, shared, left.scope, right.scope)
+    scope = _merged(left.scope, right.scope, shared)
+    found = within_join(_OUTER.get(item.kind), within, left, right, keys, rest, scope)
+    if not shared or item.kind not in ("RIGHT", "FULL"):
+        return found
+    plan, scope = _with_shared(found.plan, scope, left.scope, right.scope, shared)
+    return replace(found, plan=plan, scope=scope)
 
 
 def by_version(left: BoundItem, right: BoundItem) -> bool:

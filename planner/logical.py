@@ -26,8 +26,10 @@ from headwater.planner.nodes import (
     StreamSource,
     TableSource,
     Unary,
+    duration,
 )
 from headwater.planner.time_nodes import Watermark
+from headwater.planner.within_nodes import OnTime, Span, WithinJoin, WithinOuter
 from headwater.values import ROWOFFSET, WINDOWEND, WINDOWSTART, Column
 
 __all__ = [
@@ -43,6 +45,7 @@ __all__ = [
     "Expression",
     "Filter",
     "Join",
+    "OnTime",
     "OuterJoin",
     "Over",
     "Plan",
@@ -53,6 +56,7 @@ __all__ = [
     "SemiJoin",
     "SortKey",
     "Source",
+    "Span",
     "StreamOutput",
     "StreamSource",
     "StreamTime",
@@ -63,6 +67,8 @@ __all__ = [
     "Watermark",
     "WindowAssign",
     "WindowCall",
+    "WithinJoin",
+    "WithinOuter",
     "duration",
     "has_order_of_log",
     "walk_plan",
@@ -369,7 +375,7 @@ class StreamOutput(Unary):
 
 Plan: TypeAlias = (
     StreamSource | TableSource | Changelog | Filter | Project | StreamTime | Watermark | WindowAssign | Aggregate | Join
-    | Over | SemiJoin | OuterJoin | TopK | Union | Repeat | StreamOutput
+    | Over | SemiJoin | OuterJoin | TopK | Union | Repeat | StreamOutput | OnTime | WithinJoin | WithinOuter
 )  # fmt: skip
 
 
@@ -382,18 +388,4 @@ def walk_plan(node: Plan) -> Iterator[Plan]:
 
 def has_order_of_log(plan: Plan) -> bool:
     """Whether the order of the rows of `plan` is that in which commits to several relations came."""
-    return any(isinstance(node, Union) and node.in_order for node in walk_plan(plan))
-
-
-def duration(microseconds: int) -> str:
-    """A length of time in the largest unit that divides it: `90 minutes`, `1 day`."""
-    for unit, length in (
-        ("day", 86_400_000_000),
-        ("hour", 3_600_000_000),
-        ("minute", 60_000_000),
-        ("second", 1_000_000),
-    ):
-        if microseconds and microseconds % length == 0:
-            count = microseconds // length
-            return f"{count} {unit}{'s' if count != 1 else ''}"
-    return f"{microseconds / 1000:g} milliseconds"
+    return any(isinstance(node, Union | WithinJoin) and node.in_order for node in walk_plan(plan))

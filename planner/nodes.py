@@ -83,6 +83,20 @@ class PlanNode:
         raise NotImplementedError
 
 
+def duration(microseconds: int) -> str:
+    """A length of time in the largest unit that divides it: `90 minutes`, `1 day`."""
+    for unit, length in (
+        ("day", 86_400_000_000),
+        ("hour", 3_600_000_000),
+        ("minute", 60_000_000),
+        ("second", 1_000_000),
+    ):
+        if microseconds and microseconds % length == 0:
+            count = microseconds // length
+            return f"{count} {unit}{'s' if count != 1 else ''}"
+    return f"{microseconds / 1000:.15g} milliseconds"
+
+
 @dataclass(frozen=True)
 class Source(PlanNode):
     """A leaf: the log of relation `id`, of which it reads `fields`."""

@@ -13,6 +13,7 @@ from headwater.planner.logical import (
     Changelog,
     Filter,
     Join,
+    OnTime,
     OuterJoin,
     Over,
     Plan,
@@ -27,6 +28,9 @@ from headwater.planner.logical import (
     Union,
     Watermark,
     WindowAssign,
+    WithinJoin,
+    WithinOuter,
+    walk_plan,
 )
 from headwater.planner.rewrite import Shared
 from headwater.values import WINDOWEND, WINDOWSTART
@@ -79,6 +83,21 @@ def _prune(node: Plan, needed: Iterable[str], shared: Shared) -> Plan:
             kept |= {side.names[0] for side in node.sides if not kept & set(side.names)}
             sides = tuple(_only(side, kept & set(side.names), shared) for side in node.sides)
             return replace(node, joined=_prune(node.joined, kept, shared), sides=sides)
+        case OnTime():
+            return replace(node, source=_prune(node.source, needed | {node.time, node.stream_time}, shared))
+        case WithinJoin():
+            kept = needed | {*node.times, *node.left_keys, *node.right_keys}
+            left, right = (_prune(side, kept & set(side.names), shared) for side in (node.left, node.right))
+            one, two = (_beside(*pair) for pair in zip(node.watermarks, (left, right), strict=True))
+            in_order = node.in_order and set(node.partitions) <= needed
+            return replace(node, left=left, right=right, watermarks=(one, two), in_order=in_order)
+        case WithinOuter():
+            kept = needed | set(node.on)
+            sides = tuple(_only(side, kept & set(side.names), shared) for side in node.sides)
+            joined = _prune(node.joined, kept, shared)
+            inner = next(below for below in walk_plan(joined) if isinstance(below, WithinJoin))
+            watermarks = tuple(inner.watermarks[1 - place] for place in node.whole)
+            return replace(node, joined=joined, sides=sides, watermarks=watermarks)
         case Over():
             calls = tuple(call for call in node.calls if call.name in needed)
             reads = {*node.partition, *(name for call in calls for name in call.reads)}
@@ -96,6 +115,12 @@ def _prune(node: Plan, needed: Iterable[str], shared: Shared) -> Plan:
             return replace(node, source=_prune(node.source, needed | {node.times}, shared))
         case StreamOutput():
             return replace(node, source=_prune(node.source, set(node.source.names), shared))
+
+
+def _beside(watermark: Watermark, side: Plan) -> Watermark:
+    """The watermark of a stream, from the same rows as the stream time in `side`, so that they are read once."""
+    timed = next(node for node in walk_plan(side) if isinstance(node, StreamTime))
+    return replace(watermark, source=timed.source)
 
 
 def _only(node: Plan, needed: set[str], shared: Shared) -> Plan:

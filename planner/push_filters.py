@@ -13,12 +13,14 @@ from headwater.planner.logical import (
     Expression,
     Filter,
     Join,
+    OnTime,
     Over,
     Plan,
     Project,
     TopK,
     Union,
     WindowAssign,
+    WithinJoin,
 )
 from headwater.planner.rewrite import Shared, bottom_up, conditions_of, filtered, renamed, with_inputs
 from headwater.values import WINDOWEND, WINDOWSTART
@@ -78,8 +80,10 @@ def _below(condition: Expression, plan: Plan, shared: Shared) -> tuple[int, Expr
         case Aggregate(keys=groups) | Over(partition=groups) | TopK(partition=groups) if reads <= set(groups):
             types = [c.type for c in plan.columns if c.name in reads]
             return None if any(loose in t for t in types for loose in LOOSE_TYPES) else (0, condition)
-        case Join():
-            for place, side in enumerate(plan.inputs):
+        case OnTime():
+            return 0, condition
+        case Join() | WithinJoin():
+            for place, side in enumerate((plan.left, plan.right)):
                 if reads <= set(side.names):
                     return place, condition
     return None

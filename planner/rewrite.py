@@ -13,7 +13,20 @@ from functools import lru_cache
 from headwater.parser import parse_statement, syntax, unparse
 from headwater.parser.syntax import Identifier
 from headwater.planner.expressions import conjuncts
-from headwater.planner.logical import Expression, Filter, Join, OuterJoin, Plan, SemiJoin, Unary, Union
+from headwater.planner.logical import (
+    Expression,
+    Filter,
+    Join,
+    OuterJoin,
+    Plan,
+    Project,
+    SemiJoin,
+    Unary,
+    Union,
+    Watermark,
+    WithinJoin,
+    WithinOuter,
+)
 from headwater.planner.names import names_in, with_names
 
 Shared = frozenset[Plan]
@@ -31,8 +44,18 @@ def with_inputs(node: Plan, inputs: tuple[Plan, ...]) -> Plan:
         return replace(node, joined=inputs[0], sides=inputs[1:])
     if isinstance(node, Union):
         return replace(node, sources=inputs)
+    if isinstance(node, WithinJoin):
+        return replace(node, left=inputs[0], right=inputs[1], watermarks=_watermarks(inputs[2:]))
+    if isinstance(node, WithinOuter):
+        count = len(node.sides)
+        watermarks = _watermarks(inputs[1 + count :])
+        return replace(node, joined=inputs[0], sides=inputs[1 : 1 + count], watermarks=watermarks)
     assert isinstance(node, Unary)
     return replace(node, source=inputs[0])
+
+
+def _watermarks(inputs: tuple[Plan, ...]) -> tuple[Watermark, ...]:
+    return tuple(node for node in inputs if isinstance(node, Watermark))
 
 
 def bottom_up(plan: Plan, change: Callable[[Plan], Plan], shared: Shared) -> Plan:
@@ -40,6 +63,18 @@ def bottom_up(plan: Plan, change: Callable[[Plan], Plan], shared: Shared) -> Pla
     if plan in shared:
         return plan
     return change(with_inputs(plan, tuple(bottom_up(source, change, shared) for source in plan.inputs)))
+
+
+def out_of_order(plan: Plan) -> Plan:
+    """`plan`, the result of a query whose order does not matter."""
+    match plan:
+        case Union() | WithinJoin():
+            return replace(plan, in_order=False)
+        case WithinOuter():
+            return replace(plan, joined=out_of_order(plan.joined))
+        case Project() | Filter():
+            return with_inputs(plan, (out_of_order(plan.source),))
+    return plan
 
 
 @lru_cache(maxsize=4096)

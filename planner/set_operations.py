@@ -55,11 +55,6 @@ def combined(operation: syntax.SetOperation, left: BoundItem, right: BoundItem) 
     return table_item(Aggregate(plan, plan.names, ()))
 
 
-def out_of_order(plan: Plan) -> Plan:
-    """`plan`, the result of a query whose order does not matter."""
-    return replace(plan, in_order=False) if isinstance(plan, Union) else plan
-
-
 def _shown(item: BoundItem) -> tuple[Column, ...]:
     return tuple(Column(c.internal, c.type) for c in item.scope.visible())
 

@@ -1,7 +1,7 @@
 """Snapshot queries: a SELECT becomes one DuckDB statement over named inputs, each a relation at a point of the log.
 
 DuckDB does the querying, so everything its SELECT can do works. This module only finds the relations in the tree,
-replaces them by the names of inputs, and turns a SELECT with a WINDOW clause, which DuckDB does not know, into an
+replaces them by the names of inputs, and turns a SELECT with WINDOW or WITHIN, which DuckDB does not know, into an
 input of its own: the content of the same continuous query at that point.
 """
 
@@ -17,6 +17,7 @@ from headwater.planner.bind import bind_query
 from headwater.planner.calls import with_duckdb_calls
 from headwater.planner.catalog import PSEUDO_TYPES, Catalog, Relation, View
 from headwater.planner.logical import Plan
+from headwater.planner.rewrite import out_of_order
 from headwater.planner.select_list import output_name
 from headwater.planner.unsupported import refuse_snapshot
 from headwater.planner.window_functions import windowed_query
@@ -72,7 +73,7 @@ class _SnapshotPlanner:
         match node:
             case syntax.Query(as_of=as_of, emit=emit) if as_of is not None or emit is not None:
                 return self.query(replace(node, as_of=None, emit=None), as_of or self.as_of)
-            case syntax.Select(window=window) if window is not None:
+            case syntax.Select(window=window, source=source) if window is not None or _is_within(source):
                 return self.windowed(node)
             case syntax.Select():
                 return self.select(node)
@@ -138,7 +139,7 @@ class _SnapshotPlanner:
         return syntax.Derived(planner.rewrite(query), node.alias or node.name, names, span=node.span)
 
     def windowed(self, select: syntax.Select) -> syntax.Select:
-        """A SELECT with WINDOW as an input: the content of the continuous query that it would be."""
+        """A SELECT with WINDOW or WITHIN as an input: the content of the continuous query that it would be."""
         positions = [n.as_of for n in syntax.walk(select) if isinstance(n, syntax.Relation) and n.as_of is not None]
         if len(set(positions)) > 1:
             raise SqlError(
@@ -149,7 +150,7 @@ class _SnapshotPlanner:
             return replace(node, as_of=None) if isinstance(node, syntax.Relation) and node.as_of is not None else None
 
         bound = bind_query(syntax.Query(syntax.rewrite(select, plain)), self.catalog)
-        name = self.add(None, bound.plan, bound.columns, positions[0] if positions else self.as_of)
+        name = self.add(None, out_of_order(bound.plan), bound.columns, positions[0] if positions else self.as_of)
         return syntax.Select(
             items=(syntax.SelectItem(syntax.Star()),), source=syntax.Relation(Identifier(name, quoted=True))
         )
@@ -162,6 +163,13 @@ class _SnapshotPlanner:
         name = f"{relation.name if relation else 'windowed'}${len(self.inputs)}"
         self.inputs.append(Input(name, relation, plan, columns, as_of))
         return name
+
+
+def _is_within(item: syntax.FromItem | None) -> bool:
+    """Whether FROM joins streams WITHIN a time."""
+    if not isinstance(item, syntax.Join):
+        return False
+    return item.within is not None or _is_within(item.left) or _is_within(item.right)
 
 
 def _named_items(query: syntax.Query) -> syntax.Query:

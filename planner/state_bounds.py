@@ -22,6 +22,9 @@ from headwater.planner.logical import (
     TableSource,
     TopK,
     Watermark,
+    WithinJoin,
+    WithinOuter,
+    duration,
     walk_plan,
 )
 from headwater.values import WINDOWEND, WINDOWSTART
@@ -55,6 +58,13 @@ def state_of(node: Plan) -> OperatorState | None:
             return _of_matches((source,))
         case OuterJoin(by_version=False, sides=sides):
             return _of_matches(sides)
+        case WithinJoin(span=span):
+            cost = "O(matches) per row" if node.left_keys else "O(rows near its time) per row"
+            bound = f"WITHIN and its GRACE PERIOD: {duration(span.reach_us)} before the watermark"
+            return OperatorState("the rows of both sides that can have a match", "each row of them", cost, bound)
+        case WithinOuter(span=span):
+            bound = f"WITHIN and its GRACE PERIOD: {duration(span.reach_us)} before the watermark"
+            return OperatorState("the rows without a match so far", "each of them", "O(1) per row", bound)
         case Over():
             return _of_over(node)
         case TopK():
@@ -104,7 +114,7 @@ def _of_join(node: Join) -> OperatorState:
     if all(bound is not None for bound in bounds):
         bounded_by = " and ".join(dict.fromkeys(bound for bound in bounds if bound is not None))
         return OperatorState(f"{what}, by key", "each row of them", cost, bounded_by)
-    remedy = "a bound on what it reads; between two streams WITHIN, which is not supported yet"
+    remedy = "a bound on what it reads; between two streams WITHIN"
     return OperatorState(f"{what}, by key", "each row of them", cost, None, remedy)
 
 

@@ -60,7 +60,6 @@ _IN_STATEMENTS = (
 
 _IN_QUERIES = (
     _Part(syntax.Changes, None, "CHANGES FROM"),
-    _Part(syntax.Join, "within", "JOIN … WITHIN"),
     _Part(syntax.Relation, "qualifier", "a relation of an instance"),
     _Part(syntax.Relation, "start", "FROM OFFSET"),
     _Part(syntax.Select, "partition_by", "PARTITION BY"),

@@ -19,6 +19,8 @@ from headwater.planner.logical import STREAM_TIME, Expression, Filter, Project, 
 from headwater.planner.scope import Scope, ScopeColumn
 from headwater.values import WINDOWEND, WINDOWSTART
 
+DEFAULT_GRACE_US = 24 * 3600 * 1_000_000  # a window without GRACE PERIOD stays open for a day, as in ksqlDB
+
 START, END = "window_start", "window_end"
 TIME = "$windowtime"
 

@@ -101,6 +101,7 @@ class Case:
         self.disk = SimulatedDisk(seed=seed)
         self.oracle = Oracle()
         self.partitions = self.random.choice([1, 1, 2, 3])
+        self.oracle.con.execute(f"SET VARIABLE partitions = {self.partitions}")
         self.clock = 0
         self.db = self._open()
         self.db.execute(f"""

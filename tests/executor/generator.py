@@ -13,6 +13,7 @@ from typing import Any
 from tests.executor.aggregate_queries import AggregateQueries
 from tests.executor.over_queries import OverQueries
 from tests.executor.set_queries import SetQueries
+from tests.executor.within_queries import WithinQueries
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class Generator:
             self.table_bag_grouped, self.nested, self.distinct, self.total, self.matched_tables,
             self.matched_tables, self.matched_stream, self.two_streams, self.subquery,
             self.subquery, self.subquery_of_stream,
-            self.aggregates_of_all_rows, self.aggregates_of_all_rows, self.sets, self.sets,
+            self.aggregates_of_all_rows, self.aggregates_of_all_rows, self.sets, self.sets, self.within, self.within,
         ])  # fmt: skip
         return make()
 
@@ -110,6 +111,9 @@ class Generator:
     def sets(self) -> Query:
         sql = SetQueries(self.random).query()
         return Query(sql, sql)
+
+    def within(self) -> Query:
+        return Query(*WithinQueries(self.random).query())
 
     def condition(self, names: dict[str, str]) -> str:
         """A random predicate; `names` maps the kinds int, text and float to columns."""
