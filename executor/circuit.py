@@ -19,6 +19,7 @@ from headwater.executor.logs import LogReader, OffsetCounter, Upsert
 from headwater.executor.matches import OuterJoins, SemiJoins, StreamOuterJoins, StreamSemiJoins
 from headwater.executor.operators import ChunkedParts, Operator, Parts, Stateful, Work
 from headwater.executor.over import OverPartitions
+from headwater.executor.sessions import Sessions
 from headwater.executor.state import TableState, empty_delta
 from headwater.executor.top_k import TopRows
 from headwater.executor.unions import Concatenation, Repetition
@@ -36,6 +37,7 @@ from headwater.planner.logical import (
     Project,
     Repeat,
     SemiJoin,
+    SessionAssign,
     Source,
     StreamOutput,
     StreamSource,
@@ -237,6 +239,8 @@ def _operator(node: Plan) -> Operator:
             return StreamOuterJoins(node) if by_version else OuterJoins(node)
         case OnTime():
             return Punctual(node)
+        case SessionAssign():
+            return Sessions(node)
         case WithinJoin():
             return WithinJoins(node)
         case WithinOuter():

@@ -203,19 +203,23 @@ class PartitionState:
 class Arrangement:
     """The rows of one input, with weights, found by the value of `key_columns`.
 
-    Rows with a NULL key are left out, as nothing equals NULL; `nulls` keeps them, as GROUP BY would.
+    Rows with a NULL key are left out, as nothing equals NULL; `nulls` keeps them, as GROUP BY would. With a column
+    `time`, rows can be forgotten by it.
     """
 
-    def __init__(self, schema: pa.Schema, key_columns: Sequence[str], *, nulls: bool = False) -> None:
+    def __init__(
+        self, schema: pa.Schema, key_columns: Sequence[str], *, nulls: bool = False, time: str | None = None
+    ) -> None:
         self.schema = schema
         self.key_columns = tuple(key_columns)
-        self._nulls = nulls
+        self._nulls, self._time = nulls, time
         self._state = TableState(schema, None)
         self._clear()
 
     def _clear(self) -> None:
         self._index = KeyIndex()
         self._matches = Matches()
+        self._by_time = Matches()  # from times to slots, also of rows that are gone
         self._filed = 0  # slots of the state below this number are in `_matches`
 
     def __len__(self) -> int:
@@ -223,7 +227,7 @@ class Arrangement:
 
     @property
     def nbytes(self) -> int:
-        return self._state.nbytes + self._index.nbytes + self._matches.nbytes
+        return self._state.nbytes + self._index.nbytes + self._matches.nbytes + self._by_time.nbytes
 
     def apply(self, delta: Delta) -> None:
         """Adds the delta."""
@@ -235,9 +239,25 @@ class Arrangement:
         fresh, first = np.unique(slots, return_index=True)
         first = first[fresh >= self._filed]
         if len(first):
-            rows = delta.rows.take(pa.array(first))
-            self._matches.add(self._index.insert(self._words(rows)), slots[first])
-            self._filed = int(slots.max()) + 1
+            self._file(delta.rows.take(pa.array(first)), slots[first])
+        self._compact_if_sparse()
+
+    def _file(self, rows: pa.RecordBatch, slots: Slots) -> None:
+        """Makes rows that are new be found."""
+        self._matches.add(self._index.insert(self._words(rows)), slots)
+        if self._time is not None:
+            self._by_time.add(rows.column(self._time).view(pa.int64()).to_numpy(), slots)
+        self._filed = int(slots.max()) + 1
+
+    def forget(self, before: int) -> None:
+        """Forgets the rows whose time, in microseconds, is less; such rows do not come again."""
+        slots = np.unique(self._by_time.take_before(before))
+        slots = slots[self._state.weights(slots) > 0]
+        if len(slots):
+            self._state.apply(Delta(self._state.take(slots), -self._state.weights(slots)))
+            self._compact_if_sparse()
+
+    def _compact_if_sparse(self) -> None:
         if self._state.is_sparse:
             self._state.compact()
             self._file_all()
@@ -270,8 +290,7 @@ class Arrangement:
         self._clear()
         slots = self._state.live_slots()
         if len(slots):
-            self._matches.add(self._index.insert(self._words(self._state.take(slots))), slots)
-            self._filed = int(slots.max()) + 1
+            self._file(self._state.take(slots), slots)
 
 
 class Matches:

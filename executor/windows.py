@@ -90,11 +90,14 @@ class Windows:
         unseen = stream.is_null().to_numpy(zero_copy_only=False)
         latest = np.where(unseen, NEVER + node.grace_us, microseconds(stream))
 
-        last = times - times % node.advance_us  # the start of the last window that holds the row
         each = -(-node.size_us // node.advance_us)
-        rows = np.repeat(np.arange(len(delta)), each)
-        starts = np.repeat(last, each) - np.tile(np.arange(each) * node.advance_us, len(delta))
-        ends = starts + node.size_us
+        rows, steps = np.repeat(np.arange(len(delta)), each), np.tile(np.arange(each) * node.advance_us, len(delta))
+        if node.is_cumulative:
+            starts = (times - times % node.size_us)[rows]
+            ends = starts + steps + node.advance_us
+        else:
+            starts = (times - times % node.advance_us)[rows] - steps  # from the last window that holds the row
+            ends = starts + node.size_us
         taken = np.flatnonzero((ends > times[rows]) & (latest[rows] - node.grace_us < ends))
 
         rows, starts, ends = rows[taken], starts[taken], ends[taken]
@@ -102,6 +105,12 @@ class Windows:
         columns = [*kept.columns, timestamps(starts), timestamps(ends)]
         weights = None if delta.weights is None else delta.weights[rows]
         return Delta(pa.RecordBatch.from_arrays(columns, schema=self.schema), weights)
+
+
+def horizon_after(watermark: Delta, reach_us: int) -> int | None:
+    """The time before which rows are out of reach with these changes of a watermark; None where nothing has changed."""
+    times = microseconds(watermark.rows.column(0))[watermark.weight_array > 0]
+    return int(times[0]) - reach_us if len(times) else None
 
 
 def microseconds(column: pa.Array) -> Times:

@@ -13,7 +13,7 @@ from headwater.executor.keys import Words, key_words, row_words
 from headwater.executor.matches import padded
 from headwater.executor.operators import ChunkedParts, Parts
 from headwater.executor.state import Matches, TableState, empty_delta, repeat_rows, select_rows, without_null_keys
-from headwater.executor.windows import NEVER, Times, microseconds
+from headwater.executor.windows import NEVER, Times, horizon_after, microseconds
 from headwater.planner.logical import OnTime, WithinJoin, WithinOuter
 from headwater.planner.sql_types import arrow_schema
 from headwater.values import Delta, concat_deltas
@@ -266,12 +266,6 @@ class WithinOuterJoins:
     def restore(self, parts: Parts) -> None:
         for i, side in enumerate(self._sides):
             side.restore(own_parts(parts, str(i)))
-
-
-def horizon_after(watermark: Delta, reach_us: int) -> int | None:
-    """The time before which rows are out of reach with these changes of a watermark; None where nothing has changed."""
-    times = microseconds(watermark.rows.column(0))[watermark.weight_array > 0]
-    return int(times[0]) - reach_us if len(times) else None
 
 
 def own_parts(parts: Parts, prefix: str) -> Parts:

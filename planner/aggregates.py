@@ -53,6 +53,12 @@ def bind_grouping(select: syntax.Select, source: Plan, scope: Scope, window: tup
     return Grouping(plan, groups, rest)
 
 
+def group_expressions(select: syntax.Select, scope: Scope) -> tuple[syntax.Expression, ...] | None:
+    """What a SELECT groups by, with ordinals and aliases replaced; None where it groups in several ways at once."""
+    sets = sets_of(_group_expressions(select))
+    return tuple(_group_expression(e, select, scope) for e in sets[0]) if len(sets) == 1 else None
+
+
 def _group_expressions(select: syntax.Select) -> tuple[syntax.Expression, ...]:
     """The items of GROUP BY; ALL is everything in the select list that holds no aggregate."""
     if not any(isinstance(item, syntax.All) for item in select.group_by):

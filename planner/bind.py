@@ -33,6 +33,7 @@ from headwater.planner.optimize import optimize
 from headwater.planner.over import has_window_call, with_window_calls
 from headwater.planner.scope import Scope, ScopeColumn
 from headwater.planner.select_list import expand_items, named
+from headwater.planner.sessions import with_bounds, with_sessions
 from headwater.planner.set_operations import combined
 from headwater.planner.state_bounds import keeps_state
 from headwater.planner.subqueries import has_subquery, where, with_values
@@ -150,7 +151,7 @@ class _Binder:
         if select.where is not None:
             source = where(source, select.where, self)
         if select.window is not None:
-            source = _with_windows(source, select.window)
+            source = _with_windows(source, select, select.window)
         if is_grouped(select):
             return self.grouped(select, source)
         if select.window is not None:
@@ -279,13 +280,14 @@ def _with_stream_time(source: BoundItem, window: syntax.Window) -> BoundItem:
     return replace(source, plan=plan, stream_time=STREAM_TIME, is_join=False)
 
 
-def _with_windows(source: BoundItem, window: syntax.Window) -> BoundItem:
+def _with_windows(source: BoundItem, select: syntax.Select, window: syntax.Window) -> BoundItem:
     if source.time is None or source.stream_time is None:
         raise SqlError(
             "WINDOW needs a stream, and rows that are joined with a stream's whole past are a table", window.span
         )
     check_lengths(window.size_us, window.advance_us, window.span)
+    if window.kind == "SESSION":
+        return with_sessions(source, select, window)
     grace = DEFAULT_GRACE_US if window.grace_us is None else window.grace_us
     plan = WindowAssign(source.plan, source.time, source.stream_time, window.size_us, window.advance_us, grace)
-    bounds = tuple(ScopeColumn(None, n, n, "TIMESTAMP", hidden=True) for n in (WINDOWSTART, WINDOWEND))
-    return replace(source, plan=plan, scope=Scope((*source.scope.columns, *bounds)), is_join=False)
+    return with_bounds(source, plan)

@@ -28,6 +28,7 @@ from headwater.planner.nodes import (
     Unary,
     duration,
 )
+from headwater.planner.session_nodes import SessionAssign
 from headwater.planner.time_nodes import Watermark
 from headwater.planner.within_nodes import OnTime, Span, WithinJoin, WithinOuter
 from headwater.values import ROWOFFSET, WINDOWEND, WINDOWSTART, Column
@@ -54,6 +55,7 @@ __all__ = [
     "RecomputedCall",
     "Repeat",
     "SemiJoin",
+    "SessionAssign",
     "SortKey",
     "Source",
     "Span",
@@ -140,8 +142,9 @@ class StreamTime(Unary):
 class WindowAssign(Unary):
     """Each row once per window that takes it, with WINDOWSTART and WINDOWEND; rows too late for a window are dropped.
 
-    Windows of `size_us` start at multiples of `advance_us` since the epoch. A window takes a row while
-    stream time < window end + `grace_us`, where stream time is that of the row's partition before the row.
+    Windows of `size_us` start at multiples of `advance_us` since the epoch. Cumulative ones are as long as a number of
+    `advance_us` and start at multiples of `size_us`. A window takes a row while stream time < window end + `grace_us`,
+    where stream time is that of the row's partition before the row.
     """
 
     time: str
@@ -149,6 +152,7 @@ class WindowAssign(Unary):
     size_us: int
     advance_us: int
     grace_us: int
+    is_cumulative: bool = False
 
     __hash__ = PlanNode.__hash__
 
@@ -157,7 +161,9 @@ class WindowAssign(Unary):
         return (*self.source.columns, Column(WINDOWSTART, "TIMESTAMP"), Column(WINDOWEND, "TIMESTAMP"))
 
     def label(self) -> str:
-        kind = "tumbling" if self.size_us == self.advance_us else f"hopping by {duration(self.advance_us)}"
+        step = duration(self.advance_us)
+        kind = "tumbling" if self.size_us == self.advance_us else f"hopping by {step}"
+        kind = f"cumulative by {step}" if self.is_cumulative else kind
         return f"{kind}, size {duration(self.size_us)}, grace {duration(self.grace_us)}, on {self.time}"
 
 
@@ -376,6 +382,7 @@ class StreamOutput(Unary):
 Plan: TypeAlias = (
     StreamSource | TableSource | Changelog | Filter | Project | StreamTime | Watermark | WindowAssign | Aggregate | Join
     | Over | SemiJoin | OuterJoin | TopK | Union | Repeat | StreamOutput | OnTime | WithinJoin | WithinOuter
+    | SessionAssign
 )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from headwater.planner.logical import (
     Project,
     Repeat,
     SemiJoin,
+    SessionAssign,
     StreamOutput,
     StreamSource,
     StreamTime,
@@ -85,6 +86,11 @@ def _prune(node: Plan, needed: Iterable[str], shared: Shared) -> Plan:
             return replace(node, joined=_prune(node.joined, kept, shared), sides=sides)
         case OnTime():
             return replace(node, source=_prune(node.source, needed | {node.time, node.stream_time}, shared))
+        case SessionAssign():
+            kept = needed - {WINDOWSTART, WINDOWEND} | {*node.keys, node.time}
+            source = _prune(node.source, kept, shared)
+            watermark = None if node.watermark is None else _beside(node.watermark, source)
+            return replace(node, source=source, watermark=watermark)
         case WithinJoin():
             kept = needed | {*node.times, *node.left_keys, *node.right_keys}
             left, right = (_prune(side, kept & set(side.names), shared) for side in (node.left, node.right))

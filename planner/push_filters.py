@@ -17,6 +17,7 @@ from headwater.planner.logical import (
     Over,
     Plan,
     Project,
+    SessionAssign,
     TopK,
     Union,
     WindowAssign,
@@ -77,7 +78,9 @@ def _below(condition: Expression, plan: Plan, shared: Shared) -> tuple[int, Expr
             return (0, renamed(condition, names)) if reads <= names.keys() else None
         case WindowAssign() if not reads & {WINDOWSTART, WINDOWEND}:
             return 0, condition
-        case Aggregate(keys=groups) | Over(partition=groups) | TopK(partition=groups) if reads <= set(groups):
+        case Aggregate(keys=groups) | Over(partition=groups) | TopK(partition=groups) | SessionAssign(keys=groups) if (
+            reads <= set(groups)
+        ):
             types = [c.type for c in plan.columns if c.name in reads]
             return None if any(loose in t for t in types for loose in LOOSE_TYPES) else (0, condition)
         case OnTime():

@@ -16,6 +16,7 @@ from headwater.planner.logical import (
     Over,
     Plan,
     SemiJoin,
+    SessionAssign,
     StreamOutput,
     StreamSource,
     StreamTime,
@@ -58,6 +59,8 @@ def state_of(node: Plan) -> OperatorState | None:
             return _of_matches((source,))
         case OuterJoin(by_version=False, sides=sides):
             return _of_matches(sides)
+        case SessionAssign():
+            return _of_sessions(node)
         case WithinJoin(span=span):
             cost = "O(matches) per row" if node.left_keys else "O(rows near its time) per row"
             bound = f"WITHIN and its GRACE PERIOD: {duration(span.reach_us)} before the watermark"
@@ -125,6 +128,16 @@ def _of_matches(sides: tuple[Plan, ...]) -> OperatorState:
         bounded_by = " and ".join(dict.fromkeys(bound for bound in bounds if bound is not None))
         return OperatorState(what, "each row of them", "O(1) per row", bounded_by)
     return OperatorState(what, "each row of them", "O(1) per row", None, "a bound on what it reads")
+
+
+def _of_sessions(node: SessionAssign) -> OperatorState:
+    what, cost = "the rows of sessions that can change", "O(rows of its session) per step"
+    if node.watermark is not None:
+        bound = f"the gap and the GRACE PERIOD: {duration(node.reach_us)} before the watermark"
+        return OperatorState(what, "each row of them", cost, bound)
+    bounded_by = rows_bounded_by(node.source)
+    remedy = None if bounded_by else "WINDOW SESSION after FROM, which knows late rows"
+    return OperatorState("all rows, with their sessions", "each row", cost, bounded_by, remedy)
 
 
 def _of_over(node: Over) -> OperatorState:

@@ -63,7 +63,6 @@ _IN_QUERIES = (
     _Part(syntax.Relation, "qualifier", "a relation of an instance"),
     _Part(syntax.Relation, "start", "FROM OFFSET"),
     _Part(syntax.Select, "partition_by", "PARTITION BY"),
-    _Part(syntax.WindowFunction, "partition_by", "PARTITION BY of a window"),
 )
 
 _IN_CONTINUOUS_QUERIES = (
@@ -111,8 +110,6 @@ def refuse_continuous(query: syntax.Query) -> None:
     for node in syntax.walk(query):
         _refuse((node,), _IN_QUERIES, "")
         _refuse((node,), _IN_CONTINUOUS_QUERIES, " in a continuous query")
-        if isinstance(node, syntax.Window) and node.kind == "SESSION":
-            raise Unsupported("a SESSION window is not supported yet", node.span)
         if isinstance(node, syntax.Call) and node.nulls is not None and node.over is None:
             raise Unsupported("IGNORE NULLS is supported with OVER alone in a continuous query", node.span)
         _refuse_time_of_row(node)

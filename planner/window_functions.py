@@ -1,9 +1,11 @@
-"""TUMBLE, HOP and CUMULATE in FROM: the rows of a relation, each once per window that holds its time.
+"""TUMBLE, HOP, CUMULATE and SESSION in FROM: the rows of a relation, each once per window that holds its time.
 
     SELECT window_start, count(*) FROM TUMBLE(bid, at, INTERVAL 10 SECONDS) GROUP BY window_start
 
 They compute: unlike WINDOW after FROM they know no stream time, and no row is too late for them. So the relation may be
-a table, and the time any column; rows without a time are left out. Windows start at multiples of their step since 1970.
+a table, and the time any column; rows without a time are left out. Windows start at multiples of their step since 1970,
+those of CUMULATE at multiples of their size; a session, of each value of PARTITION BY, lasts from its first row until
+the gap after its last one, as in Flink.
 """
 
 from __future__ import annotations
@@ -11,11 +13,20 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 
-from headwater.errors import Span, SqlError, TypeProblem, Unsupported
+from headwater.errors import Span, SqlError, TypeProblem
 from headwater.parser import parse_statement, syntax
 from headwater.planner.expressions import bind_expression, column_expression
 from headwater.planner.from_items import BoundItem, aliased, prefixed
-from headwater.planner.logical import STREAM_TIME, Expression, Filter, Project, WindowAssign
+from headwater.planner.join_keys import with_keys
+from headwater.planner.logical import (
+    STREAM_TIME,
+    Expression,
+    Filter,
+    Plan,
+    Project,
+    SessionAssign,
+    WindowAssign,
+)
 from headwater.planner.scope import Scope, ScopeColumn
 from headwater.values import WINDOWEND, WINDOWSTART
 
@@ -38,10 +49,7 @@ def check_lengths(size_us: int, advance_us: int, at: Span) -> None:
 
 def windowed_item(item: syntax.WindowFunction, source: BoundItem) -> BoundItem:
     """The function as an item of FROM in a continuous query, over its bound `source`."""
-    if item.kind not in ("TUMBLE", "HOP"):
-        raise Unsupported(f"{item.kind}() is not supported in a continuous query yet", item.span)
-    step_us = item.step_us or item.size_us
-    check_lengths(item.size_us, step_us, item.span)
+    step_us = _checked_step(item)
     time = bind_expression(item.time, source.scope)
     if time.type not in _TIMES:
         raise TypeProblem(
@@ -56,14 +64,31 @@ def windowed_item(item: syntax.WindowFunction, source: BoundItem) -> BoundItem:
     stamp = time if time.type == "TIMESTAMP" else Expression(f"CAST({time.sql} AS TIMESTAMP)", "TIMESTAMP", time.reads)
     timed = Filter(source.plan, Expression(f"{time.sql} IS NOT NULL", "BOOLEAN", time.reads))
     plan = Project(timed, (*own.plan.items, (TIME, stamp), (STREAM_TIME, _NEVER_LATE)))
-    assigned = WindowAssign(plan, TIME, STREAM_TIME, item.size_us, step_us, 0)
-    bounds = ((starts, WINDOWSTART), (ends, WINDOWEND))
-    shown = (
-        *((c.name, column_expression(c.name, c.type)) for c in own.plan.columns),
-        *((name, column_expression(bound, "TIMESTAMP")) for name, bound in bounds),
-    )
+    assigned: Plan
+    if item.kind == "SESSION":
+        keyed, keys = with_keys(plan, tuple(bind_expression(key, own.scope) for key in item.partition_by), "session")
+        assigned = SessionAssign(keyed, None, keys, TIME, item.size_us, 0)
+    else:
+        assigned = WindowAssign(plan, TIME, STREAM_TIME, item.size_us, step_us, 0, item.kind == "CUMULATE")
+    start, end = (column_expression(bound, "TIMESTAMP") for bound in (WINDOWSTART, WINDOWEND))
+    if item.kind == "SESSION":
+        end = Expression(f"{end.sql} + to_microseconds({item.size_us})", "TIMESTAMP", end.reads)
+    shown = (*((c.name, column_expression(c.name, c.type)) for c in own.plan.columns), (starts, start), (ends, end))
     columns = tuple(ScopeColumn(alias, n, i, "TIMESTAMP") for n, i in ((START, starts), (END, ends)))
-    return replace(own, plan=Project(assigned, shown), scope=Scope((*own.scope.columns, *columns)), is_join=True)
+    found = replace(own, plan=Project(assigned, shown), scope=Scope((*own.scope.columns, *columns)), is_join=True)
+    # Sessions grow, so the rows of a stream change, and are a table.
+    return replace(found, time=None, partition=None, is_history=False) if item.kind == "SESSION" else found
+
+
+def _checked_step(item: syntax.WindowFunction) -> int:
+    """How far apart the windows of a function begin, or end. Raises SqlError where its lengths do not fit."""
+    step_us = item.step_us or item.size_us
+    check_lengths(item.size_us, step_us, item.span)
+    if item.kind == "CUMULATE" and item.size_us % step_us:
+        raise SqlError("the size of CUMULATE must be a multiple of its step", item.span)
+    if item.partition_by and item.kind != "SESSION":
+        raise SqlError(f"{item.kind} has no PARTITION BY: its windows are the same for all rows", item.span)
+    return step_us
 
 
 # ---------------------------------------------------------------- snapshot queries
@@ -82,17 +107,23 @@ _QUERIES = {
                unnest(list_filter(list_transform(range(1, {count} + 1), LAMBDA i: {whole} + i * {step}),
                                   LAMBDA w: w > CAST(its_time AS TIMESTAMP))) AS window_end
         FROM its_source WHERE its_time IS NOT NULL""",
+    "SESSION": """
+        SELECT * EXCLUDE ("$time", "$key", "$begins", "$number"),
+               min("$time") OVER (PARTITION BY "$key", "$number") AS window_start,
+               max("$time") OVER (PARTITION BY "$key", "$number") + {size} AS window_end
+        FROM (SELECT *, sum("$begins") OVER (PARTITION BY "$key" ORDER BY "$time") AS "$number"
+              FROM (SELECT *, CASE WHEN lag("$time") OVER (PARTITION BY "$key" ORDER BY "$time") >= "$time" - {size}
+                                   THEN 0 ELSE 1 END AS "$begins"
+                    FROM (SELECT *, CAST(its_time AS TIMESTAMP) AS "$time", its_key AS "$key"
+                          FROM its_source WHERE its_time IS NOT NULL) AS timed) AS begun) AS numbered""",
 }
+_ONE = syntax.Literal("number", "1")
 
 
 def windowed_query(item: syntax.WindowFunction) -> syntax.Derived:
     """The function as a subquery that DuckDB understands."""
-    if item.kind not in _QUERIES:
-        raise Unsupported(f"{item.kind}() is not supported yet", item.span)
-    step_us = item.step_us or item.size_us
-    check_lengths(item.size_us, step_us, item.span)
-    if item.kind == "CUMULATE" and item.size_us % step_us:
-        raise SqlError("the size of CUMULATE must be a multiple of its step", item.span)
+    step_us = _checked_step(item)
+    key = syntax.Row(item.partition_by) if len(item.partition_by) > 1 else next(iter(item.partition_by), _ONE)
 
     def change(node: syntax.Node) -> syntax.Node | None:
         match node:
@@ -100,6 +131,8 @@ def windowed_query(item: syntax.WindowFunction) -> syntax.Derived:
                 return item.source
             case syntax.Name(parts=(part,)) if part.text == "its_time":
                 return item.time
+            case syntax.Name(parts=(part,)) if part.text == "its_key":
+                return key
         return None
 
     query = syntax.rewrite(_template(item.kind, item.size_us, step_us), change)

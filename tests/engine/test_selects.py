@@ -54,8 +54,6 @@ def test_whatever_is_read_is_run_or_refused(name: str) -> None:
         "SELECT * FROM hot CHANGES FROM OFFSET 1",
         "SELECT * FROM CHANGES OF hot",
         "SELECT * FROM bids FROM OFFSET 1",
-        "SELECT * FROM SESSION(bids, at, INTERVAL '10' SECOND)",
-        "SELECT auction FROM bids WINDOW SESSION (5 SECONDS) GROUP BY auction",
         "SELECT * FROM bids PARTITION BY price",
         "SELECT * FROM f1.alerts",
         "SELECT * FROM bids b JOIN people p FOR SYSTEM_TIME AS OF b.at ON b.auction = p.id",

@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.executor.aggregate_queries import AggregateQueries
 from tests.executor.over_queries import OverQueries
+from tests.executor.session_queries import SessionQueries
 from tests.executor.set_queries import SetQueries
 from tests.executor.within_queries import WithinQueries
 
@@ -98,6 +99,7 @@ class Generator:
             self.matched_tables, self.matched_stream, self.two_streams, self.subquery,
             self.subquery, self.subquery_of_stream,
             self.aggregates_of_all_rows, self.aggregates_of_all_rows, self.sets, self.sets, self.within, self.within,
+            self.sessions, self.sessions,
         ])  # fmt: skip
         return make()
 
@@ -111,6 +113,9 @@ class Generator:
     def sets(self) -> Query:
         sql = SetQueries(self.random).query()
         return Query(sql, sql)
+
+    def sessions(self) -> Query:
+        return Query(*SessionQueries(self.random).query())
 
     def within(self) -> Query:
         return Query(*WithinQueries(self.random).query())

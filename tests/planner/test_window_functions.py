@@ -1,4 +1,4 @@
-"""TUMBLE, HOP and CUMULATE in FROM: the windows of each row, in snapshot queries and in continuous ones."""
+"""TUMBLE, HOP, CUMULATE and SESSION in FROM: the windows of each row, in snapshot queries and in continuous ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 import pytest
 
 from headwater.engine.database import Database, connect
-from headwater.errors import SqlError, TypeProblem, Unsupported
+from headwater.errors import SqlError, TypeProblem
 from tests.executor.differential import Case
 from tests.executor.generator import Query as OracleQuery
 
@@ -103,8 +103,8 @@ def test_continuous_queries_over_windows_are_kept_up_to_date(seed: int) -> None:
         ("TUMBLE(s, atx, INTERVAL 5 SECONDS)", SqlError, 'there is no column "atx"'),
         ("TUMBLE(t, day, INTERVAL 5 SECONDS)", SqlError, '"t" has a column window_start or window_end already'),
         ("HOP(s, at, INTERVAL 5 SECONDS, INTERVAL 2 SECONDS)", SqlError, "ADVANCE BY must not be longer than SIZE"),
-        ("CUMULATE(s, at, INTERVAL 2 SECONDS, INTERVAL 4 SECONDS)", Unsupported, r"CUMULATE\(\) is not supported"),
-        ("SESSION(s, at, INTERVAL 2 SECONDS)", Unsupported, r"SESSION\(\) is not supported"),
+        ("CUMULATE(s, at, INTERVAL 3 SECONDS, INTERVAL 4 SECONDS)", SqlError, "must be a multiple of its step"),
+        ("SESSION(s, k, INTERVAL 2 SECONDS)", TypeProblem, "a window needs a time, and this is INTEGER"),
     ],
 )
 def test_what_cannot_be_windowed_says_why(db: Database, function: str, kind: type[SqlError], message: str) -> None:
