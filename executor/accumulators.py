@@ -6,7 +6,7 @@ depend on the order of the input or on how it was cut into steps.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +50,17 @@ class Accumulator(Protocol):
     def nbytes(self) -> int: ...
 
 
+@runtime_checkable
+class Mergeable(Accumulator, Protocol):
+    """An aggregate of which two groups can become one, as long as no input rows are removed."""
+
+    def merge(self, slots: Slots, groups: Slots, gone: Slots) -> None:
+        """Adds what the groups `gone` hold: that of `gone[i]` to `slots[groups[i]]`; `slots` are distinct.
+
+        The groups `gone` are not asked for again.
+        """
+
+
 def per_group(groups: Slots, count: int, values: Ints) -> Ints:
     """The sum of `values` in each of `count` groups, modulo 2⁶⁴."""
     sums = np.zeros(count, dtype=np.int64)
@@ -71,6 +82,9 @@ class Count:
         if column is not None and column.null_count:
             weights = np.where(column.is_null().to_numpy(zero_copy_only=False), 0, weights)
         self._count[slots] += per_group(groups, len(slots), weights)
+
+    def merge(self, slots: Slots, groups: Slots, gone: Slots) -> None:
+        self._count[slots] += per_group(groups, len(slots), self._count[gone])
 
     def reserve(self, count: int) -> None:
         self._count = grown(self._count, count)
@@ -111,13 +125,21 @@ class IntegerSum:
     def fold(self, slots: Slots, groups: Slots, column: pa.Array | None, weights: Weights) -> None:
         assert column is not None
         self._values.fold(slots, groups, column, weights)
+        digits = _wide_digits(column) if self._is_wide else _digits(column)
+        self._add(slots, groups, [digit * weights for digit in digits])
+
+    def merge(self, slots: Slots, groups: Slots, gone: Slots) -> None:
+        self._values.merge(slots, groups, gone)
+        self._add(slots, groups, [digit[gone] for digit in self._digits])
+
+    def _add(self, slots: Slots, groups: Slots, digits: list[Ints]) -> None:
         carry: Any = 0
-        *lower, last = zip(self._digits, _wide_digits(column) if self._is_wide else _digits(column), strict=True)
+        *lower, last = zip(self._digits, digits, strict=True)
         for kept, added in lower:
-            total = kept[slots] + per_group(groups, len(slots), added * weights) + carry
+            total = kept[slots] + per_group(groups, len(slots), added) + carry
             kept[slots], carry = total & _MASK, total >> 32
         kept, added = last
-        kept[slots] += per_group(groups, len(slots), added * weights) + carry
+        kept[slots] += per_group(groups, len(slots), added) + carry
 
     def value(self, slots: Slots) -> pa.Array:
         """Raises QueryFailed for a sum that does not fit into 128 bits."""
@@ -179,6 +201,12 @@ class FloatSum:
             numbers = np.where(finite, numbers, 0.0)
         self._sums.add(slots, groups, numbers, weights)
 
+    def merge(self, slots: Slots, groups: Slots, gone: Slots) -> None:
+        self._values.merge(slots, groups, gone)
+        for i in range(3):
+            self._special[slots, i] += per_group(groups, len(slots), self._special[gone, i])
+        self._sums.merge(slots, groups, gone)
+
     def mean(self, slots: Slots) -> Floats:
         """The sum as a float, to be divided by the count."""
         total = self._sums.totals(slots)
@@ -220,6 +248,10 @@ class Average:
     def fold(self, slots: Slots, groups: Slots, column: pa.Array | None, weights: Weights) -> None:
         self._total.fold(slots, groups, column, weights)
         self._values.fold(slots, groups, column, weights)
+
+    def merge(self, slots: Slots, groups: Slots, gone: Slots) -> None:
+        self._total.merge(slots, groups, gone)
+        self._values.merge(slots, groups, gone)
 
     def value(self, slots: Slots) -> pa.Array:
         counts = self._values.counts(slots)
@@ -271,6 +303,12 @@ class Extreme:
         self._improve(slots, rows.filter(pa.array(added)))
         if not added.all():
             self._recompute(slots, rows.filter(pa.array(~added)))
+
+    def merge(self, slots: Slots, groups: Slots, gone: Slots) -> None:
+        assert self._all is None, "rows that can be removed are known by their slots"
+        held = np.flatnonzero(self._number[gone] >= 0)
+        values = self._best.take(self._number[gone[held]]).column(0)
+        self._improve(slots, pa.record_batch({"group": pa.array(groups[held]), "value": values}))
 
     def _improve(self, slots: Slots, rows: pa.RecordBatch) -> None:
         """Takes the best of `rows` where it beats, or is the first of, its group."""

@@ -45,7 +45,7 @@ class GroupBy:
         self._keys = RowHeap(self._key_schema)  # the row number is the slot
         self._rows: Slots = np.empty(0, dtype=np.int64)  # by slot: how many input rows
         retractable = not self.node.source.append_only
-        self._accumulators = [_accumulator(call, self._types, retractable) for call in self.node.calls]
+        self._accumulators = [accumulator_of(call, self._types, retractable) for call in self.node.calls]
         self._recomputed = Recomputed(self.node) if self.node.recomputed else None
         self._live = 0
         self._begun = False
@@ -164,11 +164,11 @@ def _own(parts: Parts, prefix: str) -> Parts:
     return {k.partition(".")[2]: part for k, part in parts.items() if k.startswith(f"{prefix}.")}
 
 
-def _accumulator(call: AggregateCall, types: dict[str, str], retractable: bool) -> Accumulator:
+def accumulator_of(call: AggregateCall, types: dict[str, str], retractable: bool) -> Accumulator:
     """The accumulator of an aggregate call over columns of these SQL types."""
     if call.distinct:
         assert call.argument is not None
-        inner = _accumulator(replace(call, distinct=False), types, retractable)
+        inner = accumulator_of(replace(call, distinct=False), types, retractable)
         return Distinct(inner, arrow_type(types[call.argument]))
     if call.function == "count":
         return Count()

@@ -19,6 +19,7 @@ from headwater.executor.logs import LogReader, OffsetCounter, Upsert
 from headwater.executor.matches import OuterJoins, SemiJoins, StreamOuterJoins, StreamSemiJoins
 from headwater.executor.operators import ChunkedParts, Operator, Parts, Stateful, Work
 from headwater.executor.over import OverPartitions
+from headwater.executor.session_groups import SessionGroups
 from headwater.executor.sessions import Sessions
 from headwater.executor.state import TableState, empty_delta
 from headwater.executor.top_k import TopRows
@@ -37,6 +38,7 @@ from headwater.planner.logical import (
     Project,
     Repeat,
     SemiJoin,
+    SessionAggregate,
     SessionAssign,
     Source,
     StreamOutput,
@@ -239,6 +241,8 @@ def _operator(node: Plan) -> Operator:
             return StreamOuterJoins(node) if by_version else OuterJoins(node)
         case OnTime():
             return Punctual(node)
+        case SessionAggregate():
+            return SessionGroups(node)
         case SessionAssign():
             return Sessions(node)
         case WithinJoin():

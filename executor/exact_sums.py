@@ -65,6 +65,15 @@ class ExactSums:
         used_places, used_groups = np.nonzero(sums)
         self._put(slots[used_groups], used_places + first, sums[used_places, used_groups])
 
+    def merge(self, slots: Slots, groups: Slots, gone: Slots) -> None:
+        """Adds the sum of `gone[i]` to `slots[groups[i]]`; `slots` are distinct."""
+        rows, places, digits = self._digits_of(gone)
+        cells = np.concatenate([groups[rows] * _NOWHERE + places, groups[rows] * _NOWHERE + places + 1])
+        used, of = np.unique(cells, return_inverse=True)
+        sums = np.zeros(len(used), dtype=np.int64)
+        np.add.at(sums, of, np.concatenate([digits & _MASK, digits >> _BITS]))
+        self._put(slots[used // _NOWHERE], used % _NOWHERE, sums)
+
     def _put(self, slots: Slots, places: Ints, digits: Ints) -> None:
         """Adds digits at places that are distinct in each slot."""
         positions = self._index.insert(_keys(slots, places))

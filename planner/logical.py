@@ -28,7 +28,7 @@ from headwater.planner.nodes import (
     Unary,
     duration,
 )
-from headwater.planner.session_nodes import SessionAssign
+from headwater.planner.session_nodes import SessionAggregate, SessionAssign
 from headwater.planner.time_nodes import Watermark
 from headwater.planner.within_nodes import OnTime, Span, WithinJoin, WithinOuter
 from headwater.values import ROWOFFSET, WINDOWEND, WINDOWSTART, Column
@@ -55,6 +55,7 @@ __all__ = [
     "RecomputedCall",
     "Repeat",
     "SemiJoin",
+    "SessionAggregate",
     "SessionAssign",
     "SortKey",
     "Source",
@@ -382,7 +383,7 @@ class StreamOutput(Unary):
 Plan: TypeAlias = (
     StreamSource | TableSource | Changelog | Filter | Project | StreamTime | Watermark | WindowAssign | Aggregate | Join
     | Over | SemiJoin | OuterJoin | TopK | Union | Repeat | StreamOutput | OnTime | WithinJoin | WithinOuter
-    | SessionAssign
+    | SessionAssign | SessionAggregate
 )  # fmt: skip
 
 

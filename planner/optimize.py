@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from headwater.planner.fold_constants import fold_constants
+from headwater.planner.fold_sessions import fold_sessions
 from headwater.planner.join_keys import extract_join_keys
 from headwater.planner.limit_rows import limit_rows
 from headwater.planner.logical import Plan
@@ -29,6 +30,7 @@ REWRITES: tuple[Rewrite, ...] = (
     Rewrite("limit rows", limit_rows),
     Rewrite("order joins", order_joins),
     Rewrite("extract join keys", extract_join_keys),
+    Rewrite("fold sessions", fold_sessions),
     Rewrite("prune columns", prune),
 )
 

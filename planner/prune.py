@@ -20,6 +20,7 @@ from headwater.planner.logical import (
     Project,
     Repeat,
     SemiJoin,
+    SessionAggregate,
     SessionAssign,
     StreamOutput,
     StreamSource,
@@ -86,6 +87,10 @@ def _prune(node: Plan, needed: Iterable[str], shared: Shared) -> Plan:
             return replace(node, joined=_prune(node.joined, kept, shared), sides=sides)
         case OnTime():
             return replace(node, source=_prune(node.source, needed | {node.time, node.stream_time}, shared))
+        case SessionAggregate():
+            reads = {*node.group_keys, node.time, *(call.argument for call in node.calls if call.argument is not None)}
+            source = _prune(node.source, reads, shared)
+            return replace(node, source=source, watermark=_beside(node.watermark, source))
         case SessionAssign():
             kept = needed - {WINDOWSTART, WINDOWEND} | {*node.keys, node.time}
             source = _prune(node.source, kept, shared)

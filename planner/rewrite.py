@@ -21,6 +21,7 @@ from headwater.planner.logical import (
     Plan,
     Project,
     SemiJoin,
+    SessionAggregate,
     SessionAssign,
     Unary,
     Union,
@@ -51,6 +52,8 @@ def with_inputs(node: Plan, inputs: tuple[Plan, ...]) -> Plan:
         count = len(node.sides)
         watermarks = _watermarks(inputs[1 + count :])
         return replace(node, joined=inputs[0], sides=inputs[1 : 1 + count], watermarks=watermarks)
+    if isinstance(node, SessionAggregate):
+        return replace(node, source=inputs[0], watermark=_watermarks(inputs[1:])[0])
     if isinstance(node, SessionAssign):
         return replace(node, source=inputs[0], watermark=next(iter(_watermarks(inputs[1:])), None))
     assert isinstance(node, Unary)

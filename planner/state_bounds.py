@@ -16,6 +16,7 @@ from headwater.planner.logical import (
     Over,
     Plan,
     SemiJoin,
+    SessionAggregate,
     SessionAssign,
     StreamOutput,
     StreamSource,
@@ -59,6 +60,9 @@ def state_of(node: Plan) -> OperatorState | None:
             return _of_matches((source,))
         case OuterJoin(by_version=False, sides=sides):
             return _of_matches(sides)
+        case SessionAggregate():
+            bound = f"the gap and the GRACE PERIOD: {duration(node.reach_us)} before the watermark"
+            return OperatorState("one row per session that can change", "each new session", "O(1) per row", bound)
         case SessionAssign():
             return _of_sessions(node)
         case WithinJoin(span=span):
