@@ -285,9 +285,9 @@ def _with_windows(source: BoundItem, select: syntax.Select, window: syntax.Windo
         raise SqlError(
             "WINDOW needs a stream, and rows that are joined with a stream's whole past are a table", window.span
         )
-    check_lengths(window.size_us, window.advance_us, window.span)
     if window.kind == "SESSION":
         return with_sessions(source, select, window)
+    check_lengths(window.size_us, window.advance_us, window.span)
     grace = DEFAULT_GRACE_US if window.grace_us is None else window.grace_us
     plan = WindowAssign(source.plan, source.time, source.stream_time, window.size_us, window.advance_us, grace)
     return with_bounds(source, plan)

@@ -18,13 +18,14 @@ from headwater.planner.join_keys import with_keys
 from headwater.planner.logical import OnTime, Plan, SessionAssign, StreamTime, Watermark, walk_plan
 from headwater.planner.names import names_in
 from headwater.planner.scope import Scope, ScopeColumn
-from headwater.planner.window_functions import DEFAULT_GRACE_US
+from headwater.planner.window_functions import DEFAULT_GRACE_US, check_gap
 from headwater.values import WINDOWEND, WINDOWSTART
 
 
 def with_sessions(source: BoundItem, select: syntax.Select, window: syntax.Window) -> BoundItem:
     """The rows of a stream with its stream time that are not late, with the bounds of their sessions."""
     assert source.time and source.stream_time
+    check_gap(window.size_us, window.span)
     groups = group_expressions(select, source.scope)
     if groups is None:
         raise Unsupported(

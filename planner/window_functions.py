@@ -47,6 +47,12 @@ def check_lengths(size_us: int, advance_us: int, at: Span) -> None:
         raise SqlError("ADVANCE BY must not be longer than SIZE", at, hint="rows between two windows would be lost")
 
 
+def check_gap(gap_us: int, at: Span) -> None:
+    """Raises SqlError for a gap of sessions in which nothing fits."""
+    if gap_us <= 0:
+        raise SqlError("the gap of a SESSION must be longer than nothing", at)
+
+
 def windowed_item(item: syntax.WindowFunction, source: BoundItem) -> BoundItem:
     """The function as an item of FROM in a continuous query, over its bound `source`."""
     step_us = _checked_step(item)
@@ -83,6 +89,8 @@ def windowed_item(item: syntax.WindowFunction, source: BoundItem) -> BoundItem:
 def _checked_step(item: syntax.WindowFunction) -> int:
     """How far apart the windows of a function begin, or end. Raises SqlError where its lengths do not fit."""
     step_us = item.step_us or item.size_us
+    if item.kind == "SESSION":
+        check_gap(item.size_us, item.span)
     check_lengths(item.size_us, step_us, item.span)
     if item.kind == "CUMULATE" and item.size_us % step_us:
         raise SqlError("the size of CUMULATE must be a multiple of its step", item.span)
