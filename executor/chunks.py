@@ -54,6 +54,11 @@ def combined(parts: ChunkedParts) -> Parts:
     return {name: _combined(table) for name, table in parts.items()}
 
 
+def own_parts(parts: Parts, prefix: str) -> Parts:
+    """The parts that were filed under `prefix`."""
+    return {k.partition(".")[2]: part for k, part in parts.items() if k.startswith(f"{prefix}.")}
+
+
 def _combined(table: pa.Table) -> pa.RecordBatch:
     batches = table.to_batches()  # without those that are empty
     return pa.concat_batches(batches) if batches else empty_batch(table.schema)

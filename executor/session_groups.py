@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from headwater.executor.accumulators import Mergeable
 from headwater.executor.aggregate import accumulator_of
-from headwater.executor.chunks import chunked, combined, int_chunks, int_column, slot_ranges
+from headwater.executor.chunks import chunked, combined, int_chunks, int_column, own_parts, slot_ranges
 from headwater.executor.heap import RowHeap
 from headwater.executor.key_index import KeyIndex, Slots, first_rows
 from headwater.executor.keys import Words, key_words
@@ -17,7 +17,6 @@ from headwater.executor.operators import ChunkedParts, Parts
 from headwater.executor.sorted_runs import SortedRuns
 from headwater.executor.state import consolidate, empty_delta, grown
 from headwater.executor.windows import Times, horizon_after, microseconds, timestamps
-from headwater.executor.within import own_parts
 from headwater.planner.logical import AggregateCall, SessionAggregate
 from headwater.planner.sql_types import arrow_schema
 from headwater.values import WINDOWEND, WINDOWSTART, Delta

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from headwater.executor.chunks import chunked, int_chunks, int_column, slot_ranges
+from headwater.executor.chunks import chunked, int_chunks, int_column, own_parts, slot_ranges
 from headwater.executor.heap import RowHeap
 from headwater.executor.key_index import KeyIndex, Slots
 from headwater.executor.keys import Words, key_words, row_words
@@ -267,11 +267,6 @@ class WithinOuterJoins:
     def restore(self, parts: Parts) -> None:
         for i, side in enumerate(self._sides):
             side.restore(own_parts(parts, str(i)))
-
-
-def own_parts(parts: Parts, prefix: str) -> Parts:
-    """The parts that were filed under `prefix`."""
-    return {k.partition(".")[2]: part for k, part in parts.items() if k.startswith(f"{prefix}.")}
 
 
 def _words(rows: pa.RecordBatch, keys: tuple[str, ...]) -> Words:
