@@ -122,12 +122,17 @@ class Generator:
             self.matched_tables, self.matched_stream, self.two_streams, self.subquery,
             self.subquery, self.subquery_of_stream,
             self.aggregates_of_all_rows, self.aggregates_of_all_rows, self.sets, self.sets,
-            self.typed, self.typed, self.typed,
+            self.typed, self.typed, self.typed, self.first_rows, self.first_rows,
         ])  # fmt: skip
         return make()
 
     def over(self) -> Query:
         sql = OverQueries(self.random).query()
+        return Query(sql, sql)
+
+    def first_rows(self) -> Query:
+        queries = OverQueries(self.random)
+        sql = self.random.choice([queries.first, queries.first, queries.ranked, queries.of_groups])()
         return Query(sql, sql)
 
     def aggregates_of_all_rows(self) -> Query:
@@ -346,6 +351,7 @@ class Generator:
             f"SELECT q.k, q.top, c.name FROM ({inner}) q JOIN t c ON q.k = c.id",
             f"SELECT k, top + n AS both FROM ({inner}) q WHERE n > 1",
             "SELECT sum(total) AS total, avg(total) AS mean FROM (SELECT k, sum(v) AS total FROM s GROUP BY k) q",
+            "SELECT k, sum(m) AS total, avg(m) AS a FROM (SELECT k, g, min(d) AS m FROM s GROUP BY k, g) q GROUP BY k",
             "SELECT sum(w) AS total FROM (SELECT CAST(v AS DECIMAL(30,2)) AS w FROM s) q",
         ])  # fmt: skip
         return Query(sql, sql)
