@@ -131,7 +131,7 @@ class Generator:
             self.subquery, self.subquery_of_stream,
             self.aggregates_of_all_rows, self.aggregates_of_all_rows, self.sets, self.sets, self.within, self.within,
             self.failing, self.failing, self.recursive, self.recursive, self.typed, self.typed, self.typed,
-            self.sessions, self.sessions,
+            self.sessions, self.sessions, self.first_rows, self.first_rows,
         ])  # fmt: skip
         return make()
 
@@ -141,6 +141,11 @@ class Generator:
 
     def functions(self) -> Query:
         return Query(*FunctionQueries(self.random).query())
+
+    def first_rows(self) -> Query:
+        queries = OverQueries(self.random)
+        sql = self.random.choice([queries.first, queries.first, queries.ranked, queries.of_groups])()
+        return Query(sql, sql)
 
     def aggregates_of_all_rows(self) -> Query:
         return Query(*AggregateQueries(self.random).query())
@@ -377,6 +382,7 @@ class Generator:
             f"SELECT q.k, q.top, c.name FROM ({inner}) q JOIN t c ON q.k = c.id",
             f"SELECT k, top + n AS both FROM ({inner}) q WHERE n > 1",
             "SELECT sum(total) AS total, avg(total) AS mean FROM (SELECT k, sum(v) AS total FROM s GROUP BY k) q",
+            "SELECT k, sum(m) AS total, avg(m) AS a FROM (SELECT k, g, min(d) AS m FROM s GROUP BY k, g) q GROUP BY k",
             "SELECT sum(w) AS total FROM (SELECT CAST(v AS DECIMAL(30,2)) AS w FROM s) q",
         ])  # fmt: skip
         return Query(sql, sql)

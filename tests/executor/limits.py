@@ -14,7 +14,7 @@ _SMALL = (
     ("heap", "CHUNK_ROWS_MAX", 8),
     ("feed", "STEP_ROWS", 10),
     ("past", "IMAGE_ROWS_MIN", 50),
-    ("top_k", "SPARE_ROWS", 1),
+    ("top_k", "SPARE_ROWS", 0),
 )
 
 

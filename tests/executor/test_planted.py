@@ -13,7 +13,7 @@ from tests.executor.bugs import BUGS
 from tests.executor.planted import PlantedBug, planted
 from tests.executor.search import run_case
 
-CASES_MAX = 40  # of six queries and ten steps each
+CASES_MAX = 80  # of six queries and ten steps each
 SEED = 5000
 
 

@@ -26,7 +26,7 @@ class TypedQueries:
         r = self.random
         return r.choice(
             [self.filtered, self.grouped, self.grouped, self.distinct, self.joined, self.joined, self.joined_group,
-             self.combined, self.first, self.numbered, self.subquery]
+             self.combined, self.first, self.first, self.numbered, self.subquery]
         )()  # fmt: skip
 
     def filtered(self) -> str:
@@ -64,9 +64,9 @@ class TypedQueries:
         return f"{one} {operator} {other}"
 
     def first(self) -> str:
-        order, limit = self._order(), self.random.randint(1, 4)
+        order, limit, table = self._order(), self.random.choice([1, 1, 2, 4]), self.random.choice(self.tables)
         return self.random.choice([
-            f"SELECT {', '.join(self.names)} FROM {self._relation()} ORDER BY {order} LIMIT {limit}",
+            f"SELECT {', '.join(self.names)} FROM {table} ORDER BY {order} LIMIT {limit}",
             f"SELECT DISTINCT ON (b) a, b, c, d FROM {self._relation()}{self._where()} ORDER BY {order}",
         ])  # fmt: skip
 
