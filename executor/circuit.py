@@ -12,6 +12,7 @@ from time import perf_counter
 import pyarrow as pa
 
 from headwater.executor.aggregate import GroupBy
+from headwater.executor.asof import NearestRows
 from headwater.executor.evaluate import Evaluate, chain_below
 from headwater.executor.feed import Cut, Leaf, read_rows, step_end, step_versions, with_weights
 from headwater.executor.join import StreamTableJoin, TableJoin
@@ -25,6 +26,7 @@ from headwater.executor.unions import Concatenation, Repetition
 from headwater.executor.windows import StreamTimes, Watermarks, Windows
 from headwater.planner.logical import (
     Aggregate,
+    AsofJoin,
     Changelog,
     Filter,
     Join,
@@ -227,6 +229,8 @@ def _operator(node: Plan) -> Operator:
             return GroupBy(node)
         case Join(by_version=by_version):
             return StreamTableJoin(node) if by_version else TableJoin(node)
+        case AsofJoin():
+            return NearestRows(node)
         case SemiJoin(by_version=by_version):
             return StreamSemiJoins(node) if by_version else SemiJoins(node)
         case OuterJoin(by_version=by_version):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from headwater.errors import OutOfRange, SqlError, Unsupported
 from headwater.parser import syntax
 from headwater.planner.aggregates import bind_grouping, is_grouped, with_aliases
+from headwater.planner.asof import asof_joined
 from headwater.planner.calls import with_duckdb_calls
 from headwater.planner.catalog import Catalog, Relation, View
 from headwater.planner.expressions import bind_predicate, column_expression
@@ -188,6 +189,8 @@ class _Binder:
             case syntax.Derived():
                 inner = self.inner(item.query, item)
                 return aliased(inner, item.alias.text if item.alias else None, item.columns)
+            case syntax.Join() if item.kind.startswith("ASOF"):
+                return asof_joined(item, self.from_item(item.left), self.from_item(item.right))
             case syntax.Join():
                 return joined(item, self.from_item(item.left), self.from_item(item.right))
             case syntax.WindowFunction():

@@ -27,6 +27,7 @@ from headwater.planner.nodes import (
     TableSource,
     Unary,
 )
+from headwater.planner.past_nodes import AsofJoin
 from headwater.planner.time_nodes import Watermark
 from headwater.values import ROWOFFSET, WINDOWEND, WINDOWSTART, Column
 
@@ -39,6 +40,7 @@ __all__ = [
     "WATERMARK",
     "Aggregate",
     "AggregateCall",
+    "AsofJoin",
     "Changelog",
     "Expression",
     "Filter",
@@ -369,7 +371,7 @@ class StreamOutput(Unary):
 
 Plan: TypeAlias = (
     StreamSource | TableSource | Changelog | Filter | Project | StreamTime | Watermark | WindowAssign | Aggregate | Join
-    | Over | SemiJoin | OuterJoin | TopK | Union | Repeat | StreamOutput
+    | AsofJoin | Over | SemiJoin | OuterJoin | TopK | Union | Repeat | StreamOutput
 )  # fmt: skip
 
 

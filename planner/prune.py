@@ -10,6 +10,7 @@ from headwater.planner.logical import (
     PARTITION,
     STREAM_TIME,
     Aggregate,
+    AsofJoin,
     Changelog,
     Filter,
     Join,
@@ -70,6 +71,10 @@ def _prune(node: Plan, needed: Iterable[str], shared: Shared) -> Plan:
         case Join():
             left = _prune(node.left, needed & set(node.left.names) | set(node.left_keys), shared)
             right = _prune(node.right, needed & set(node.right.names) | set(node.right_keys), shared)
+            return replace(node, left=left, right=right)
+        case AsofJoin():
+            left = _prune(node.left, needed & set(node.left.names) | {*node.left_keys, node.left_time}, shared)
+            right = _prune(node.right, needed & set(node.right.names) | {*node.right_keys, node.right_time}, shared)
             return replace(node, left=left, right=right)
         case SemiJoin():
             kept = needed | set(node.on) or {node.names[0]}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from headwater.planner.logical import (
     Aggregate,
+    AsofJoin,
     Expression,
     Filter,
     Join,
@@ -78,6 +79,8 @@ def _below(condition: Expression, plan: Plan, shared: Shared) -> tuple[int, Expr
         case Aggregate(keys=groups) | Over(partition=groups) | TopK(partition=groups) if reads <= set(groups):
             types = [c.type for c in plan.columns if c.name in reads]
             return None if any(loose in t for t in types for loose in LOOSE_TYPES) else (0, condition)
+        case AsofJoin():
+            return (0, condition) if reads <= set(plan.left.names) else None
         case Join():
             for place, side in enumerate(plan.inputs):
                 if reads <= set(side.names):

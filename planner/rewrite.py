@@ -13,7 +13,7 @@ from functools import lru_cache
 from headwater.parser import parse_statement, syntax, unparse
 from headwater.parser.syntax import Identifier
 from headwater.planner.expressions import conjuncts
-from headwater.planner.logical import Expression, Filter, Join, OuterJoin, Plan, SemiJoin, Unary, Union
+from headwater.planner.logical import AsofJoin, Expression, Filter, Join, OuterJoin, Plan, SemiJoin, Unary, Union
 from headwater.planner.names import names_in, with_names
 
 Shared = frozenset[Plan]
@@ -23,7 +23,7 @@ def with_inputs(node: Plan, inputs: tuple[Plan, ...]) -> Plan:
     """`node` over other inputs."""
     if inputs == node.inputs:
         return node
-    if isinstance(node, Join):
+    if isinstance(node, Join | AsofJoin):
         return replace(node, left=inputs[0], right=inputs[1])
     if isinstance(node, SemiJoin):
         return replace(node, source=inputs[0], joined=inputs[1])

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from headwater.planner.logical import (
     Aggregate,
+    AsofJoin,
     Changelog,
     Join,
     OuterJoin,
@@ -51,6 +52,8 @@ def state_of(node: Plan) -> OperatorState | None:
             return _of_aggregate(node)
         case Join():
             return _of_join(node)
+        case AsofJoin():
+            return _of_asof(node)
         case SemiJoin(by_version=False, source=source):
             return _of_matches((source,))
         case OuterJoin(by_version=False, sides=sides):
@@ -108,6 +111,16 @@ def _of_join(node: Join) -> OperatorState:
     return OperatorState(f"{what}, by key", "each row of them", cost, None, remedy)
 
 
+def _of_asof(node: AsofJoin) -> OperatorState:
+    what, grows = "the rows of both sides, by key and time", "each row of them"
+    cost = "O(log rows) per left row, and per right row O(left rows up to the next right row)"
+    bounds = [rows_bounded_by(side) for side in node.inputs]
+    if all(bound is not None for bound in bounds):
+        bounded_by = " and ".join(dict.fromkeys(bound for bound in bounds if bound is not None))
+        return OperatorState(what, grows, cost, bounded_by)
+    return OperatorState(what, grows, cost, None, "a bound on what it reads")
+
+
 def _of_matches(sides: tuple[Plan, ...]) -> OperatorState:
     what = f"a count of matches per row of {'both sides' if len(sides) > 1 else 'the side that is whole'}"
     bounds = [rows_bounded_by(side) for side in sides]
@@ -146,7 +159,7 @@ def rows_bounded_by(plan: Plan) -> str | None:
             return "one row"
         case TopK(partition=()):
             return f"{plan.limit} rows"
-        case Join(by_version=True):
+        case Join(by_version=True) | AsofJoin():
             return rows_bounded_by(plan.left)
     bounds = [rows_bounded_by(source) for source in plan.inputs]
     if any(bound is None for bound in bounds):

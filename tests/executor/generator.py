@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tests.executor.aggregate_queries import AggregateQueries
+from tests.executor.asof_queries import AsofQueries
 from tests.executor.over_queries import OverQueries
 from tests.executor.set_queries import SetQueries
 
@@ -96,7 +97,7 @@ class Generator:
             self.table_bag_grouped, self.nested, self.distinct, self.total, self.matched_tables,
             self.matched_tables, self.matched_stream, self.two_streams, self.subquery,
             self.subquery, self.subquery_of_stream,
-            self.aggregates_of_all_rows, self.aggregates_of_all_rows, self.sets, self.sets,
+            self.aggregates_of_all_rows, self.aggregates_of_all_rows, self.sets, self.sets, self.asof,
         ])  # fmt: skip
         return make()
 
@@ -106,6 +107,10 @@ class Generator:
 
     def aggregates_of_all_rows(self) -> Query:
         return Query(*AggregateQueries(self.random).query())
+
+    def asof(self) -> Query:
+        sql = AsofQueries(self.random).query()
+        return Query(sql, sql)
 
     def sets(self) -> Query:
         sql = SetQueries(self.random).query()
