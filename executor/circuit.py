@@ -21,6 +21,7 @@ from headwater.executor.matches import OuterJoins, SemiJoins, StreamOuterJoins, 
 from headwater.executor.operators import ChunkedParts, Operator, Parts, Stateful, Work
 from headwater.executor.over import OverPartitions
 from headwater.executor.state import TableState, empty_delta
+from headwater.executor.temporal import RowVersions
 from headwater.executor.top_k import TopRows
 from headwater.executor.unions import Concatenation, Repetition
 from headwater.executor.windows import StreamTimes, Watermarks, Windows
@@ -28,6 +29,7 @@ from headwater.planner.logical import (
     Aggregate,
     AsofJoin,
     Changelog,
+    CommitTimes,
     Filter,
     Join,
     OuterJoin,
@@ -41,10 +43,12 @@ from headwater.planner.logical import (
     StreamSource,
     StreamTime,
     TableSource,
+    TemporalJoin,
     TopK,
     Union,
     Watermark,
     WindowAssign,
+    joins_by_version,
     walk_plan,
 )
 from headwater.storage import Log
@@ -215,7 +219,7 @@ def _operator(node: Plan) -> Operator:
             return LogReader(node)
         case TableSource(primary_key=key):
             return Upsert(node) if key else LogReader(node)
-        case Changelog():
+        case Changelog() | CommitTimes():
             return LogReader(node)
         case Filter() | Project():
             return Evaluate(chain_below(node))
@@ -229,6 +233,8 @@ def _operator(node: Plan) -> Operator:
             return GroupBy(node)
         case Join(by_version=by_version):
             return StreamTableJoin(node) if by_version else TableJoin(node)
+        case TemporalJoin():
+            return RowVersions(node)
         case AsofJoin():
             return NearestRows(node)
         case SemiJoin(by_version=by_version):
@@ -250,13 +256,13 @@ def _operator(node: Plan) -> Operator:
 def _clocked_ids(roots: Sequence[Plan]) -> set[int]:
     """The relations below the table side of a stream–table join, or a union in order: their commits begin steps."""
     nodes = [node for root in roots for node in walk_plan(root)]
-    clocked: list[Plan] = [node.right for node in nodes if isinstance(node, Join) and node.by_version]
+    clocked: list[Plan] = [node.right for root in roots for node in joins_by_version(root)]
     clocked += [node for node in nodes if isinstance(node, Union) and node.in_order]
     return {leaf.id for plan in clocked for leaf in walk_plan(plan) if isinstance(leaf, Source)}
 
 
 def _delta(leaf: Leaf, rows: pa.RecordBatch) -> Delta:
-    return Delta(rows) if isinstance(leaf, StreamSource) else with_weights(rows)
+    return Delta(rows) if isinstance(leaf, StreamSource | CommitTimes) else with_weights(rows)
 
 
 def stored_changes(delta: Delta) -> pa.RecordBatch:

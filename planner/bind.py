@@ -37,6 +37,7 @@ from headwater.planner.select_list import expand_items, named
 from headwater.planner.set_operations import combined
 from headwater.planner.state_bounds import keeps_state
 from headwater.planner.subqueries import has_subquery, where, with_values
+from headwater.planner.temporal import temporal_joined, without_time_of_row
 from headwater.planner.unsupported import refuse_continuous
 from headwater.planner.window_functions import check_lengths, windowed_item
 from headwater.values import PSEUDO_COLUMNS, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART, Column
@@ -192,13 +193,20 @@ class _Binder:
             case syntax.Join() if item.kind.startswith("ASOF"):
                 return asof_joined(item, self.from_item(item.left), self.from_item(item.right))
             case syntax.Join():
-                return joined(item, self.from_item(item.left), self.from_item(item.right))
+                right, as_of = without_time_of_row(item.right)
+                sides = self.from_item(item.left), self.from_item(right)
+                return joined(item, *sides) if as_of is None else temporal_joined(item, *sides, as_of)
             case syntax.WindowFunction():
                 return windowed_item(item, self.from_item(item.source))
             case syntax.TableFunction():
                 raise Unsupported("a function in FROM is not supported in a continuous query yet", item.span)
 
     def relation(self, item: syntax.Relation) -> BoundItem:
+        if item.as_of is not None and item.as_of.kind == "column":
+            raise SqlError(
+                "FOR SYSTEM_TIME AS OF a column stands on the right side of a join", item.as_of.span,
+                hint="write stream s JOIN table FOR SYSTEM_TIME AS OF s.time ON …",
+            )  # fmt: skip
         if item.as_of is not None:
             raise OutOfRange("AS OF asks about the past; a continuous query cannot use it", item.as_of.span)
         cte = self.ctes.get(item.name.text.lower())

@@ -33,13 +33,13 @@ def joined(item: syntax.Join, first: BoundItem, second: BoundItem) -> BoundItem:
         raise Unsupported(f"{item.kind} JOIN is not supported in a continuous query yet", item.span, hint="use JOIN")
     first, second = prefixed(first), prefixed(second)
     refuse_same_alias(item, first, second)
-    shared = item.using or (_natural(item, first.scope, second.scope) if item.natural else ())
+    shared = item.using or (natural(item, first.scope, second.scope) if item.natural else ())
     if item.kind in _SEMI:
         return _semi_joined(item, first, second, shared)
 
     swapped = by_version(second, first)
     left, right = (second, first) if swapped else (first, second)
-    keys, rest = _condition(item, shared, left.scope, right.scope)
+    keys, rest = condition_of(item, shared, left.scope, right.scope)
     then = by_version(left, right)
     scope = merged(first.scope, second.scope, shared)
     kind = _OUTER.get(item.kind)
@@ -67,7 +67,7 @@ def by_version(left: BoundItem, right: BoundItem) -> bool:
 
 
 def _semi_joined(item: syntax.Join, left: BoundItem, right: BoundItem, shared: tuple[Identifier, ...]) -> BoundItem:
-    keys, rest = _condition(item, shared, left.scope, right.scope)
+    keys, rest = condition_of(item, shared, left.scope, right.scope)
     return matched(left, right.plan, keys, rest, negated=item.kind == "ANTI", then=by_version(left, right))
 
 
@@ -92,7 +92,7 @@ def refuse_same_alias(item: syntax.Join, first: BoundItem, second: BoundItem) ->
             )  # fmt: skip
 
 
-def _natural(item: syntax.Join, first: Scope, second: Scope) -> tuple[Identifier, ...]:
+def natural(item: syntax.Join, first: Scope, second: Scope) -> tuple[Identifier, ...]:
     """The columns that both sides of a NATURAL JOIN have."""
     names = {c.name.lower() for c in second.visible()}
     shared = tuple(Identifier(c.name) for c in first.visible() if c.name.lower() in names)
@@ -129,10 +129,10 @@ def _is_shared(column: ScopeColumn) -> bool:
     return column.internal.startswith(_SHARED)
 
 
-def _condition(
+def condition_of(
     item: syntax.Join, shared: tuple[Identifier, ...], left: Scope, right: Scope
 ) -> tuple[list[KeyPair], list[Expression]]:
-    """Equalities between the sides as pairs of keys of one type, and the conditions that remain."""
+    """What a join asks: equalities between the sides as pairs of keys of one type, and the conditions that remain."""
     keys: list[KeyPair] = []
     rest: list[Expression] = []
     both = Scope((*left.columns, *right.columns))

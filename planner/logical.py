@@ -27,7 +27,7 @@ from headwater.planner.nodes import (
     TableSource,
     Unary,
 )
-from headwater.planner.past_nodes import AsofJoin
+from headwater.planner.past_nodes import AsofJoin, CommitTimes, TemporalJoin
 from headwater.planner.time_nodes import Watermark
 from headwater.values import ROWOFFSET, WINDOWEND, WINDOWSTART, Column
 
@@ -42,6 +42,7 @@ __all__ = [
     "AggregateCall",
     "AsofJoin",
     "Changelog",
+    "CommitTimes",
     "Expression",
     "Filter",
     "Join",
@@ -59,6 +60,7 @@ __all__ = [
     "StreamSource",
     "StreamTime",
     "TableSource",
+    "TemporalJoin",
     "TopK",
     "Unary",
     "Union",
@@ -67,6 +69,7 @@ __all__ = [
     "WindowCall",
     "duration",
     "has_order_of_log",
+    "joins_by_version",
     "walk_plan",
 ]
 
@@ -371,7 +374,7 @@ class StreamOutput(Unary):
 
 Plan: TypeAlias = (
     StreamSource | TableSource | Changelog | Filter | Project | StreamTime | Watermark | WindowAssign | Aggregate | Join
-    | AsofJoin | Over | SemiJoin | OuterJoin | TopK | Union | Repeat | StreamOutput
+    | AsofJoin | TemporalJoin | CommitTimes | Over | SemiJoin | OuterJoin | TopK | Union | Repeat | StreamOutput
 )  # fmt: skip
 
 
@@ -380,6 +383,13 @@ def walk_plan(node: Plan) -> Iterator[Plan]:
     yield node
     for source in node.inputs:
         yield from walk_plan(source)
+
+
+def joins_by_version(plan: Plan) -> Iterator[Join | TemporalJoin]:
+    """The joins in `plan` of a stream with a table at the version of each of the stream's rows, or before it."""
+    for node in walk_plan(plan):
+        if isinstance(node, TemporalJoin) or (isinstance(node, Join) and node.by_version):
+            yield node
 
 
 def has_order_of_log(plan: Plan) -> bool:

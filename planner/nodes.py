@@ -21,6 +21,9 @@ STREAM_TIME = "$streamtime"
 # The one column of a `Watermark`.
 WATERMARK = "$watermark"
 
+# The one column of `CommitTimes`.
+COMMITTED = "$committed"
+
 # Hidden columns that window functions and recomputed aggregates read: the number of a row's partition, and of the row
 # in an order of all columns.
 OVER_PARTITION = "$partition"

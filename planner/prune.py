@@ -12,6 +12,7 @@ from headwater.planner.logical import (
     Aggregate,
     AsofJoin,
     Changelog,
+    CommitTimes,
     Filter,
     Join,
     OuterJoin,
@@ -24,6 +25,7 @@ from headwater.planner.logical import (
     StreamSource,
     StreamTime,
     TableSource,
+    TemporalJoin,
     TopK,
     Union,
     Watermark,
@@ -47,7 +49,7 @@ def _prune(node: Plan, needed: Iterable[str], shared: Shared) -> Plan:
         case StreamSource():
             fields = tuple(c for c in node.fields if c.name in needed) or node.fields[:1]
             return replace(node, fields=fields)
-        case TableSource() | Changelog():
+        case TableSource() | Changelog() | CommitTimes():
             return node  # its rows are identified by all their columns
         case Filter():
             return replace(node, source=_prune(node.source, needed | set(node.predicate.reads), shared))
@@ -70,6 +72,10 @@ def _prune(node: Plan, needed: Iterable[str], shared: Shared) -> Plan:
             return replace(node, source=_prune(node.source, reads, shared))
         case Join():
             left = _prune(node.left, needed & set(node.left.names) | set(node.left_keys), shared)
+            right = _prune(node.right, needed & set(node.right.names) | set(node.right_keys), shared)
+            return replace(node, left=left, right=right)
+        case TemporalJoin():
+            left = _prune(node.left, needed & set(node.left.names) | {*node.left_keys, node.time}, shared)
             right = _prune(node.right, needed & set(node.right.names) | set(node.right_keys), shared)
             return replace(node, left=left, right=right)
         case AsofJoin():

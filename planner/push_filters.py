@@ -17,6 +17,7 @@ from headwater.planner.logical import (
     Over,
     Plan,
     Project,
+    TemporalJoin,
     TopK,
     Union,
     WindowAssign,
@@ -81,8 +82,8 @@ def _below(condition: Expression, plan: Plan, shared: Shared) -> tuple[int, Expr
             return None if any(loose in t for t in types for loose in LOOSE_TYPES) else (0, condition)
         case AsofJoin():
             return (0, condition) if reads <= set(plan.left.names) else None
-        case Join():
-            for place, side in enumerate(plan.inputs):
+        case Join() | TemporalJoin():
+            for place, side in enumerate((plan.left, plan.right)):
                 if reads <= set(side.names):
                     return place, condition
     return None

@@ -13,7 +13,18 @@ from functools import lru_cache
 from headwater.parser import parse_statement, syntax, unparse
 from headwater.parser.syntax import Identifier
 from headwater.planner.expressions import conjuncts
-from headwater.planner.logical import AsofJoin, Expression, Filter, Join, OuterJoin, Plan, SemiJoin, Unary, Union
+from headwater.planner.logical import (
+    AsofJoin,
+    Expression,
+    Filter,
+    Join,
+    OuterJoin,
+    Plan,
+    SemiJoin,
+    TemporalJoin,
+    Unary,
+    Union,
+)
 from headwater.planner.names import names_in, with_names
 
 Shared = frozenset[Plan]
@@ -25,6 +36,8 @@ def with_inputs(node: Plan, inputs: tuple[Plan, ...]) -> Plan:
         return node
     if isinstance(node, Join | AsofJoin):
         return replace(node, left=inputs[0], right=inputs[1])
+    if isinstance(node, TemporalJoin):
+        return replace(node, left=inputs[0], right=inputs[1], clocks=inputs[2:])
     if isinstance(node, SemiJoin):
         return replace(node, source=inputs[0], joined=inputs[1])
     if isinstance(node, OuterJoin):

@@ -21,6 +21,7 @@ from headwater.planner.logical import (
     StreamSource,
     StreamTime,
     TableSource,
+    TemporalJoin,
     TopK,
     Watermark,
     walk_plan,
@@ -52,6 +53,8 @@ def state_of(node: Plan) -> OperatorState | None:
             return _of_aggregate(node)
         case Join():
             return _of_join(node)
+        case TemporalJoin():
+            return _of_temporal(node)
         case AsofJoin():
             return _of_asof(node)
         case SemiJoin(by_version=False, source=source):
@@ -111,6 +114,13 @@ def _of_join(node: Join) -> OperatorState:
     return OperatorState(f"{what}, by key", "each row of them", cost, None, remedy)
 
 
+def _of_temporal(node: TemporalJoin) -> OperatorState:
+    is_unique = node.right.key is not None and set(node.right.key) <= set(node.right_keys)
+    cost = "O(log versions) per row" if is_unique else "O(versions with its key) per row"
+    what = "all rows that the right side ever had, by key and time"
+    return OperatorState(what, "each change of a row of it", cost, None, "a right side that seldom changes")
+
+
 def _of_asof(node: AsofJoin) -> OperatorState:
     what, grows = "the rows of both sides, by key and time", "each row of them"
     cost = "O(log rows) per left row, and per right row O(left rows up to the next right row)"
@@ -159,7 +169,7 @@ def rows_bounded_by(plan: Plan) -> str | None:
             return "one row"
         case TopK(partition=()):
             return f"{plan.limit} rows"
-        case Join(by_version=True) | AsofJoin():
+        case Join(by_version=True) | AsofJoin() | TemporalJoin():
             return rows_bounded_by(plan.left)
     bounds = [rows_bounded_by(source) for source in plan.inputs]
     if any(bound is None for bound in bounds):

@@ -116,7 +116,6 @@ def refuse_continuous(query: syntax.Query) -> None:
             raise Unsupported("a SESSION window is not supported yet", node.span)
         if isinstance(node, syntax.Call) and node.nulls is not None and node.over is None:
             raise Unsupported("IGNORE NULLS is supported with OVER alone in a continuous query", node.span)
-        _refuse_time_of_row(node)
 
 
 def _refuse(nodes: tuple[syntax.Node, ...], parts: tuple[_Part, ...], where: str) -> None:
@@ -145,4 +144,7 @@ def _inside(value: object) -> Iterator[syntax.Node]:
 
 def _refuse_time_of_row(node: syntax.Node) -> None:
     if isinstance(node, syntax.AsOf) and node.kind == "column":
-        raise Unsupported("FOR SYSTEM_TIME AS OF a column is not supported yet", node.span)
+        raise Unsupported(
+            "FOR SYSTEM_TIME AS OF a column is supported in continuous queries alone", node.span,
+            hint="keep the join: CREATE STREAM … AS SELECT …",
+        )  # fmt: skip

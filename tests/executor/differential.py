@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -18,7 +19,7 @@ import pyarrow as pa
 from headwater.engine.database import Database
 from headwater.engine.subscription import Subscription
 from headwater.storage import SimulatedDisk
-from tests.executor.generator import Generator, Query
+from tests.executor.generator import BEGINNING, Generator, Query
 
 Rows = Counter[tuple[Any, ...]]
 
@@ -27,11 +28,16 @@ STREAM = pa.schema(
 )
 
 
+def _microseconds(clock: int) -> int:
+    """What a clock shows, in µs since 1970, that many seconds after the beginning."""
+    return int(BEGINNING.replace(tzinfo=UTC).timestamp() + clock) * 1_000_000
+
+
 class Oracle:
     """Everything that was ever appended, as plain DuckDB tables, and views of it at a cut of the log.
 
     s: the records of the stream with `version`, `part` and `seq`. t: the rows of the keyed table. th: all rows that it
-    ever had, with the half-open range of versions in which each was there. b: the bag.
+    ever had, with the half-open ranges of versions and of times in which each was there. b: the bag; bh: its rows so.
     """
 
     def __init__(self) -> None:
@@ -39,12 +45,17 @@ class Oracle:
         self.con.execute("""
             CREATE TABLE s_all (k INTEGER, g VARCHAR, v BIGINT, d DOUBLE, ts TIMESTAMP,
                                 version BIGINT, part INTEGER, seq BIGINT);
-            CREATE TABLE th_all (id INTEGER, name VARCHAR, w BIGINT, born BIGINT, died BIGINT);
-            CREATE TABLE b_all (x INTEGER, y VARCHAR, z SMALLINT, version BIGINT);
+            CREATE TABLE th_all (id INTEGER, name VARCHAR, w BIGINT, born BIGINT, died BIGINT,
+                                 born_at TIMESTAMP, died_at TIMESTAMP);
+            CREATE TABLE b_all (x INTEGER, y VARCHAR, z SMALLINT, version BIGINT, time TIMESTAMP);
             CREATE VIEW s AS FROM s_all WHERE version <= getvariable('version') AND seq <= getvariable('records');
-            CREATE VIEW th AS SELECT id, name, w, born, CASE WHEN died <= getvariable('version') THEN died END AS died
+            CREATE VIEW th AS SELECT id, name, w, born, born_at,
+                                     CASE WHEN died <= getvariable('version') THEN died END AS died,
+                                     CASE WHEN died <= getvariable('version') THEN died_at END AS died_at
                               FROM th_all WHERE born <= getvariable('version');
             CREATE VIEW t AS SELECT id, name, w FROM th WHERE died IS NULL;
+            CREATE VIEW bh AS SELECT x, y, z, version AS born, NULL::BIGINT AS died, time AS born_at,
+                                     NULL::TIMESTAMP AS died_at FROM b_all WHERE version <= getvariable('version');
             CREATE VIEW b AS SELECT x, y, z FROM b_all WHERE version <= getvariable('version');
         """)
         self.records = 0
@@ -54,14 +65,15 @@ class Oracle:
             self.records += 1
             self.con.execute("INSERT INTO s_all VALUES (?,?,?,?,?,?,?,?)", [*row.values(), version, part, self.records])
 
-    def add_table(self, rows: list[dict[str, Any]], version: int) -> None:
+    def add_table(self, rows: list[dict[str, Any]], version: int, at: datetime) -> None:
         for row in {r["id"]: r for r in rows}.values():
-            self.con.execute("UPDATE th_all SET died = ? WHERE id = ? AND died IS NULL", [version, row["id"]])
-            self.con.execute("INSERT INTO th_all VALUES (?,?,?,?,NULL)", [*row.values(), version])
+            died = "UPDATE th_all SET died = ?, died_at = ? WHERE id = ? AND died IS NULL"
+            self.con.execute(died, [version, at, row["id"]])
+            self.con.execute("INSERT INTO th_all VALUES (?,?,?,?,NULL,?,NULL)", [*row.values(), version, at])
 
-    def add_bag(self, rows: list[dict[str, Any]], version: int) -> None:
+    def add_bag(self, rows: list[dict[str, Any]], version: int, at: datetime) -> None:
         for row in rows:
-            self.con.execute("INSERT INTO b_all VALUES (?,?,?,?)", [*row.values(), version])
+            self.con.execute("INSERT INTO b_all VALUES (?,?,?,?,?)", [*row.values(), version, at])
 
     def version_of(self, record: int) -> int:
         """The version that committed the record of that number, counted from 1."""
@@ -102,6 +114,7 @@ class Case:
         self.oracle = Oracle()
         self.partitions = self.random.choice([1, 1, 2, 3])
         self.clock = 0
+        self.disk.clock_us = _microseconds(0)
         self.db = self._open()
         self.db.execute(f"""
             CREATE STREAM s (k INTEGER KEY, g VARCHAR, v BIGINT, d DOUBLE, ts TIMESTAMP)
@@ -150,16 +163,19 @@ class Case:
         which = self.random.choice("sssttb")
         if which == "s":
             rows = self.generator.stream_rows(self.clock)
-            self.clock += self.random.choice([0, 3, 10, 40])
             self._append_stream(rows)
+            self.clock += self.random.choice([0, 3, 10, 40])
+            self.disk.clock_us = _microseconds(self.clock)
         elif which == "t":
             rows = self.generator.table_rows()
             if rows:
-                self.oracle.add_table(rows, self.db.append("t", rows).version)
+                version = self.db.append("t", rows).version
+                self.oracle.add_table(rows, version, self._time_of(version))
         else:
             rows = self.generator.bag_rows()
             if rows:
-                self.oracle.add_bag(rows, self.db.append("b", rows).version)
+                version = self.db.append("b", rows).version
+                self.oracle.add_bag(rows, version, self._time_of(version))
 
     def _append_stream(self, rows: list[dict[str, Any]]) -> None:
         if not rows:
@@ -174,6 +190,9 @@ class Case:
         ]
         assert canonical([tuple(r.values()) for _, r in stored]) == canonical([tuple(r.values()) for r in rows])
         self.oracle.add_stream([row for _, row in stored], [p for p, _ in stored], acknowledged.version)
+
+    def _time_of(self, version: int) -> datetime:
+        return BEGINNING + timedelta(microseconds=self.db.log.time_of(version) - _microseconds(0))
 
     def contents(self) -> dict[str, Rows]:
         return {name: canonical(self.db.sql(f"SELECT * FROM {name}").fetchall()) for name in self.made}

@@ -14,6 +14,9 @@ from tests.executor.aggregate_queries import AggregateQueries
 from tests.executor.asof_queries import AsofQueries
 from tests.executor.over_queries import OverQueries
 from tests.executor.set_queries import SetQueries
+from tests.executor.temporal_queries import TemporalQueries
+
+BEGINNING = datetime(2026, 1, 1)  # of the clock, and of event time
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ class Generator:
             self.table_bag_grouped, self.nested, self.distinct, self.total, self.matched_tables,
             self.matched_tables, self.matched_stream, self.two_streams, self.subquery,
             self.subquery, self.subquery_of_stream,
-            self.aggregates_of_all_rows, self.aggregates_of_all_rows, self.sets, self.sets, self.asof,
+            self.aggregates_of_all_rows, self.aggregates_of_all_rows, self.sets, self.sets, self.asof, self.temporal,
         ])  # fmt: skip
         return make()
 
@@ -111,6 +114,9 @@ class Generator:
     def asof(self) -> Query:
         sql = AsofQueries(self.random).query()
         return Query(sql, sql)
+
+    def temporal(self) -> Query:
+        return Query(*TemporalQueries(self.random).query())
 
     def sets(self) -> Query:
         sql = SetQueries(self.random).query()
@@ -327,4 +333,4 @@ class Generator:
 
 
 def _timestamp(seconds: int) -> Any:
-    return datetime(2026, 1, 1) + timedelta(seconds=seconds)
+    return BEGINNING + timedelta(seconds=seconds)
