@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from headwater.executor.aggregate import GroupBy
 from headwater.executor.asof import NearestRows
+from headwater.executor.constants import ConstantRows
 from headwater.executor.evaluate import Evaluate, chain_below
 from headwater.executor.feed import Cut, Leaf, read_rows, step_end, step_versions, with_weights
 from headwater.executor.join import StreamTableJoin, TableJoin
@@ -24,12 +25,14 @@ from headwater.executor.state import TableState, empty_delta
 from headwater.executor.temporal import RowVersions
 from headwater.executor.top_k import TopRows
 from headwater.executor.unions import Concatenation, Repetition
+from headwater.executor.unnest import Elements
 from headwater.executor.windows import StreamTimes, Watermarks, Windows
 from headwater.planner.logical import (
     Aggregate,
     AsofJoin,
     Changelog,
     CommitTimes,
+    Constant,
     Filter,
     Join,
     OuterJoin,
@@ -46,6 +49,7 @@ from headwater.planner.logical import (
     TemporalJoin,
     TopK,
     Union,
+    Unnest,
     Watermark,
     WindowAssign,
     joins_by_version,
@@ -120,7 +124,10 @@ class Circuit:
         changes: dict[Plan, list[Delta]] = {root: [] for root in self.roots}
         read = [leaf for leaf in self.leaves if leaf not in given]
         after = self.version
-        for end in step_versions(log, {leaf.id for leaf in read}, self._clocked, after, to.version):
+        ends = step_versions(log, {leaf.id for leaf in read}, self._clocked, after, to.version)
+        if self._clocked and not after and to.version:
+            ends = [0, *ends]  # what there is before any commit comes alone
+        for end in ends:
             inputs = {leaf: _delta(leaf, read_rows(log, leaf, after, Cut(end, to.limits))) for leaf in read}
             last = end == to.version
             inputs |= {leaf: delta if last else empty_delta(delta.rows.schema) for leaf, delta in given.items()}
@@ -233,6 +240,10 @@ def _operator(node: Plan) -> Operator:
             return GroupBy(node)
         case Join(by_version=by_version):
             return StreamTableJoin(node) if by_version else TableJoin(node)
+        case Constant():
+            return ConstantRows(node)
+        case Unnest():
+            return Elements(node)
         case TemporalJoin():
             return RowVersions(node)
         case AsofJoin():

@@ -14,6 +14,7 @@ from headwater.planner.aggregates import bind_grouping, is_grouped, with_aliases
 from headwater.planner.asof import asof_joined
 from headwater.planner.calls import with_duckdb_calls
 from headwater.planner.catalog import Catalog, Relation, View
+from headwater.planner.constants import values, without_from
 from headwater.planner.expressions import bind_predicate, column_expression
 from headwater.planner.first_rows import with_row_numbers
 from headwater.planner.from_items import CARRIED, BoundItem, aliased, stream_item, table_item
@@ -38,6 +39,7 @@ from headwater.planner.set_operations import combined
 from headwater.planner.state_bounds import keeps_state
 from headwater.planner.subqueries import has_subquery, where, with_values
 from headwater.planner.temporal import temporal_joined, without_time_of_row
+from headwater.planner.unnesting import elements, is_unnest, joined_elements, with_unnested
 from headwater.planner.unsupported import refuse_continuous
 from headwater.planner.window_functions import check_lengths, windowed_item
 from headwater.values import PSEUDO_COLUMNS, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART, Column
@@ -143,12 +145,11 @@ class _Binder:
                 return combined(body, self.part(body.left), self.part(body.right))
             case syntax.Query():
                 return self.inner(body, body)
-        raise Unsupported("VALUES is not supported in a continuous query yet", body.span)
+            case syntax.Values():
+                return values(body)
 
     def select(self, select: syntax.Select) -> BoundItem:
-        if select.source is None:
-            raise Unsupported("a continuous query needs FROM a stream or table", select.span)
-        source = self.from_item(select.source)
+        source = without_from(select) if select.source is None else self.from_item(select.source)
         if select.window is not None:
             source = _with_stream_time(source, select.window)
         if select.where is not None:
@@ -179,6 +180,9 @@ class _Binder:
         if any(has_subquery(item) for item in select.items):
             source, items = with_values(source, named(select.items, source.scope), self)
             select = replace(select, items=items)
+        if any(is_unnest(node) for item in select.items for node in syntax.walk(item)):
+            source, items = with_unnested(source, named(select.items, source.scope))
+            select = replace(select, items=items)
         return _shown(select, source)
 
     # ---------------------------------------------------------------- FROM
@@ -192,6 +196,8 @@ class _Binder:
                 return aliased(inner, item.alias.text if item.alias else None, item.columns)
             case syntax.Join() if item.kind.startswith("ASOF"):
                 return asof_joined(item, self.from_item(item.left), self.from_item(item.right))
+            case syntax.Join(right=syntax.TableFunction() as function):
+                return joined_elements(item, self.from_item(item.left), function)
             case syntax.Join():
                 right, as_of = without_time_of_row(item.right)
                 sides = self.from_item(item.left), self.from_item(right)
@@ -199,7 +205,7 @@ class _Binder:
             case syntax.WindowFunction():
                 return windowed_item(item, self.from_item(item.source))
             case syntax.TableFunction():
-                raise Unsupported("a function in FROM is not supported in a continuous query yet", item.span)
+                return elements(item)
 
     def relation(self, item: syntax.Relation) -> BoundItem:
         if item.as_of is not None and item.as_of.kind == "column":

@@ -108,7 +108,7 @@ def _output(bound: BoundQuery, id: int, statement: syntax.CreateRelation) -> Pla
 
 def _source_partitions(bound: BoundQuery, catalog: Catalog) -> int:
     """Rows of a derived stream stay in the partition of the row that they come from."""
-    return max(r.partitions for r in catalog.relations.values() if r.id in bound.reads)
+    return max((r.partitions for r in catalog.relations.values() if r.id in bound.reads), default=1)
 
 
 def column_of(definition: syntax.ColumnDefinition) -> Column:

@@ -28,6 +28,7 @@ from headwater.planner.nodes import (
     Unary,
 )
 from headwater.planner.past_nodes import AsofJoin, CommitTimes, TemporalJoin
+from headwater.planner.row_nodes import Constant, Unnest
 from headwater.planner.time_nodes import Watermark
 from headwater.values import ROWOFFSET, WINDOWEND, WINDOWSTART, Column
 
@@ -43,6 +44,7 @@ __all__ = [
     "AsofJoin",
     "Changelog",
     "CommitTimes",
+    "Constant",
     "Expression",
     "Filter",
     "Join",
@@ -64,6 +66,7 @@ __all__ = [
     "TopK",
     "Unary",
     "Union",
+    "Unnest",
     "Watermark",
     "WindowAssign",
     "WindowCall",
@@ -374,7 +377,8 @@ class StreamOutput(Unary):
 
 Plan: TypeAlias = (
     StreamSource | TableSource | Changelog | Filter | Project | StreamTime | Watermark | WindowAssign | Aggregate | Join
-    | AsofJoin | TemporalJoin | CommitTimes | Over | SemiJoin | OuterJoin | TopK | Union | Repeat | StreamOutput
+    | AsofJoin | TemporalJoin | CommitTimes | Constant | Unnest | Over | SemiJoin | OuterJoin | TopK | Union | Repeat
+    | StreamOutput
 )  # fmt: skip
 
 

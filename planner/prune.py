@@ -13,6 +13,7 @@ from headwater.planner.logical import (
     AsofJoin,
     Changelog,
     CommitTimes,
+    Constant,
     Filter,
     Join,
     OuterJoin,
@@ -28,6 +29,7 @@ from headwater.planner.logical import (
     TemporalJoin,
     TopK,
     Union,
+    Unnest,
     Watermark,
     WindowAssign,
 )
@@ -49,7 +51,7 @@ def _prune(node: Plan, needed: Iterable[str], shared: Shared) -> Plan:
         case StreamSource():
             fields = tuple(c for c in node.fields if c.name in needed) or node.fields[:1]
             return replace(node, fields=fields)
-        case TableSource() | Changelog() | CommitTimes():
+        case TableSource() | Changelog() | CommitTimes() | Constant():
             return node  # its rows are identified by all their columns
         case Filter():
             return replace(node, source=_prune(node.source, needed | set(node.predicate.reads), shared))
@@ -74,6 +76,10 @@ def _prune(node: Plan, needed: Iterable[str], shared: Shared) -> Plan:
             left = _prune(node.left, needed & set(node.left.names) | set(node.left_keys), shared)
             right = _prune(node.right, needed & set(node.right.names) | set(node.right_keys), shared)
             return replace(node, left=left, right=right)
+        case Unnest():
+            place = node.place if node.place in needed else None
+            source = _prune(node.source, needed - {node.element.name, node.place} | {node.items}, shared)
+            return replace(node, source=source, place=place)
         case TemporalJoin():
             left = _prune(node.left, needed & set(node.left.names) | {*node.left_keys, node.time}, shared)
             right = _prune(node.right, needed & set(node.right.names) | set(node.right_keys), shared)

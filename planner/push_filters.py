@@ -20,6 +20,7 @@ from headwater.planner.logical import (
     TemporalJoin,
     TopK,
     Union,
+    Unnest,
     WindowAssign,
 )
 from headwater.planner.rewrite import Shared, bottom_up, conditions_of, filtered, renamed, with_inputs
@@ -80,6 +81,8 @@ def _below(condition: Expression, plan: Plan, shared: Shared) -> tuple[int, Expr
         case Aggregate(keys=groups) | Over(partition=groups) | TopK(partition=groups) if reads <= set(groups):
             types = [c.type for c in plan.columns if c.name in reads]
             return None if any(loose in t for t in types for loose in LOOSE_TYPES) else (0, condition)
+        case Unnest():
+            return (0, condition) if reads <= set(plan.source.names) else None
         case AsofJoin():
             return (0, condition) if reads <= set(plan.left.names) else None
         case Join() | TemporalJoin():

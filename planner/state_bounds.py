@@ -12,6 +12,7 @@ from headwater.planner.logical import (
     Aggregate,
     AsofJoin,
     Changelog,
+    Constant,
     Join,
     OuterJoin,
     Over,
@@ -165,6 +166,8 @@ def rows_bounded_by(plan: Plan) -> str | None:
             return None
         case TableSource() | Changelog():
             return f"the rows of {plan.name}"
+        case Constant():
+            return "its constants"
         case Aggregate(keys=()) | Watermark():
             return "one row"
         case TopK(partition=()):

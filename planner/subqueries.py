@@ -24,7 +24,7 @@ from headwater.planner.expressions import bind_expression, bind_predicate, colum
 from headwater.planner.from_items import BoundItem
 from headwater.planner.join_keys import KeyPair, key_pair
 from headwater.planner.joins import by_version, comparable, matched
-from headwater.planner.logical import Aggregate, Expression, Filter, Plan, Project, TableSource
+from headwater.planner.logical import Aggregate, Constant, Expression, Filter, Plan, Project, TableSource
 from headwater.planner.match_joins import inner_join, outer_join
 from headwater.planner.names import names_in, with_names
 from headwater.planner.rewrite import predicate, tree_of
@@ -277,7 +277,7 @@ def _is_one_row(plan: Plan) -> bool:
     """Whether a plan has exactly one row at any time."""
     while isinstance(plan, Project):
         plan = plan.source
-    return isinstance(plan, Aggregate) and not plan.keys
+    return (isinstance(plan, Aggregate) and not plan.keys) or (isinstance(plan, Constant) and plan.count == 1)
 
 
 def _widened(source: BoundItem, plan: Plan, rows: _Rows) -> BoundItem:

@@ -238,6 +238,6 @@ class Case:
 
     def report(self, name: str, rows: Rows, expected: Rows) -> str:
         return (
-            f"seed {self.seed}, {name}: {self.made[name].sql}\n"
+            f"seed {self.seed}, {name}: {self.made[name.partition(' ')[0]].sql}\n"
             f"  too many: {dict(rows - expected)}\n  missing: {dict(expected - rows)}"
         )

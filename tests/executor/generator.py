@@ -13,6 +13,7 @@ from typing import Any
 from tests.executor.aggregate_queries import AggregateQueries
 from tests.executor.asof_queries import AsofQueries
 from tests.executor.over_queries import OverQueries
+from tests.executor.row_queries import RowQueries
 from tests.executor.set_queries import SetQueries
 from tests.executor.temporal_queries import TemporalQueries
 
@@ -100,7 +101,8 @@ class Generator:
             self.table_bag_grouped, self.nested, self.distinct, self.total, self.matched_tables,
             self.matched_tables, self.matched_stream, self.two_streams, self.subquery,
             self.subquery, self.subquery_of_stream,
-            self.aggregates_of_all_rows, self.aggregates_of_all_rows, self.sets, self.sets, self.asof, self.temporal,
+            self.aggregates_of_all_rows, self.aggregates_of_all_rows, self.sets, self.sets,
+            self.asof, self.temporal, self.rows,
         ])  # fmt: skip
         return make()
 
@@ -117,6 +119,10 @@ class Generator:
 
     def temporal(self) -> Query:
         return Query(*TemporalQueries(self.random).query())
+
+    def rows(self) -> Query:
+        sql = RowQueries(self.random).query()
+        return Query(sql, sql)
 
     def sets(self) -> Query:
         sql = SetQueries(self.random).query()
