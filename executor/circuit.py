@@ -18,6 +18,7 @@ from headwater.executor.evaluate import Evaluate, chain_below
 from headwater.executor.feed import Cut, Leaf, read_rows, step_end, step_versions, with_weights
 from headwater.executor.join import StreamTableJoin, TableJoin
 from headwater.executor.logs import LogReader, OffsetCounter, Upsert
+from headwater.executor.lookup import Lookups, StreamLookups
 from headwater.executor.matches import OuterJoins, SemiJoins, StreamOuterJoins, StreamSemiJoins
 from headwater.executor.operators import ChunkedParts, Operator, Parts, Stateful, Work
 from headwater.executor.over import OverPartitions
@@ -35,6 +36,7 @@ from headwater.planner.logical import (
     Constant,
     Filter,
     Join,
+    LookupJoin,
     OuterJoin,
     Over,
     Plan,
@@ -246,6 +248,8 @@ def _operator(node: Plan) -> Operator:
             return Elements(node)
         case TemporalJoin():
             return RowVersions(node)
+        case LookupJoin(by_version=by_version):
+            return StreamLookups(node) if by_version else Lookups(node)
         case AsofJoin():
             return NearestRows(node)
         case SemiJoin(by_version=by_version):

@@ -12,7 +12,7 @@ from headwater.errors import SqlError, Unsupported
 from headwater.parser import syntax
 from headwater.planner.expressions import bind_expression, bind_predicate, conjuncts
 from headwater.planner.from_items import BoundItem, prefixed
-from headwater.planner.join_keys import KeyPair, with_keys
+from headwater.planner.join_keys import KeyPair, restored, with_keys
 from headwater.planner.joins import belongs, comparable, equality_of, merged, refuse_same_alias
 from headwater.planner.logical import AsofJoin, Expression, Plan
 from headwater.planner.past_nodes import Comparison
@@ -52,6 +52,7 @@ def asof_joined(item: syntax.Join, first: BoundItem, second: BoundItem) -> Bound
     plan: Plan = AsofJoin(
         left_plan, right_plan, tuple(left_keys), tuple(right_keys), left_time, right_time, comparison, outer
     )
+    plan = restored(plan, left.plan, right.plan)
     return BoundItem(plan, merged(left.scope, right.scope, item.using), is_join=True)
 
 

@@ -16,7 +16,7 @@ from headwater.planner.calls import with_duckdb_calls
 from headwater.planner.catalog import Catalog, Relation, View
 from headwater.planner.constants import values, without_from
 from headwater.planner.expressions import bind_predicate, column_expression
-from headwater.planner.first_rows import with_row_numbers
+from headwater.planner.first_rows import is_only_ordered, unordered, with_row_numbers
 from headwater.planner.from_items import CARRIED, BoundItem, aliased, stream_item, table_item
 from headwater.planner.joins import joined
 from headwater.planner.logical import (
@@ -37,7 +37,8 @@ from headwater.planner.scope import Scope, ScopeColumn
 from headwater.planner.select_list import expand_items, named
 from headwater.planner.set_operations import combined
 from headwater.planner.state_bounds import keeps_state
-from headwater.planner.subqueries import has_subquery, where, with_values
+from headwater.planner.subqueries import where, with_values
+from headwater.planner.subquery_rows import has_subquery
 from headwater.planner.temporal import temporal_joined, without_time_of_row
 from headwater.planner.unnesting import elements, is_unnest, joined_elements, with_unnested
 from headwater.planner.unsupported import refuse_continuous
@@ -67,17 +68,20 @@ def bind_query(
     catalog: Catalog,
     *,
     stored: bool = False,
-    keep_window: bool = False,
+    as_table: bool = False,
     without: frozenset[str] = frozenset(),
 ) -> BoundQuery:
     """The plan of a continuous query. Raises SqlError with the span of what cannot be bound.
 
     `stored` reads derived tables from their changelogs instead of computing them (for a query that only watches).
-    `keep_window` puts WINDOWSTART and WINDOWEND in front of a windowed query's columns if it does not name them.
+    `as_table`, for a query that a table keeps, puts WINDOWSTART and WINDOWEND in front of a windowed query's columns if
+    it does not name them, and leaves out an ORDER BY, as a table has no order.
     `without` names rewrites of the plan that are left out.
     """
     refuse_continuous(query)
-    binder = _Binder(catalog, stored, keep_window)
+    binder = _Binder(catalog, stored, as_table)
+    if as_table and is_only_ordered(query):
+        query = binder.unordered(query)
     query = with_row_numbers(with_duckdb_calls(query))
     limit = _limit(query)
     source = binder.query(query)
@@ -102,14 +106,21 @@ class _Binder:
     A plan of a derived relation that keeps a state is shared: its operators run already. One without is only text.
     """
 
-    def __init__(self, catalog: Catalog, stored: bool, keep_window: bool) -> None:
+    def __init__(self, catalog: Catalog, stored: bool, keeps_window: bool) -> None:
         self.catalog = catalog
         self.stored = stored
-        self.keep_window = keep_window
+        self.keeps_window = keeps_window
         self.reads: set[int] = set()
         self.views: set[int] = set()
         self.shared: set[Plan] = set()
         self.ctes: dict[str, BoundItem] = {}  # those in reach, by their names in lower case
+
+    def unordered(self, query: syntax.Query) -> syntax.Query:
+        """`query` without its ORDER BY, which is looked at all the same: it must name what is there."""
+        if not any(isinstance(item.expression, syntax.All) for item in query.order_by):
+            first = replace(query, limit=syntax.Literal("number", "1"))
+            self.query(with_row_numbers(with_duckdb_calls(first)))
+        return unordered(query)
 
     def query(self, query: syntax.Query) -> BoundItem:
         outer = self.ctes
@@ -166,7 +177,7 @@ class _Binder:
         window = (WINDOWSTART, WINDOWEND) if select.window is not None else ()
         grouping = bind_grouping(select, source.plan, source.scope, window)
         select = grouping.select
-        if window and self.keep_window:
+        if window and self.keeps_window:
             names = {i.expression.parts[0].text for i in select.items if isinstance(i.expression, syntax.Name)}
             kept = tuple(syntax.SelectItem(_column_name(w)) for w in window if w not in names)
             select = replace(select, items=(*kept, *select.items))
@@ -184,6 +195,10 @@ class _Binder:
             source, items = with_unnested(source, named(select.items, source.scope))
             select = replace(select, items=items)
         return _shown(select, source)
+
+    def where(self, source: BoundItem, condition: syntax.Expression) -> BoundItem:
+        """The rows for which a condition holds, in which subqueries may stand."""
+        return where(source, condition, self)
 
     # ---------------------------------------------------------------- FROM
 
@@ -236,7 +251,7 @@ class _Binder:
         outer, self.ctes = self.ctes, {}
         try:
             refuse_continuous(view.query)
-            inner = self.inner(with_row_numbers(with_duckdb_calls(view.query)), item)
+            inner = self.inner(with_row_numbers(with_duckdb_calls(unordered(view.query))), item)
         except SqlError as error:
             error.message, error.span = f'in view "{view.name}": {error.message}', item.span
             raise

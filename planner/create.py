@@ -68,7 +68,7 @@ def _derived(
     for name in (PROPERTIES - OF_ANY_LOG) & properties.keys():
         raise Unsupported(f"{name} is taken over from the source of a continuous query", properties[name].span)
     is_stream = statement.kind == "STREAM"
-    bound = bind_query(query, catalog, keep_window=not is_stream)
+    bound = bind_query(query, catalog, as_table=not is_stream)
     if any(c.name.upper() in PSEUDO_COLUMNS for c in bound.columns):
         raise TypeProblem(
             "ROWTIME, ROWPARTITION and ROWOFFSET need another name as a column of a stream or table",

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from headwater.planner.group_nodes import Aggregate, AggregateCall, RecomputedCall, Repeat, Union
+from headwater.planner.lookup_nodes import LookupJoin
 from headwater.planner.nodes import (
     EVENT_TIME,
     OVER_PARTITION,
@@ -48,6 +49,7 @@ __all__ = [
     "Expression",
     "Filter",
     "Join",
+    "LookupJoin",
     "OuterJoin",
     "Over",
     "Plan",
@@ -377,8 +379,8 @@ class StreamOutput(Unary):
 
 Plan: TypeAlias = (
     StreamSource | TableSource | Changelog | Filter | Project | StreamTime | Watermark | WindowAssign | Aggregate | Join
-    | AsofJoin | TemporalJoin | CommitTimes | Constant | Unnest | Over | SemiJoin | OuterJoin | TopK | Union | Repeat
-    | StreamOutput
+    | AsofJoin | TemporalJoin | CommitTimes | Constant | Unnest | LookupJoin | Over | SemiJoin | OuterJoin | TopK
+    | Union | Repeat | StreamOutput
 )  # fmt: skip
 
 
@@ -389,10 +391,10 @@ def walk_plan(node: Plan) -> Iterator[Plan]:
         yield from walk_plan(source)
 
 
-def joins_by_version(plan: Plan) -> Iterator[Join | TemporalJoin]:
+def joins_by_version(plan: Plan) -> Iterator[Join | LookupJoin | TemporalJoin]:
     """The joins in `plan` of a stream with a table at the version of each of the stream's rows, or before it."""
     for node in walk_plan(plan):
-        if isinstance(node, TemporalJoin) or (isinstance(node, Join) and node.by_version):
+        if isinstance(node, TemporalJoin) or (isinstance(node, Join | LookupJoin) and node.by_version):
             yield node
 
 

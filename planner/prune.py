@@ -16,6 +16,7 @@ from headwater.planner.logical import (
     Constant,
     Filter,
     Join,
+    LookupJoin,
     OuterJoin,
     Over,
     Plan,
@@ -72,7 +73,9 @@ def _prune(node: Plan, needed: Iterable[str], shared: Shared) -> Plan:
             reads = {*node.keys, *(call.argument for call in node.calls if call.argument is not None)}
             reads |= {name for call in node.recomputed for name in call.reads}
             return replace(node, source=_prune(node.source, reads, shared))
-        case Join():
+        case LookupJoin() if not needed & set(node.right.names):
+            return _prune(node.left, needed, shared)
+        case Join() | LookupJoin():
             left = _prune(node.left, needed & set(node.left.names) | set(node.left_keys), shared)
             right = _prune(node.right, needed & set(node.right.names) | set(node.right_keys), shared)
             return replace(node, left=left, right=right)

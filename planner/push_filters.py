@@ -14,6 +14,7 @@ from headwater.planner.logical import (
     Expression,
     Filter,
     Join,
+    LookupJoin,
     Over,
     Plan,
     Project,
@@ -83,7 +84,7 @@ def _below(condition: Expression, plan: Plan, shared: Shared) -> tuple[int, Expr
             return None if any(loose in t for t in types for loose in LOOSE_TYPES) else (0, condition)
         case Unnest():
             return (0, condition) if reads <= set(plan.source.names) else None
-        case AsofJoin():
+        case AsofJoin() | LookupJoin():
             return (0, condition) if reads <= set(plan.left.names) else None
         case Join() | TemporalJoin():
             for place, side in enumerate((plan.left, plan.right)):

@@ -18,6 +18,7 @@ from headwater.planner.logical import (
     Expression,
     Filter,
     Join,
+    LookupJoin,
     OuterJoin,
     Plan,
     SemiJoin,
@@ -34,7 +35,7 @@ def with_inputs(node: Plan, inputs: tuple[Plan, ...]) -> Plan:
     """`node` over other inputs."""
     if inputs == node.inputs:
         return node
-    if isinstance(node, Join | AsofJoin):
+    if isinstance(node, Join | LookupJoin | AsofJoin):
         return replace(node, left=inputs[0], right=inputs[1])
     if isinstance(node, TemporalJoin):
         return replace(node, left=inputs[0], right=inputs[1], clocks=inputs[2:])

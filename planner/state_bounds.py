@@ -14,6 +14,7 @@ from headwater.planner.logical import (
     Changelog,
     Constant,
     Join,
+    LookupJoin,
     OuterJoin,
     Over,
     Plan,
@@ -52,7 +53,7 @@ def state_of(node: Plan) -> OperatorState | None:
             return OperatorState("one offset per partition", "each new partition", "O(1) per row", "the partitions")
         case Aggregate():
             return _of_aggregate(node)
-        case Join():
+        case Join() | LookupJoin():
             return _of_join(node)
         case TemporalJoin():
             return _of_temporal(node)
@@ -103,11 +104,13 @@ def _of_aggregate(node: Aggregate) -> OperatorState:
     return OperatorState(what, grows, "O(1) per row", bound, None if bound else remedy)
 
 
-def _of_join(node: Join) -> OperatorState:
+def _of_join(node: Join | LookupJoin) -> OperatorState:
     kept = (node.right,) if node.by_version else (node.left, node.right)
     bounds = [rows_bounded_by(side) for side in kept]
     what = "the rows of the right side" if node.by_version else "the rows of both sides"
     cost = "O(matches) per row" if node.left_keys else "O(rows of the other side) per row"
+    if isinstance(node, LookupJoin):
+        cost = "O(1) per row" if node.by_version else "O(1) per left row, and O(matches) per right row"
     if all(bound is not None for bound in bounds):
         bounded_by = " and ".join(dict.fromkeys(bound for bound in bounds if bound is not None))
         return OperatorState(f"{what}, by key", "each row of them", cost, bounded_by)
@@ -172,7 +175,7 @@ def rows_bounded_by(plan: Plan) -> str | None:
             return "one row"
         case TopK(partition=()):
             return f"{plan.limit} rows"
-        case Join(by_version=True) | AsofJoin() | TemporalJoin():
+        case Join(by_version=True) | LookupJoin() | AsofJoin() | TemporalJoin():
             return rows_bounded_by(plan.left)
     bounds = [rows_bounded_by(source) for source in plan.inputs]
     if any(bound is None for bound in bounds):

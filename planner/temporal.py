@@ -12,7 +12,7 @@ from headwater.errors import SqlError, TypeProblem, Unsupported
 from headwater.parser import syntax
 from headwater.planner.expressions import bind_expression
 from headwater.planner.from_items import BoundItem, prefixed
-from headwater.planner.join_keys import with_keys
+from headwater.planner.join_keys import restored, with_keys
 from headwater.planner.joins import condition_of, merged, natural, refuse_same_alias
 from headwater.planner.logical import Expression, OuterJoin, Plan, Source, TemporalJoin, walk_plan
 from headwater.planner.past_nodes import commit_times
@@ -59,7 +59,7 @@ def temporal_joined(item: syntax.Join, first: BoundItem, second: BoundItem, as_o
     if item.kind == "LEFT":
         decisive = {name for e in (time, *(k[0] for k in keys), *rest) for name in e.reads}
         on = tuple(name for name in left.plan.names if name in decisive)
-        plan = OuterJoin("LEFT", plan, (left.plan,), on, by_version=True)
+        plan = restored(OuterJoin("LEFT", plan, (left.plan,), on, by_version=True), left.plan, right.plan)
     return replace(left, plan=plan, scope=merged(left.scope, right.scope, shared), is_join=True)
 
 

@@ -237,6 +237,7 @@ class Case:
         return +rows
 
     def report(self, name: str, rows: Rows, expected: Rows) -> str:
+        (query,) = (made for word, made in self.made.items() if word in name.split())
         return (
             f"seed {self.seed}, {name}: {self.made[name.partition(' ')[0]].sql}\n"
             f"  too many: {dict(rows - expected)}\n  missing: {dict(expected - rows)}"

@@ -15,6 +15,7 @@ from tests.executor.asof_queries import AsofQueries
 from tests.executor.over_queries import OverQueries
 from tests.executor.row_queries import RowQueries
 from tests.executor.set_queries import SetQueries
+from tests.executor.subquery_queries import SubqueryQueries
 from tests.executor.temporal_queries import TemporalQueries
 
 BEGINNING = datetime(2026, 1, 1)  # of the clock, and of event time
@@ -102,7 +103,7 @@ class Generator:
             self.matched_tables, self.matched_stream, self.two_streams, self.subquery,
             self.subquery, self.subquery_of_stream,
             self.aggregates_of_all_rows, self.aggregates_of_all_rows, self.sets, self.sets,
-            self.asof, self.temporal, self.rows,
+            self.asof, self.temporal, self.rows, self.marks,
         ])  # fmt: skip
         return make()
 
@@ -123,6 +124,9 @@ class Generator:
     def rows(self) -> Query:
         sql = RowQueries(self.random).query()
         return Query(sql, sql)
+
+    def marks(self) -> Query:
+        return Query(*SubqueryQueries(self.random).query())
 
     def sets(self) -> Query:
         sql = SetQueries(self.random).query()

@@ -22,7 +22,7 @@ RELATIONS = (
 )  # fmt: skip
 CONSTANTS = (
     "(VALUES (1, 'a', 5), (2, 'x', NULL), (NULL, 'b', 1), (2, 'x', NULL)) c(n, u, w)",
-    "(VALUES (1 + 1, lower('A'), 2.5)) c(n, u, w)",
+    "(VALUES (1 + 1, lower('A'), 2.5e0)) c(n, u, w)",
     "(SELECT 2 AS n, 'x' AS u, 1 AS w) c",
     "(SELECT n, CASE WHEN n > 1 THEN 'x' ELSE 'a' END AS u, n * 2 AS w FROM range(3) q(n)) c",
 )

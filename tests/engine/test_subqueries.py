@@ -1,0 +1,59 @@
+"""Subqueries anywhere in an expression of a continuous query, and how rows come and go by them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from headwater import Database
+from headwater.storage import SimulatedDisk
+
+
+@pytest.fixture
+def db() -> Database:
+    db = Database(SimulatedDisk(), "db", None, background=False)
+    db.execute("""
+        CREATE STREAM orders (id INTEGER, item INTEGER, price INTEGER);
+        CREATE TABLE items (id INTEGER PRIMARY KEY, name VARCHAR, price INTEGER);
+        CREATE TABLE banned (item INTEGER, since INTEGER);
+        INSERT INTO items VALUES (1, 'pen', 2), (2, 'ink', 5), (3, NULL, NULL);
+    """)
+    return db
+
+
+def rows(db: Database, sql: str) -> list[tuple[Any, ...]]:
+    return db.sql(f"{sql} ORDER BY ALL").fetchall()
+
+
+def test_a_condition_under_or_holds_and_ceases_to_hold(db: Database) -> None:
+    db.execute("CREATE TABLE odd AS SELECT id FROM items i WHERE price > 4 OR EXISTS "
+               "(SELECT 1 FROM banned b WHERE b.item = i.id AND b.since > i.price)")  # fmt: skip
+    assert rows(db, "SELECT id FROM odd") == [(2,)]
+    db.execute("INSERT INTO banned VALUES (1, 3), (1, 4), (2, 9)")
+    assert rows(db, "SELECT id FROM odd") == [(1,), (2,)]
+    db.execute("DELETE FROM banned WHERE since = 3")
+    assert rows(db, "SELECT id FROM odd") == [(1,), (2,)]
+    db.execute("UPDATE items SET price = 4 WHERE id = 1")
+    assert rows(db, "SELECT id FROM odd") == [(2,)]
+
+
+def test_in_is_null_where_that_is_unknown(db: Database) -> None:
+    db.execute("CREATE TABLE known AS SELECT id, price IN (SELECT since FROM banned) AS there FROM items")
+    assert rows(db, "SELECT * FROM known") == [(1, False), (2, False), (3, False)]
+    db.execute("INSERT INTO banned VALUES (1, 5)")
+    assert rows(db, "SELECT * FROM known") == [(1, False), (2, True), (3, None)]
+    db.execute("INSERT INTO banned VALUES (1, NULL)")
+    assert rows(db, "SELECT * FROM known") == [(1, None), (2, True), (3, None)]
+
+
+def test_rows_of_a_stream_are_marked_by_what_is_there_then(db: Database) -> None:
+    db.execute("""
+        CREATE STREAM checked AS SELECT id,
+          CASE WHEN item IN (SELECT item FROM banned) THEN 'no' ELSE 'yes' END AS ok,
+          price >= ALL (SELECT price FROM items WHERE price IS NOT NULL) AS dearest FROM orders
+    """)
+    db.execute("INSERT INTO orders VALUES (1, 1, 4)")
+    db.execute("INSERT INTO banned VALUES (1, 0)")
+    db.execute("INSERT INTO orders VALUES (2, 1, 9), (3, NULL, 5)")
+    assert rows(db, "SELECT * FROM checked") == [(1, "yes", False), (2, "no", True), (3, "yes", True)]
