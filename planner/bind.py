@@ -19,6 +19,7 @@ from headwater.planner.expressions import bind_predicate, column_expression
 from headwater.planner.first_rows import is_only_ordered, unordered, with_row_numbers
 from headwater.planner.from_items import CARRIED, BoundItem, aliased, stream_item, table_item
 from headwater.planner.joins import joined
+from headwater.planner.lateral import lateral_joined
 from headwater.planner.logical import (
     EVENT_TIME,
     PARTITION,
@@ -160,7 +161,10 @@ class _Binder:
                 return values(body)
 
     def select(self, select: syntax.Select) -> BoundItem:
-        source = without_from(select) if select.source is None else self.from_item(select.source)
+        return self.selected(select, without_from(select) if select.source is None else self.from_item(select.source))
+
+    def selected(self, select: syntax.Select, source: BoundItem) -> BoundItem:
+        """A SELECT over the rows of its FROM."""
         if select.window is not None:
             source = _with_stream_time(source, select.window)
         if select.where is not None:
@@ -211,6 +215,8 @@ class _Binder:
                 return aliased(inner, item.alias.text if item.alias else None, item.columns)
             case syntax.Join() if item.kind.startswith("ASOF"):
                 return asof_joined(item, self.from_item(item.left), self.from_item(item.right))
+            case syntax.Join(right=syntax.Derived(lateral=True) as derived):
+                return lateral_joined(item, self.from_item(item.left), derived, self)
             case syntax.Join(right=syntax.TableFunction() as function):
                 return joined_elements(item, self.from_item(item.left), function)
             case syntax.Join():

@@ -11,32 +11,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import count
 from typing import TypeVar
 
-from headwater.errors import Unsupported
-from headwater.parser import syntax, unparse
+from headwater.errors import UnknownName, Unsupported
+from headwater.parser import syntax
 from headwater.parser.syntax import Identifier
-from headwater.planner.aggregate_calls import is_aggregate
 from headwater.planner.aggregates import is_grouped
-from headwater.planner.expressions import bind_expression, bind_predicate, conjuncts
-from headwater.planner.from_items import BoundItem
-from headwater.planner.join_keys import KeyPair, key_pair
+from headwater.planner.expressions import bind_expression, bind_predicate, column_expression, conjuncts
+from headwater.planner.from_items import BoundItem, aliased, prefixed
+from headwater.planner.join_keys import KeyPair, key_pair, with_keys
 from headwater.planner.joins import by_version, comparable, matched
+from headwater.planner.lateral import dependent, with_empty
 from headwater.planner.logical import Aggregate, Constant, Expression, Filter, Plan, Project
 from headwater.planner.marks import compared, with_exists, with_in, with_quantified
-from headwater.planner.match_joins import inner_join, outer_join
+from headwater.planner.match_joins import inner_join, lookup_join, outer_join
 from headwater.planner.names import names_in
 from headwater.planner.rewrite import predicate, tree_of
 from headwater.planner.scope import Scope, ScopeColumn
-from headwater.planner.sql_types import constant_value
 from headwater.planner.subquery_rows import (
-    NULL,
     Binder,
     Rows,
     all_of,
     derived,
     has_subquery,
     never_null,
+    of_no_rows,
     plain_select,
     reads_outer,
     renamed_rows,
@@ -147,12 +147,20 @@ def _with_value(
         item = binder.from_item(select.source)
         parts = list(conjuncts(select.where))
         tied = [part for part in parts if reads_outer(part, item.scope, source.scope)]
-        if tied:
+        if tied and all(_tie(part, item.scope) for part in tied):
             local = [part for part in parts if part not in tied]
             return _with_value_of_group(
                 source, replace(select, where=all_of(local) if local else None), tied, item, binder
             )
-    rows = derived(query, source, binder, at)
+    found = _with_value_of_key(source, query, binder, at) if select is not None and not is_grouped(select) else None
+    if found is not None:
+        return found
+    try:
+        rows = derived(query, source, binder, at)
+    except Unsupported as error:
+        if isinstance(error.__cause__, UnknownName):
+            return _with_dependent_value(source, query, binder, at)
+        raise
     if rows.item.plan.key != () or len(rows.values) != 1:
         raise Unsupported(
             "a subquery that stands for a value is one aggregate of all rows in a continuous query", at.span,
@@ -170,7 +178,7 @@ def _with_value_of_group(
     source: BoundItem, select: syntax.Select, tied: list[syntax.Expression], item: BoundItem, binder: Binder
 ) -> tuple[BoundItem, syntax.Expression]:
     """As `_with_value`, of an aggregate of the rows that equalities tie to the row of `source`: one of a group."""
-    pairs = [_tie(part, item.scope, source.scope) for part in tied]
+    pairs = [pair for part in tied if (pair := _tie(part, item.scope)) is not None]
     value = syntax.SelectItem(select.items[0].expression, Identifier(_VALUE))
     keys = tuple(syntax.SelectItem(own, Identifier(f"$key{i}")) for i, (own, _) in enumerate(pairs))
     grouped = replace(select, items=(value, *keys), group_by=tuple(own for own, _ in pairs))
@@ -182,41 +190,69 @@ def _with_value_of_group(
     ]
     plan = outer_join("LEFT", source.plan, rows.item.plan, joined_on, [], by_version=by_version(source, rows.item))
     found = _column(result, select)
-    empty = _of_no_rows(select.items[0].expression)
+    empty = of_no_rows(select.items[0].expression)
     if empty is not None:
         is_missing = syntax.Unary("IS NULL", _column(groups[0], select))
         found = syntax.Case(None, ((is_missing, syntax.Cast(empty, result.type)),), found, span=select.span)
     return _widened(source, plan, rows), found
 
 
-def _tie(part: syntax.Expression, inner: Scope, outer: Scope) -> tuple[syntax.Expression, syntax.Expression]:
-    """The inner and the outer side of an equality. Raises Unsupported for any other condition."""
+def _with_value_of_key(
+    source: BoundItem, query: syntax.Query, binder: Binder, at: syntax.Node
+) -> tuple[BoundItem, syntax.Expression] | None:
+    """As `_with_value`, of the row whose key is tied to the row of `source`; None if the subquery is no such."""
+    rows = rows_of(query, source, binder, at)
+    pairs = [(c, key_pair(c, source.plan.columns, rows.item.plan.columns)) for c in rows.conditions]
+    keys = [pair for _, pair in pairs if pair is not None]
+    tied = {value.reads[0] for _, value in keys if value.is_column}
+    if not tied or rows.item.plan.key is None or not tied.issuperset(rows.item.plan.key) or len(rows.values) != 1:
+        return None
+    inner, (name,) = with_keys(rows.item.plan, rows.values, "v")
+    plan = outer_join(
+        "LEFT",
+        source.plan,
+        inner,
+        keys,
+        [c for c, pair in pairs if pair is None],
+        by_version=by_version(source, rows.item),
+    )
+    value = column_expression(name, rows.values[0].type)
+    return _widened(source, plan, replace(rows, values=(value,))), _column(value, at)
+
+
+def _with_dependent_value(
+    source: BoundItem, query: syntax.Query, binder: Binder, at: syntax.Node
+) -> tuple[BoundItem, syntax.Expression]:
+    """As `_with_value`, of a subquery that has one row at most for each value that it reads of `source`."""
+    found = dependent(source, query, binder, at)
+    shown = [] if found is None else found.item.scope.visible()
+    if found is None or len(shown) != 1 or not found.is_one_row:
+        raise Unsupported(
+            "a subquery that stands for a value gives one column of one row at most in a continuous query", at.span,
+            hint="write (SELECT max(…) FROM …), ORDER BY … LIMIT 1, or a condition on a primary key",
+        )  # fmt: skip
+    alias = next(a for a in map("$v{}".format, count()) if not any(n.startswith(f"{a}.") for n in source.plan.names))
+    right, then = prefixed(aliased(found.item, alias)), by_version(source, found.item)
+    plan = lookup_join(source.plan, right.plan, found.keys(f"{alias}."), by_version=then)
+    if found.empty is not None:
+        plan = with_empty(plan, right, found, f"{alias}.")
+    value = column_expression(right.scope.visible()[0].internal, shown[0].type)
+    added = ScopeColumn(None, value.reads[0], value.reads[0], value.type, hidden=True)
+    return widened(source, plan, (added,), then=then), _column(value, at)
+
+
+def _tie(part: syntax.Expression, inner: Scope) -> tuple[syntax.Expression, syntax.Expression] | None:
+    """The inner and the outer side of an equality; None for any other condition."""
     if isinstance(part, syntax.Binary) and part.operator == "=" and not has_subquery(part):
         for own, other in ((part.left, part.right), (part.right, part.left)):
             if _reads_only(own, inner) and not any(inner.has(name) for name in names_in(other)):
                 return own, other
-    raise Unsupported(
-        "a subquery that stands for a value reads the query around it in equalities alone", part.span,
-        hint="write column = outer column",
-    )  # fmt: skip
+    return None
 
 
 def _reads_only(node: syntax.Expression, scope: Scope) -> bool:
     names = list(names_in(node))
     return bool(names) and all(scope.has(name) for name in names)
-
-
-def _of_no_rows(expression: syntax.Expression) -> syntax.Expression | None:
-    """The value of an expression of aggregates over no rows; None if it is NULL."""
-
-    def change(node: syntax.Node) -> syntax.Node | None:
-        if is_aggregate(node):
-            assert isinstance(node, syntax.Call)
-            return syntax.Literal("number", "0") if node.name.lower() == "count" else NULL
-        return None
-
-    found = constant_value(unparse(syntax.rewrite(expression, change)))
-    return None if found is None or found[0] is None else syntax.Literal("string", found[0])
 
 
 def _is_total(select: syntax.Select) -> bool:

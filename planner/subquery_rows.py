@@ -9,8 +9,9 @@ from itertools import count
 from typing import Protocol
 
 from headwater.errors import UnknownName, Unsupported
-from headwater.parser import syntax
+from headwater.parser import syntax, unparse
 from headwater.parser.syntax import Identifier
+from headwater.planner.aggregate_calls import is_aggregate
 from headwater.planner.aggregates import is_grouped
 from headwater.planner.expressions import bind_predicate, column_expression, conjuncts
 from headwater.planner.from_items import BoundItem
@@ -18,18 +19,24 @@ from headwater.planner.logical import Expression, Filter, Plan, Project, TableSo
 from headwater.planner.names import names_in, with_names
 from headwater.planner.scope import Scope, ScopeColumn
 from headwater.planner.select_list import expand_items
+from headwater.planner.sql_types import constant_value
 
 NULL = syntax.Literal("null", "NULL")
 
 
 class Binder(Protocol):
-    """What binds the parts of a subquery."""
+    """What binds the parts of a subquery; `ctes` are the queries that FROM can name besides relations."""
+
+    ctes: dict[str, BoundItem]
 
     def inner(self, query: syntax.Query, at: syntax.Node) -> BoundItem:
         """A query inside another one."""
 
     def select(self, select: syntax.Select) -> BoundItem:
         """A SELECT."""
+
+    def selected(self, select: syntax.Select, source: BoundItem) -> BoundItem:
+        """A SELECT over the rows of its FROM."""
 
     def from_item(self, item: syntax.FromItem) -> BoundItem:
         """An item of FROM."""
@@ -83,7 +90,7 @@ def plain_select(query: syntax.Query) -> syntax.Select | None:
 
 
 def derived(query: syntax.Query, outer: BoundItem, binder: Binder, at: syntax.Node) -> Rows:
-    """The rows of a subquery that reads nothing of the query around it."""
+    """The rows of a subquery that reads nothing of the query around it; Unsupported, from UnknownName, if it does."""
     try:
         return renamed_rows(binder.inner(query, at), outer)
     except UnknownName as error:
@@ -115,10 +122,10 @@ def reads_outer(part: syntax.Expression, inner: Scope, outer: Scope) -> bool:
     def leave_out(node: syntax.Node) -> syntax.Node | None:
         return NULL if isinstance(node, syntax.Subquery | syntax.Exists) else None
 
-    return any(not _means(name, inner) and outer.has(name) for name in names_in(syntax.rewrite(part, leave_out)))
+    return any(not means(name, inner) and outer.has(name) for name in names_in(syntax.rewrite(part, leave_out)))
 
 
-def _means(name: syntax.Name, scope: Scope) -> bool:
+def means(name: syntax.Name, scope: Scope) -> bool:
     """Whether `name` means a column of `scope`, or several."""
     own = [c for c in scope.columns if len(name.parts) == 1 and c.name.lower() == name.parts[0].text.lower()]
     return bool(own) or scope.has(name)
@@ -130,7 +137,7 @@ def _over_both(part: syntax.Expression, inner: Scope, outer: Scope) -> Expressio
         raise Unsupported("a subquery cannot stand in a condition on the query around it", part.span)
 
     def change(name: syntax.Name) -> syntax.Name:
-        column, fields = (outer if not _means(name, inner) and outer.has(name) else inner).resolve(name)
+        column, fields = (outer if not means(name, inner) and outer.has(name) else inner).resolve(name)
         return syntax.Name((Identifier(column.internal, quoted=True), *fields), span=name.span)
 
     names = tuple(ScopeColumn(None, c.internal, c.internal, c.type) for c in (*inner.columns, *outer.columns))
@@ -154,3 +161,22 @@ def widened(source: BoundItem, plan: Plan, added: tuple[ScopeColumn, ...], *, th
     """`source` with the columns `added` by a join; a stream stays one if each row met a table as it was `then`."""
     wider = replace(source, plan=plan, scope=Scope((*source.scope.columns, *added)))
     return wider if then else replace(wider, time=None, partition=None, stream_time=None, is_history=False)
+
+
+def of_no_rows(expression: syntax.Expression) -> syntax.Expression | None:
+    """The value of an expression of aggregates over no rows; None if it is NULL."""
+
+    def change(node: syntax.Node) -> syntax.Node | None:
+        if is_aggregate(node):
+            assert isinstance(node, syntax.Call)
+            return syntax.Literal("number", "0") if node.name.lower() == "count" else NULL
+        return None
+
+    left = syntax.rewrite(expression, change)
+    for name in names_in(left):
+        raise Unsupported(
+            "beside an aggregate of all rows there can be no column here in a continuous query", name.span,
+            hint="combine the two in the query around it",
+        )  # fmt: skip
+    found = constant_value(unparse(left))
+    return None if found is None or found[0] is None else syntax.Literal("string", found[0])

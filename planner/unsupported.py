@@ -69,7 +69,6 @@ _IN_QUERIES = (
 
 _IN_CONTINUOUS_QUERIES = (
     _Part(syntax.ArrayQuery, None, "a subquery in an expression"),
-    _Part(syntax.Derived, "lateral", "LATERAL"),
     _Part(syntax.Relation, "read_as", "a stream read as a table, or a table as a stream,"),
 )
 

@@ -57,3 +57,32 @@ def test_rows_of_a_stream_are_marked_by_what_is_there_then(db: Database) -> None
     db.execute("INSERT INTO banned VALUES (1, 0)")
     db.execute("INSERT INTO orders VALUES (2, 1, 9), (3, NULL, 5)")
     assert rows(db, "SELECT * FROM checked") == [(1, "yes", False), (2, "no", True), (3, "yes", True)]
+
+
+def test_a_lateral_subquery_is_asked_for_each_row(db: Database) -> None:
+    db.execute("""
+        CREATE TABLE latest AS SELECT i.name, q.since FROM items i
+          LEFT JOIN LATERAL (SELECT since FROM banned b WHERE b.item = i.id ORDER BY since DESC LIMIT 2) q ON true;
+        CREATE TABLE counts AS SELECT i.id, q.n FROM items i,
+          LATERAL (SELECT count(*) AS n FROM banned b WHERE b.since > i.price) q;
+        INSERT INTO banned VALUES (1, 3), (1, 4), (1, 5), (2, 6);
+    """)
+    assert rows(db, "SELECT * FROM latest") == [("ink", 6), ("pen", 4), ("pen", 5), (None, None)]
+    assert rows(db, "SELECT * FROM counts") == [(1, 4), (2, 1), (3, 0)]
+    db.execute("DELETE FROM banned WHERE since = 5; UPDATE items SET price = 4 WHERE id = 2")
+    assert rows(db, "SELECT * FROM latest") == [("ink", 6), ("pen", 3), ("pen", 4), (None, None)]
+    assert rows(db, "SELECT * FROM counts") == [(1, 3), (2, 1), (3, 0)]
+
+
+def test_the_row_of_a_key_stands_for_a_value(db: Database) -> None:
+    db.execute("""
+        CREATE STREAM named AS SELECT o.id, (SELECT name FROM items i WHERE i.id = o.item) AS name FROM orders o;
+        CREATE TABLE worst AS
+          SELECT id, (SELECT since FROM banned b WHERE b.item = i.id ORDER BY since DESC LIMIT 1) AS w FROM items i;
+        INSERT INTO orders VALUES (1, 1, 4), (2, 9, 4);
+        UPDATE items SET name = 'quill' WHERE id = 1;
+        INSERT INTO orders VALUES (3, 1, 4);
+        INSERT INTO banned VALUES (1, 3), (1, 7);
+    """)
+    assert rows(db, "SELECT * FROM named") == [(1, "pen"), (2, None), (3, "quill")]
+    assert rows(db, "SELECT * FROM worst") == [(1, 7), (2, None), (3, None)]

@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.executor.aggregate_queries import AggregateQueries
 from tests.executor.asof_queries import AsofQueries
+from tests.executor.lateral_queries import LateralQueries
 from tests.executor.over_queries import OverQueries
 from tests.executor.row_queries import RowQueries
 from tests.executor.set_queries import SetQueries
@@ -103,7 +104,7 @@ class Generator:
             self.matched_tables, self.matched_stream, self.two_streams, self.subquery,
             self.subquery, self.subquery_of_stream,
             self.aggregates_of_all_rows, self.aggregates_of_all_rows, self.sets, self.sets,
-            self.asof, self.temporal, self.rows, self.marks,
+            self.asof, self.temporal, self.rows, self.marks, self.laterals,
         ])  # fmt: skip
         return make()
 
@@ -127,6 +128,9 @@ class Generator:
 
     def marks(self) -> Query:
         return Query(*SubqueryQueries(self.random).query())
+
+    def laterals(self) -> Query:
+        return Query(*LateralQueries(self.random).query())
 
     def sets(self) -> Query:
         sql = SetQueries(self.random).query()
