@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from headwater.errors import OutOfRange, SqlError, Unsupported
 from headwater.parser import syntax
 from headwater.planner.aggregates import bind_grouping, is_grouped, with_aliases
+from headwater.planner.array_queries import with_lists
 from headwater.planner.asof import asof_joined
 from headwater.planner.calls import with_duckdb_calls
 from headwater.planner.catalog import Catalog, Relation, View
@@ -83,7 +84,7 @@ def bind_query(
     binder = _Binder(catalog, stored, as_table)
     if as_table and is_only_ordered(query):
         query = binder.unordered(query)
-    query = with_row_numbers(with_duckdb_calls(query))
+    query = with_row_numbers(with_lists(with_duckdb_calls(query)))
     limit = _limit(query)
     source = binder.query(query)
     plan = optimize(source.plan, frozenset(binder.shared), without)
@@ -120,7 +121,7 @@ class _Binder:
         """`query` without its ORDER BY, which is looked at all the same: it must name what is there."""
         if not any(isinstance(item.expression, syntax.All) for item in query.order_by):
             first = replace(query, limit=syntax.Literal("number", "1"))
-            self.query(with_row_numbers(with_duckdb_calls(first)))
+            self.query(with_row_numbers(with_lists(with_duckdb_calls(first))))
         return unordered(query)
 
     def query(self, query: syntax.Query) -> BoundItem:
@@ -257,7 +258,7 @@ class _Binder:
         outer, self.ctes = self.ctes, {}
         try:
             refuse_continuous(view.query)
-            inner = self.inner(with_row_numbers(with_duckdb_calls(unordered(view.query))), item)
+            inner = self.inner(with_row_numbers(with_lists(with_duckdb_calls(unordered(view.query)))), item)
         except SqlError as error:
             error.message, error.span = f'in view "{view.name}": {error.message}', item.span
             raise

@@ -15,7 +15,7 @@ from itertools import count
 from typing import TypeVar
 
 from headwater.errors import UnknownName, Unsupported
-from headwater.parser import syntax
+from headwater.parser import quote, syntax
 from headwater.parser.syntax import Identifier
 from headwater.planner.aggregates import is_grouped
 from headwater.planner.expressions import bind_expression, bind_predicate, column_expression, conjuncts
@@ -47,6 +47,7 @@ from headwater.planner.subquery_rows import (
 T = TypeVar("T")
 
 _VALUE = "$value"
+_INTEGERS = frozenset("TINYINT SMALLINT INTEGER BIGINT HUGEINT UTINYINT USMALLINT UINTEGER UBIGINT UHUGEINT".split())
 
 
 def where(source: BoundItem, condition: syntax.Expression, binder: Binder, clause: str = "WHERE") -> BoundItem:
@@ -204,7 +205,8 @@ def _with_value_of_key(
     rows = rows_of(query, source, binder, at)
     pairs = [(c, key_pair(c, source.plan.columns, rows.item.plan.columns)) for c in rows.conditions]
     keys = [pair for _, pair in pairs if pair is not None]
-    tied = {value.reads[0] for _, value in keys if value.is_column}
+    types = {c.name: c.type for c in rows.item.plan.columns}
+    tied = {value.reads[0] for _, value in keys if value.is_column or _is_wider(value, types)}
     if not tied or rows.item.plan.key is None or not tied.issuperset(rows.item.plan.key) or len(rows.values) != 1:
         return None
     inner, (name,) = with_keys(rows.item.plan, rows.values, "v")
@@ -218,6 +220,13 @@ def _with_value_of_key(
     )
     value = column_expression(name, rows.values[0].type)
     return _widened(source, plan, replace(rows, values=(value,))), _column(value, at)
+
+
+def _is_wider(value: Expression, types: dict[str, str]) -> bool:
+    """Whether an expression is an integer column as a wider integer, so that different ones stay different."""
+    column = value.reads[0]
+    is_cast = value.sql == f"CAST({quote(column)} AS {value.type})"
+    return is_cast and value.type in _INTEGERS and types[column] in _INTEGERS
 
 
 def _with_dependent_value(

@@ -67,10 +67,7 @@ _IN_QUERIES = (
     _Part(syntax.WindowFunction, "partition_by", "PARTITION BY of a window"),
 )
 
-_IN_CONTINUOUS_QUERIES = (
-    _Part(syntax.ArrayQuery, None, "a subquery in an expression"),
-    _Part(syntax.Relation, "read_as", "a stream read as a table, or a table as a stream,"),
-)
+_IN_CONTINUOUS_QUERIES = (_Part(syntax.Relation, "read_as", "a stream read as a table, or a table as a stream,"),)
 
 _DROPPED = frozenset({"STREAM", "TABLE", "TYPE", "VIEW"})
 _SHOWN = frozenset({"STREAMS", "TABLES", "QUERIES", "GROUPS", "PROPERTIES", "TYPES", "VARIABLES", "VIEWS"})

@@ -79,10 +79,23 @@ def test_the_row_of_a_key_stands_for_a_value(db: Database) -> None:
         CREATE STREAM named AS SELECT o.id, (SELECT name FROM items i WHERE i.id = o.item) AS name FROM orders o;
         CREATE TABLE worst AS
           SELECT id, (SELECT since FROM banned b WHERE b.item = i.id ORDER BY since DESC LIMIT 1) AS w FROM items i;
+        CREATE TABLE dear AS SELECT (SELECT name FROM items i WHERE i.id = b.since + 1::BIGINT) AS name FROM banned b;
         INSERT INTO orders VALUES (1, 1, 4), (2, 9, 4);
         UPDATE items SET name = 'quill' WHERE id = 1;
         INSERT INTO orders VALUES (3, 1, 4);
         INSERT INTO banned VALUES (1, 3), (1, 7);
     """)
     assert rows(db, "SELECT * FROM named") == [(1, "pen"), (2, None), (3, "quill")]
+    assert rows(db, "SELECT * FROM dear") == [(None,), (None,)]
+    db.execute("INSERT INTO banned VALUES (2, 0)")
+    assert rows(db, "SELECT * FROM dear") == [("quill",), (None,), (None,)]
+    assert rows(db, "SELECT * FROM worst WHERE id <> 2") == [(1, 7), (3, None)]
+    db.execute("DELETE FROM banned WHERE item = 2")
     assert rows(db, "SELECT * FROM worst") == [(1, 7), (2, None), (3, None)]
+
+
+def test_the_rows_of_a_subquery_are_an_array(db: Database) -> None:
+    array = "ARRAY(SELECT since FROM banned WHERE item = id ORDER BY since DESC)"
+    db.execute(f"CREATE TABLE lists AS SELECT id, {array} AS a FROM items")
+    db.execute("INSERT INTO banned VALUES (1, 3), (1, 7)")
+    assert rows(db, "SELECT * FROM lists") == [(1, [7, 3]), (2, []), (3, [])]

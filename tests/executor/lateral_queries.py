@@ -42,6 +42,7 @@ class LateralQueries:
             f"(SELECT e.w + 1 FROM t e WHERE e.id = {a} AND e.w > {c})",
             f"(SELECT max(e.w) FROM t e WHERE e.w < {c})",
             f"(SELECT count(*) FROM t e WHERE e.w <> {c} AND e.name = {b})",
+            f"ARRAY(SELECT e.w FROM t e WHERE e.name = {b} ORDER BY e.w DESC NULLS LAST)",
             f"(SELECT e.w FROM t e WHERE e.name = {b} ORDER BY e.w DESC NULLS LAST LIMIT 1)",
         ])  # fmt: skip
         sql = f"SELECT {a}, {b}, {value} AS v FROM {left} a WHERE {c} > 0 OR {value} IS NOT NULL"
