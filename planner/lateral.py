@@ -130,18 +130,18 @@ def dependent(outer: BoundItem, query: syntax.Query, binder: Binder, at: syntax.
     columns = _columns(outer, foreign)
     if not columns:
         return None
-    select = query.body
-    if not isinstance(select, syntax.Select) or select.window is not None or query.ctes or query.limit is not None:
+    written = query.body
+    if not isinstance(written, syntax.Select) or written.window is not None or query.ctes or query.limit is not None:
         raise Unsupported(
             "a subquery that reads the query around it is one SELECT in a continuous query", at.span,
             hint="put UNION, WITH or WINDOW into a subquery of its FROM, which reads nothing of the outside",
         )  # fmt: skip
-    select, source, used = _over_values(select, outer, columns, binder)
-    if len(used) < len(columns):
-        if not used:
-            return None
-        select, source, used = _over_values(query.body, outer, _columns(outer, used), binder)  # type: ignore[arg-type]
+    select, source, used = _over_values(written, outer, columns, binder)
+    if not used:
+        return None
+    if len(_columns(outer, used)) < len(columns):  # some names turned out to be those of its own FROM
         columns = _columns(outer, used)
+        select, source, _ = _over_values(written, outer, columns, binder)
     is_total = is_grouped(select) and not select.group_by
     empty = _empty(select) if is_total else None
     return Dependent(_hidden(binder.selected(_by_values(select, len(columns)), source)), columns, empty)
@@ -158,7 +158,7 @@ def _over_values(
     places = {c.name: i for i, c in enumerate(columns)}
     used: list[syntax.Name] = []
 
-    def value(name: syntax.Name, fields: bool = True) -> syntax.Name:
+    def value(name: syntax.Name) -> syntax.Name:
         column, rest = outer.scope.resolve(name)
         used.append(name)
         own = (Identifier(alias, quoted=True), Identifier(_VALUE(places[column.internal]), quoted=True))
