@@ -26,7 +26,8 @@ class LateralQueries:
         is_aggregate = "GROUP BY" not in inner and ("count(" in inner or "sum(" in inner)
         if r.random() < 0.3:
             join = " JOIN LATERAL {} q ON q.n > 0" if is_aggregate else " LEFT JOIN LATERAL {} q ON q.n > 0"
-        columns = r.sample([a, b, c, *(f"q.{name}" for name in shown)], r.randint(1, 3 + len(shown)))
+        columns = r.sample([a, b, c, *(f"q.{name}" for name in shown[1:])], r.randint(0, 2 + len(shown)))
+        columns.append(f"q.{shown[0]}")  # else the subquery may be no source of the result at all
         select = ", ".join(f"{name} AS c{i}" for i, name in enumerate(columns))
         where = r.choice(["", "", f" WHERE {c} > 0", " WHERE q.n IS NOT NULL"])
         sql = f"SELECT {select} FROM {left} a{join.format(f'({inner})')}{where}"
