@@ -27,6 +27,7 @@ from headwater.planner import (
     define,
     explain_plan,
     explain_warnings,
+    is_only_ordered,
     plan_document,
     plan_snapshot,
 )
@@ -47,7 +48,14 @@ def explain(statement: syntax.Explain, pipeline: Pipeline) -> list[str]:
         return _analyzed(statement, plan, pipeline)
     if statement.format == "json":
         return _json({**plan_document(plan), "warnings": explain_warnings(plan)})
-    return [*explain_plan(plan).splitlines(), *explain_warnings(plan)]
+    return [*explain_plan(plan).splitlines(), *_notes(target), *explain_warnings(plan)]
+
+
+def _notes(target: syntax.Node) -> list[str]:
+    """What the statement says and the plan does not show."""
+    if isinstance(target, syntax.CreateRelation) and target.query is not None and is_only_ordered(target.query):
+        return ["note: a table has no order, so ORDER BY is left out; order it when you ask"]
+    return []
 
 
 def _plan(target: syntax.Query | syntax.CreateRelation | syntax.Identifier, catalog: Catalog) -> Plan:

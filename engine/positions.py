@@ -89,7 +89,8 @@ def _one_source(as_of: AsOf, plans: Sequence[Plan]) -> StreamSource | TableSourc
     candidates = streams or found
     if len(candidates) == 1:
         return candidates[0]
-    assert candidates
+    if not candidates:
+        raise OutOfRange("this is computed from constants alone, which have no offsets", as_of.span)
     named = ", ".join(f"{leaf.name} => {as_of.value}" for leaf in candidates)
     raise OutOfRange("an offset of which source?", as_of.span, hint=f"AS OF OFFSET ({named})")
 

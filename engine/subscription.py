@@ -21,8 +21,8 @@ from headwater.executor.circuit import Circuit
 from headwater.executor.feed import Cut, Leaf, read_rows, with_weights
 from headwater.executor.state import consolidate
 from headwater.parser import syntax
-from headwater.planner import BoundQuery, Catalog, Relation, bind_query, walk_plan
-from headwater.planner.logical import Changelog, Join, StreamSource
+from headwater.planner import BoundQuery, Catalog, Relation, bind_query
+from headwater.planner.logical import Changelog, StreamSource, joins_by_version
 from headwater.planner.sql_types import arrow_schema
 from headwater.values import Column, Delta, Weights, concat_deltas
 
@@ -179,7 +179,7 @@ class Subscription:
 def _bind(query: syntax.Query, catalog: Catalog) -> BoundQuery:
     """Reads derived relations from their logs, unless a stream is joined with one: that needs each of its versions."""
     bound = bind_query(query, catalog, stored=True)
-    if any(isinstance(node, Join) and node.by_version for node in walk_plan(bound.plan)):
+    if any(joins_by_version(bound.plan)):
         return bind_query(query, catalog)
     return bound
 

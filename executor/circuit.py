@@ -13,6 +13,7 @@ from typing import TypeGuard
 import pyarrow as pa
 
 from headwater.executor.aggregate import GroupBy
+from headwater.executor.asof import NearestRows
 from headwater.executor.clocks import (
     ArrivalTimes,
     Clock,
@@ -23,16 +24,19 @@ from headwater.executor.clocks import (
     ticks,
     with_ticks,
 )
+from headwater.executor.constants import ConstantRows
 from headwater.executor.evaluate import Evaluate, chain_below
 from headwater.executor.feed import Cut, Leaf, read_rows, step_end, step_versions, with_weights
 from headwater.executor.growing_top import GrowingTop
 from headwater.executor.join import StreamTableJoin, TableJoin
 from headwater.executor.logs import LogReader, OffsetCounter, Upsert
+from headwater.executor.lookup import Lookups, StreamLookups
 from headwater.executor.matches import OuterJoins, SemiJoins, StreamOuterJoins, StreamSemiJoins
 from headwater.executor.operators import ChunkedParts, Operator, Parts, Stateful, Work
 from headwater.executor.over import OverPartitions
 from headwater.executor.recursion import Fixpoint
 from headwater.executor.row_errors import Failing
+from headwater.executor.row_versions import RowVersions
 from headwater.executor.session_groups import SessionGroups
 from headwater.executor.sessions import Sessions
 from headwater.executor.state import TableState, empty_delta
@@ -40,14 +44,19 @@ from headwater.executor.temporal import VisibleRows
 from headwater.executor.top_k import TopRows
 from headwater.executor.trouble import Trouble, told
 from headwater.executor.unions import Concatenation, Repetition
+from headwater.executor.unnest import Elements
 from headwater.executor.windows import StreamTimes, Watermarks, Windows
 from headwater.executor.within import Punctual, WithinJoins, WithinOuterJoins
 from headwater.planner.logical import (
     Aggregate,
     Arrivals,
+    AsofJoin,
     Changelog,
+    CommitTimes,
+    Constant,
     Filter,
     Join,
+    LookupJoin,
     Now,
     OnTime,
     OuterJoin,
@@ -67,12 +76,15 @@ from headwater.planner.logical import (
     StreamTime,
     TableSource,
     TemporalFilter,
+    TemporalJoin,
     TopK,
     Union,
+    Unnest,
     Watermark,
     WindowAssign,
     WithinJoin,
     WithinOuter,
+    joins_by_version,
     walk_plan,
 )
 from headwater.storage import Log
@@ -158,6 +170,8 @@ class Circuit:
         ends = step_versions(log, {leaf.id for leaf in read}, self._clocked, after, to.version)
         if any(isinstance(clock, Arrivals) for clock in self.clocks):
             ends = with_ticks(ends, ticks(log, after, to.version), after)
+        if self._clocked and not after and to.version:
+            ends = [0, *ends]  # what there is before any commit comes alone
         for end in ends:
             cut = Cut(end, to.limits)
             inputs: dict[Plan, Delta] = {leaf: _delta(leaf, read_rows(log, leaf, after, cut)) for leaf in read}
@@ -317,7 +331,7 @@ def _operator(node: Plan) -> Operator:
             return LogReader(node)
         case TableSource(primary_key=key):
             return Upsert(node) if key else LogReader(node)
-        case Changelog():
+        case Changelog() | CommitTimes():
             return LogReader(node)
         case Filter() | Project():
             return Evaluate(chain_below(node))
@@ -339,6 +353,16 @@ def _operator(node: Plan) -> Operator:
             return GroupBy(node)
         case Join(by_version=by_version):
             return StreamTableJoin(node) if by_version else TableJoin(node)
+        case Constant():
+            return ConstantRows(node)
+        case Unnest():
+            return Elements(node)
+        case TemporalJoin():
+            return RowVersions(node)
+        case LookupJoin(by_version=by_version):
+            return StreamLookups(node) if by_version else Lookups(node)
+        case AsofJoin():
+            return NearestRows(node)
         case SemiJoin(by_version=by_version):
             return StreamSemiJoins(node) if by_version else SemiJoins(node)
         case OuterJoin(by_version=by_version):
@@ -385,13 +409,13 @@ def _operator_inputs(node: Plan) -> tuple[Plan, ...]:
 def _clocked_ids(roots: Sequence[Plan]) -> set[int]:
     """The relations below the table side of a stream–table join, or rows in order: their commits begin steps."""
     nodes = [node for root in roots for node in walk_plan(root)]
-    clocked: list[Plan] = [node.right for node in nodes if isinstance(node, Join) and node.by_version]
+    clocked: list[Plan] = [node.right for root in roots for node in joins_by_version(root)]
     clocked += [node for node in nodes if isinstance(node, Union | WithinJoin) and node.in_order]
     return {leaf.id for plan in clocked for leaf in walk_plan(plan) if isinstance(leaf, Source)}
 
 
 def _delta(leaf: Leaf, rows: pa.RecordBatch) -> Delta:
-    return Delta(rows) if isinstance(leaf, StreamSource) else with_weights(rows)
+    return Delta(rows) if isinstance(leaf, StreamSource | CommitTimes) else with_weights(rows)
 
 
 def stored_changes(delta: Delta) -> pa.RecordBatch:

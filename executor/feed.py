@@ -13,12 +13,12 @@ import numpy as np
 import pyarrow as pa
 
 from headwater.errors import PositionGone
-from headwater.planner.logical import Changelog, StreamSource, TableSource
+from headwater.planner.logical import Changelog, CommitTimes, StreamSource, TableSource
 from headwater.planner.sql_types import arrow_schema
 from headwater.storage import Chunk, Log
 from headwater.values import ROWOFFSET, ROWPARTITION, WEIGHT, Delta, empty_batch
 
-Leaf = StreamSource | TableSource | Changelog
+Leaf = StreamSource | TableSource | Changelog | CommitTimes
 Limits = Mapping[int, Mapping[int, int]]  # relation id → partition → first offset that is not read
 
 _PLACES = (ROWPARTITION, ROWOFFSET)  # columns that are not stored: they say where a row is
@@ -36,6 +36,9 @@ class Cut:
 
 def read_rows(log: Log, leaf: Leaf, after: int, cut: Cut) -> pa.RecordBatch:
     """The stored records of a leaf committed in (after, cut.version], with the columns of the leaf, in log order."""
+    if isinstance(leaf, CommitTimes):
+        times = sorted({chunk.time_us for chunk in log.scan(leaf.id, after, cut.version, [])})
+        return pa.RecordBatch.from_arrays([pa.array(times, type=pa.int64())], names=leaf.names)
     return rows_of(read_chunks(log, leaf, after, cut), leaf)
 
 

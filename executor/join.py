@@ -35,10 +35,10 @@ class TableJoin:
         parts = []
         if len(left):
             own, other, weights = _meet(left, self._left.key_columns, self._right)
-            parts.append(_glue(self.schema, own, other, weights))
+            parts.append(glued(self.schema, own, other, weights))
         if len(right):
             own, other, weights = _meet(right, self._right.key_columns, self._left)
-            parts.append(_glue(self.schema, other, own, weights))
+            parts.append(glued(self.schema, other, own, weights))
         self._left.apply(left)
         joined = concat_deltas(self.schema, parts)
         if self._grows:
@@ -77,7 +77,7 @@ class StreamTableJoin:
         if not len(stream):
             return empty_delta(self.schema)
         own, other, weights = _meet(stream, self._keys, self._table)
-        joined = _glue(self.schema, own, other, weights)
+        joined = glued(self.schema, own, other, weights)
         return Delta(joined.rows if (weights == 1).all() else repeat_rows(joined))
 
     def save(self) -> ChunkedParts:
@@ -100,7 +100,8 @@ def _meet(delta: Delta, keys: tuple[str, ...], other: Arrangement) -> tuple[pa.R
     return delta.rows.take(pa.array(places)), matched, delta.weight_array[places] * weights
 
 
-def _glue(schema: pa.Schema, left: pa.RecordBatch, right: pa.RecordBatch, weights: Weights) -> Delta:
+def glued(schema: pa.Schema, left: pa.RecordBatch, right: pa.RecordBatch, weights: Weights) -> Delta:
+    """Pairs of rows side by side, with their weights."""
     return Delta(pa.RecordBatch.from_arrays([*left.columns, *right.columns], schema=schema), weights)
 
 

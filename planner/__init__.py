@@ -6,6 +6,7 @@ from headwater.planner.catalog import Catalog, Relation, View
 from headwater.planner.create import define
 from headwater.planner.define_function import define_function, replaced_function
 from headwater.planner.explain import explain_plan, explain_warnings, plan_document
+from headwater.planner.first_rows import is_only_ordered
 from headwater.planner.logical import Plan, walk_plan
 from headwater.planner.named_types import define_type, with_named_types
 from headwater.planner.snapshot import Input, SnapshotQuery, plan_snapshot
@@ -31,6 +32,7 @@ __all__ = [
     "define_type",
     "explain_plan",
     "explain_warnings",
+    "is_only_ordered",
     "plan_document",
     "plan_snapshot",
     "refuse_statement",

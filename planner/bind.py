@@ -11,13 +11,17 @@ from dataclasses import dataclass, replace
 from headwater.errors import OutOfRange, SqlError, Unsupported
 from headwater.parser import syntax
 from headwater.planner.aggregates import bind_grouping, is_grouped, with_aliases
+from headwater.planner.array_queries import with_lists
+from headwater.planner.asof import asof_joined
 from headwater.planner.calls import with_duckdb_calls
 from headwater.planner.catalog import Catalog, Relation, View
 from headwater.planner.closing import Closing, closing_of, final_select, grace_of, silence_of
+from headwater.planner.constants import values, without_from
 from headwater.planner.expressions import bind_predicate, column_expression
-from headwater.planner.first_rows import with_row_numbers
+from headwater.planner.first_rows import is_only_ordered, unordered, with_row_numbers
 from headwater.planner.from_items import CARRIED, BoundItem, aliased, stream_item, table_item
 from headwater.planner.joins import joined
+from headwater.planner.lateral import lateral_joined
 from headwater.planner.logical import (
     EVENT_TIME,
     PARTITION,
@@ -38,8 +42,11 @@ from headwater.planner.select_list import expand_items, named
 from headwater.planner.sessions import with_bounds, with_sessions
 from headwater.planner.set_operations import combined
 from headwater.planner.state_bounds import keeps_state
-from headwater.planner.subqueries import has_subquery, where, with_values
+from headwater.planner.subqueries import where, with_values
+from headwater.planner.subquery_rows import has_subquery
+from headwater.planner.temporal import temporal_joined, without_time_of_row
 from headwater.planner.temporal_filters import refuse_join_with_now, with_now
+from headwater.planner.unnesting import elements, is_unnest, joined_elements, with_unnested
 from headwater.planner.unsupported import refuse_continuous
 from headwater.planner.user_functions import functions_in
 from headwater.planner.window_functions import check_lengths, windowed_item
@@ -68,21 +75,24 @@ def bind_query(
     catalog: Catalog,
     *,
     stored: bool = False,
-    keep_window: bool = False,
+    as_table: bool = False,
     idle_us: int | None = None,
     without: frozenset[str] = frozenset(),
 ) -> BoundQuery:
     """The plan of a continuous query. Raises SqlError with the span of what cannot be bound.
 
     `stored` reads derived tables from their changelogs instead of computing them (for a query that only watches).
-    `keep_window` puts WINDOWSTART and WINDOWEND in front of a windowed query's columns if it does not name them.
+    `as_table`, for a query that a table keeps, puts WINDOWSTART and WINDOWEND in front of a windowed query's columns if
+    it does not name them, and leaves out an ORDER BY, as a table has no order.
     `idle_us` is after how long a silence windows close without rows; None for never.
     `without` names rewrites of the plan that are left out.
     """
     refuse_continuous(query)
-    binder = _Binder(catalog, stored, keep_window, idle_us)
+    binder = _Binder(catalog, stored, as_table, idle_us)
     functions = functions_in(query, catalog.functions)
-    query = with_row_numbers(with_duckdb_calls(query, catalog.functions))
+    if as_table and is_only_ordered(query):
+        query = binder.unordered(query)
+    query = with_row_numbers(with_lists(with_duckdb_calls(query, catalog.functions)))
     limit = _limit(query)
     source = binder.query(query)
     plan = optimize(source.plan, frozenset(binder.shared), without)
@@ -108,16 +118,23 @@ class _Binder:
     A plan of a derived relation that keeps a state is shared: its operators run already. One without is only text.
     """
 
-    def __init__(self, catalog: Catalog, stored: bool, keep_window: bool, idle_us: int | None) -> None:
+    def __init__(self, catalog: Catalog, stored: bool, keeps_window: bool, idle_us: int | None) -> None:
         self.catalog = catalog
         self.stored = stored
-        self.keep_window = keep_window
+        self.keeps_window = keeps_window
         self.idle_us = idle_us
         self.reads: set[int] = set()
         self.views: set[int] = set()
         self.shared: set[Plan] = set()
         self.ctes: dict[str, BoundItem] = {}  # those in reach, by their names in lower case
         self.without_time = False  # whether streams are read as the tables of their rows: in a recursive term
+
+    def unordered(self, query: syntax.Query) -> syntax.Query:
+        """`query` without its ORDER BY, which is looked at all the same: it must name what is there."""
+        if not any(isinstance(item.expression, syntax.All) for item in query.order_by):
+            first = replace(query, limit=syntax.Literal("number", "1"))
+            self.query(with_row_numbers(with_lists(with_duckdb_calls(first, self.catalog.functions))))
+        return unordered(query)
 
     def query(self, query: syntax.Query) -> BoundItem:
         outer = self.ctes
@@ -165,12 +182,15 @@ class _Binder:
                 return combined(body, self.part(body.left), self.part(body.right))
             case syntax.Query():
                 return self.inner(body, body)
-        raise Unsupported("VALUES is not supported in a continuous query yet", body.span)
+            case syntax.Values():
+                return values(body)
 
     def select(self, select: syntax.Select, *, is_final: bool = False) -> BoundItem:
-        if select.source is None:
-            raise Unsupported("a continuous query needs FROM a stream or table", select.span)
-        source = self.from_item(select.source)
+        source = without_from(select) if select.source is None else self.from_item(select.source)
+        return self.selected(select, source, is_final=is_final)
+
+    def selected(self, select: syntax.Select, source: BoundItem, *, is_final: bool = False) -> BoundItem:
+        """A SELECT over the rows of its FROM."""
         closing = None
         if select.window is not None:
             source = _with_stream_time(source, select.window, self.idle_us)
@@ -200,7 +220,7 @@ class _Binder:
         window = (WINDOWSTART, WINDOWEND) if closing is not None else ()
         grouping = bind_grouping(select, source.plan, source.scope, window, closing)
         select = grouping.select
-        if window and self.keep_window:
+        if window and self.keeps_window:
             names = {i.expression.parts[0].text for i in select.items if isinstance(i.expression, syntax.Name)}
             kept = tuple(syntax.SelectItem(_column_name(w)) for w in window if w not in names)
             select = replace(select, items=(*kept, *select.items))
@@ -215,7 +235,14 @@ class _Binder:
         if any(has_subquery(item) for item in select.items):
             source, items = with_values(source, named(select.items, source.scope), self)
             select = replace(select, items=items)
+        if any(is_unnest(node) for item in select.items for node in syntax.walk(item)):
+            source, items = with_unnested(source, named(select.items, source.scope))
+            select = replace(select, items=items)
         return _shown(select, source)
+
+    def where(self, source: BoundItem, condition: syntax.Expression) -> BoundItem:
+        """The rows for which a condition holds, in which subqueries may stand."""
+        return where(source, condition, self)
 
     # ---------------------------------------------------------------- FROM
 
@@ -226,14 +253,27 @@ class _Binder:
             case syntax.Derived():
                 inner = self.inner(item.query, item)
                 return aliased(inner, item.alias.text if item.alias else None, item.columns)
+            case syntax.Join() if item.kind.startswith("ASOF"):
+                return asof_joined(item, self.from_item(item.left), self.from_item(item.right))
+            case syntax.Join(right=syntax.Derived(lateral=True) as derived):
+                return lateral_joined(item, self.from_item(item.left), derived, self)
+            case syntax.Join(right=syntax.TableFunction() as function):
+                return joined_elements(item, self.from_item(item.left), function)
             case syntax.Join():
-                return joined(item, self.from_item(item.left), self.from_item(item.right))
+                right, as_of = without_time_of_row(item.right)
+                sides = self.from_item(item.left), self.from_item(right)
+                return joined(item, *sides) if as_of is None else temporal_joined(item, *sides, as_of)
             case syntax.WindowFunction():
                 return windowed_item(item, self.from_item(item.source))
             case syntax.TableFunction():
-                raise Unsupported("a function in FROM is not supported in a continuous query yet", item.span)
+                return elements(item)
 
     def relation(self, item: syntax.Relation) -> BoundItem:
+        if item.as_of is not None and item.as_of.kind == "column":
+            raise SqlError(
+                "FOR SYSTEM_TIME AS OF a column stands on the right side of a join", item.as_of.span,
+                hint="write stream s JOIN table FOR SYSTEM_TIME AS OF s.time ON …",
+            )  # fmt: skip
         if item.as_of is not None:
             raise OutOfRange("AS OF asks about the past; a continuous query cannot use it", item.as_of.span)
         cte = self.ctes.get(item.name.text.lower())
@@ -259,7 +299,8 @@ class _Binder:
         outer, self.ctes = self.ctes, {}
         try:
             refuse_continuous(view.query)
-            inner = self.inner(with_row_numbers(with_duckdb_calls(view.query, self.catalog.functions)), item)
+            query = with_lists(with_duckdb_calls(unordered(view.query), self.catalog.functions))
+            inner = self.inner(with_row_numbers(query), item)
         except SqlError as error:
             error.message, error.span = f'in view "{view.name}": {error.message}', item.span
             raise

@@ -76,7 +76,7 @@ def _derived(
         raise Unsupported(f"{name} is taken over from the source of a continuous query", properties[name].span)
     is_stream = statement.kind == "STREAM"
     idle_us = idle_timeout_us(properties)
-    bound = bind_query(query, catalog, keep_window=not is_stream, idle_us=idle_us)
+    bound = bind_query(query, catalog, as_table=not is_stream, idle_us=idle_us)
     if idle_us is not None and not any(isinstance(node, Silence) for node in walk_plan(bound.plan)):
         raise SqlError(
             "idle_timeout closes windows, and this query has no WINDOW", properties["idle_timeout"].span,

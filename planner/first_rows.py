@@ -15,12 +15,26 @@ from headwater.planner.select_list import output_name
 
 
 def with_row_numbers(query: syntax.Query) -> syntax.Query:
-    """`query`, and the queries in it, without ORDER BY, OFFSET and DISTINCT ON; a LIMIT alone stays where it is."""
+    """`query`, and the queries in it, without ORDER BY, OFFSET and DISTINCT ON; a LIMIT alone stays where it is.
+
+    ORDER BY without LIMIT says nothing of the rows of a query inside another one, and is left out there.
+    """
 
     def change(node: syntax.Node) -> syntax.Node | None:
-        return with_row_numbers(node) if isinstance(node, syntax.Query) and node is not query else None
+        return with_row_numbers(unordered(node)) if isinstance(node, syntax.Query) and node is not query else None
 
     return _of_query(syntax.rewrite(query, change))
+
+
+def unordered(query: syntax.Query) -> syntax.Query:
+    """`query` without an ORDER BY that does not decide which rows it has."""
+    return replace(query, order_by=()) if is_only_ordered(query) else query
+
+
+def is_only_ordered(query: syntax.Query) -> bool:
+    """Whether ORDER BY decides nothing in `query` but the order in which its rows are shown."""
+    decides = isinstance(query.body, syntax.Select) and query.body.distinct_on
+    return bool(query.order_by) and query.limit is None and query.offset is None and not decides
 
 
 def _of_query(query: syntax.Query) -> syntax.Query:
@@ -40,8 +54,8 @@ def _of_query(query: syntax.Query) -> syntax.Query:
         return replace(query, body=body)
     if query.limit is None:
         raise Unsupported(
-            "ORDER BY without LIMIT is not supported in a continuous query", order[0].span,
-            hint="keep the table unordered, and order it when you ask: SELECT … FROM it ORDER BY …",
+            "changes come as they happen, and ORDER BY without LIMIT would sort them", order[0].span,
+            hint="leave it out, or keep a table and order it when you ask: SELECT … FROM it ORDER BY …",
         )  # fmt: skip
     offset = 0 if query.offset is None else _whole_number(query.offset, "OFFSET")
     limit = _whole_number(query.limit, "LIMIT")

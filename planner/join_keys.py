@@ -108,8 +108,11 @@ def own_items(plan: Plan) -> tuple[tuple[str, Expression], ...]:
     return tuple((c.name, column_expression(c.name, c.type)) for c in plan.columns)
 
 
-def restored(plan: Plan, before: Plan) -> Plan:
-    """`plan` with the columns of `before` alone."""
-    if plan.names == before.names:
-        return plan
-    return Project(plan, own_items(before))
+def restored(plan: Plan, *before: Plan) -> Plan:
+    """`plan` with the columns of `before` alone.
+
+    What a join has besides are keys that were computed for it. After an outer join they are NULL in rows without a
+    match, and no longer what they are called.
+    """
+    items = tuple(item for node in before for item in own_items(node))
+    return plan if plan.names == tuple(name for name, _ in items) else Project(plan, items)

@@ -33,8 +33,8 @@ def joined(item: syntax.Join, first: BoundItem, second: BoundItem) -> BoundItem:
     if item.kind not in _KINDS:
         raise Unsupported(f"{item.kind} JOIN is not supported in a continuous query yet", item.span, hint="use JOIN")
     first, second = prefixed(first), prefixed(second)
-    _refuse_same_alias(item, first, second)
-    shared = item.using or (_natural(item, first.scope, second.scope) if item.natural else ())
+    refuse_same_alias(item, first, second)
+    shared = item.using or (natural(item, first.scope, second.scope) if item.natural else ())
     if item.within is not None:
         check_within(item, first, second)
     if item.kind in _SEMI:
@@ -44,9 +44,9 @@ def joined(item: syntax.Join, first: BoundItem, second: BoundItem) -> BoundItem:
         return _within_joined(item, item.within, first, second, shared)
     swapped = by_version(second, first)
     left, right = (second, first) if swapped else (first, second)
-    keys, rest = _condition(item, shared, left.scope, right.scope)
+    keys, rest = condition_of(item, shared, left.scope, right.scope)
     then = by_version(left, right)
-    scope = _merged(first.scope, second.scope, shared)
+    scope = merged(first.scope, second.scope, shared)
     kind = _OUTER.get(item.kind)
     if kind is None:
         plan = inner_join(left.plan, right.plan, keys, rest, by_version=then)
@@ -69,8 +69,8 @@ def joined(item: syntax.Join, first: BoundItem, second: BoundItem) -> BoundItem:
 def _within_joined(
     item: syntax.Join, within: syntax.Within, left: BoundItem, right: BoundItem, shared: tuple[Identifier, ...]
 ) -> BoundItem:
-    keys, rest = _condition(item, shared, left.scope, right.scope)
-    scope = _merged(left.scope, right.scope, shared)
+    keys, rest = condition_of(item, shared, left.scope, right.scope)
+    scope = merged(left.scope, right.scope, shared)
     found = within_join(_OUTER.get(item.kind), within, left, right, keys, rest, scope)
     if not shared or item.kind not in ("RIGHT", "FULL"):
         return found
@@ -84,7 +84,7 @@ def by_version(left: BoundItem, right: BoundItem) -> bool:
 
 
 def _semi_joined(item: syntax.Join, left: BoundItem, right: BoundItem, shared: tuple[Identifier, ...]) -> BoundItem:
-    keys, rest = _condition(item, shared, left.scope, right.scope)
+    keys, rest = condition_of(item, shared, left.scope, right.scope)
     return matched(left, right.plan, keys, rest, negated=item.kind == "ANTI", then=by_version(left, right))
 
 
@@ -98,7 +98,8 @@ def matched(
     return replace(left, plan=plan, time=None, partition=None, stream_time=None, is_history=False)
 
 
-def _refuse_same_alias(item: syntax.Join, first: BoundItem, second: BoundItem) -> None:
+def refuse_same_alias(item: syntax.Join, first: BoundItem, second: BoundItem) -> None:
+    """Raises if a name stands on both sides of a join."""
     aliases = {c.relation.lower() if c.relation else "" for c in first.scope.columns if not _is_shared(c)}
     for column in second.scope.columns:
         if not _is_shared(column) and (column.relation.lower() if column.relation else "") in aliases:
@@ -108,7 +109,7 @@ def _refuse_same_alias(item: syntax.Join, first: BoundItem, second: BoundItem) -
             )  # fmt: skip
 
 
-def _natural(item: syntax.Join, first: Scope, second: Scope) -> tuple[Identifier, ...]:
+def natural(item: syntax.Join, first: Scope, second: Scope) -> tuple[Identifier, ...]:
     """The columns that both sides of a NATURAL JOIN have."""
     names = {c.name.lower() for c in second.visible()}
     shared = tuple(Identifier(c.name) for c in first.visible() if c.name.lower() in names)
@@ -117,7 +118,7 @@ def _natural(item: syntax.Join, first: Scope, second: Scope) -> tuple[Identifier
     return shared
 
 
-def _merged(first: Scope, second: Scope, shared: tuple[Identifier, ...]) -> Scope:
+def merged(first: Scope, second: Scope, shared: tuple[Identifier, ...]) -> Scope:
     """The columns of both sides; those of USING are one, the first side's."""
     names = {identifier.text.lower() for identifier in shared}
     merged = tuple(replace(c, merged=True) if c.name.lower() in names else c for c in second.columns)
@@ -145,10 +146,10 @@ def _is_shared(column: ScopeColumn) -> bool:
     return column.internal.startswith(_SHARED)
 
 
-def _condition(
+def condition_of(
     item: syntax.Join, shared: tuple[Identifier, ...], left: Scope, right: Scope
 ) -> tuple[list[KeyPair], list[Expression]]:
-    """Equalities between the sides as pairs of keys of one type, and the conditions that remain."""
+    """What a join asks: equalities between the sides as pairs of keys of one type, and the conditions that remain."""
     keys: list[KeyPair] = []
     rest: list[Expression] = []
     both = Scope((*left.columns, *right.columns))
@@ -156,7 +157,7 @@ def _condition(
         name = syntax.Name((column,), span=column.span)
         keys.append(comparable(bind_expression(name, left), bind_expression(name, right), column))
     for condition in conjuncts(item.on) if item.on is not None else ():
-        pair = _equality(condition, left, right)
+        pair = equality_of(condition, left, right)
         if pair is None:
             rest.append(bind_predicate(condition, both, "ON"))
         else:
@@ -164,16 +165,18 @@ def _condition(
     return keys, rest
 
 
-def _equality(condition: syntax.Expression, left: Scope, right: Scope) -> KeyPair | None:
+def equality_of(condition: syntax.Expression, left: Scope, right: Scope) -> KeyPair | None:
+    """The two sides of an equality between the sides of a join; None if it is no such."""
     if not (isinstance(condition, syntax.Binary) and condition.operator == "="):
         return None
     for a, b in ((condition.left, condition.right), (condition.right, condition.left)):
-        if _belongs(a, left) and _belongs(b, right):
+        if belongs(a, left) and belongs(b, right):
             return bind_expression(a, left), bind_expression(b, right)
     return None
 
 
-def _belongs(expression: syntax.Expression, scope: Scope) -> bool:
+def belongs(expression: syntax.Expression, scope: Scope) -> bool:
+    """Whether an expression reads columns of `scope` and nothing else."""
     names = list(names_in(expression))
     return bool(names) and all(scope.has(n) for n in names)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from headwater.planner.group_nodes import Aggregate, AggregateCall, RecomputedCall, Repeat, Union
+from headwater.planner.lookup_nodes import LookupJoin
 from headwater.planner.nodes import (
     EVENT_TIME,
     OVER_PARTITION,
@@ -30,7 +31,9 @@ from headwater.planner.nodes import (
     Unary,
     duration,
 )
+from headwater.planner.past_nodes import AsofJoin, CommitTimes, TemporalJoin
 from headwater.planner.recursion_nodes import LEVEL, Recursion, RecursiveRef
+from headwater.planner.row_nodes import Constant, Unnest
 from headwater.planner.session_nodes import SessionAggregate, SessionAssign
 from headwater.planner.time_nodes import Arrivals, Now, Silence, StreamTime, TemporalFilter, Watermark
 from headwater.planner.within_nodes import OnTime, Span, WithinJoin, WithinOuter
@@ -47,11 +50,15 @@ __all__ = [
     "Aggregate",
     "AggregateCall",
     "Arrivals",
+    "AsofJoin",
     "Changelog",
     "Clocked",
+    "CommitTimes",
+    "Constant",
     "Expression",
     "Filter",
     "Join",
+    "LookupJoin",
     "Moment",
     "Now",
     "OnTime",
@@ -76,9 +83,11 @@ __all__ = [
     "StreamTime",
     "TableSource",
     "TemporalFilter",
+    "TemporalJoin",
     "TopK",
     "Unary",
     "Union",
+    "Unnest",
     "Watermark",
     "WindowAssign",
     "WindowCall",
@@ -86,6 +95,7 @@ __all__ = [
     "WithinOuter",
     "duration",
     "has_order_of_log",
+    "joins_by_version",
     "walk_plan",
 ]
 
@@ -377,8 +387,9 @@ class StreamOutput(Unary):
 
 Plan: TypeAlias = (
     StreamSource | TableSource | Changelog | Filter | Project | StreamTime | Watermark | WindowAssign | Aggregate | Join
-    | Over | SemiJoin | OuterJoin | TopK | Union | Repeat | StreamOutput | TemporalFilter | Now | Arrivals
-    | Silence | Recursion | RecursiveRef | OnTime | WithinJoin | WithinOuter | SessionAssign | SessionAggregate
+    | AsofJoin | TemporalJoin | CommitTimes | Constant | Unnest | LookupJoin | Over | SemiJoin | OuterJoin | TopK
+    | Union | Repeat | StreamOutput | TemporalFilter | Now | Arrivals | Silence | Recursion | RecursiveRef | OnTime
+    | WithinJoin | WithinOuter | SessionAssign | SessionAggregate
 )  # fmt: skip
 
 
@@ -387,6 +398,13 @@ def walk_plan(node: Plan) -> Iterator[Plan]:
     yield node
     for source in node.inputs:
         yield from walk_plan(source)
+
+
+def joins_by_version(plan: Plan) -> Iterator[Join | LookupJoin | TemporalJoin]:
+    """The joins in `plan` of a stream with a table at the version of each of the stream's rows, or before it."""
+    for node in walk_plan(plan):
+        if isinstance(node, TemporalJoin) or (isinstance(node, Join | LookupJoin) and node.by_version):
+            yield node
 
 
 def has_order_of_log(plan: Plan) -> bool:

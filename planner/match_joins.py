@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Literal
 
 from headwater.planner.expressions import column_expression
-from headwater.planner.join_keys import KeyPair, own_items, with_keys
-from headwater.planner.logical import Aggregate, Expression, Join, OuterJoin, Plan, Project, SemiJoin
+from headwater.planner.join_keys import KeyPair, own_items, restored, with_keys
+from headwater.planner.logical import Aggregate, Expression, Join, LookupJoin, OuterJoin, Plan, Project, SemiJoin
 from headwater.planner.rewrite import filtered
 
 Kind = Literal["LEFT", "RIGHT", "FULL"]
@@ -33,7 +33,14 @@ def outer_join(
     sides = {"LEFT": (left,), "RIGHT": (right,), "FULL": (left, right)}[kind]
     own = tuple(name for side in sides for name in side.names)
     decisive = _read(own, [expression for pair in keys for expression in pair] + rest)
-    return OuterJoin(kind, joined, sides, decisive, by_version)
+    return restored(OuterJoin(kind, joined, sides, decisive, by_version), left, right)
+
+
+def lookup_join(left: Plan, right: Plan, keys: list[KeyPair], *, by_version: bool) -> Plan:
+    """Each row of `left` with the row of `right` of equal keys, which are unique there, or with NULL."""
+    left_plan, left_keys = with_keys(left, tuple(k[0] for k in keys), "l")
+    right_plan, right_keys = with_keys(right, tuple(k[1] for k in keys), "r")
+    return restored(LookupJoin(left_plan, right_plan, left_keys, right_keys, by_version), left, right)
 
 
 def semi_join(
@@ -47,7 +54,7 @@ def semi_join(
     right = filtered(right, [c for c in rest if set(c.reads) <= set(right.names)])
     rest = [c for c in rest if not set(c.reads) <= set(right.names)]
     right, right_keys = with_keys(right, tuple(k[1] for k in keys), "r")
-    right = _distinct(right, tuple(dict.fromkeys((*right_keys, *_read(right.names, rest)))))
+    right = distinct(right, tuple(dict.fromkeys((*right_keys, *_read(right.names, rest)))))
     types = {c.name: c.type for c in right.columns}
     keys = [(own, column_expression(name, types[name])) for (own, _), name in zip(keys, right_keys, strict=True)]
     joined = inner_join(left, right, keys, rest, by_version=by_version)
@@ -56,7 +63,7 @@ def semi_join(
     return SemiJoin(left, joined, _read(left.names, [own for own, _ in keys] + rest), negated, by_version)
 
 
-def _distinct(plan: Plan, names: tuple[str, ...]) -> Plan:
+def distinct(plan: Plan, names: tuple[str, ...]) -> Plan:
     """The distinct values of some columns of `plan`; of no columns one row, if there are any."""
     if not names:
         plan = Project(plan, ((FOUND, Expression("true", "BOOLEAN")),))

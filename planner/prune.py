@@ -11,9 +11,13 @@ from headwater.planner.logical import (
     STREAM_TIME,
     Aggregate,
     Arrivals,
+    AsofJoin,
     Changelog,
+    CommitTimes,
+    Constant,
     Filter,
     Join,
+    LookupJoin,
     Now,
     OnTime,
     OuterJoin,
@@ -32,8 +36,10 @@ from headwater.planner.logical import (
     StreamTime,
     TableSource,
     TemporalFilter,
+    TemporalJoin,
     TopK,
     Union,
+    Unnest,
     Watermark,
     WindowAssign,
     WithinJoin,
@@ -60,7 +66,7 @@ def _prune(node: Plan, needed: Iterable[str], shared: Shared) -> Plan:
         case StreamSource():
             fields = tuple(c for c in node.fields if c.name in needed) or node.fields[:1]
             return replace(node, fields=fields)
-        case TableSource() | Changelog() | RecursiveRef():
+        case TableSource() | Changelog() | RecursiveRef() | CommitTimes() | Constant():
             return node  # its rows are identified by all their columns
         case Filter():
             return replace(node, source=_prune(node.source, needed | set(node.predicate.reads), shared))
@@ -82,9 +88,23 @@ def _prune(node: Plan, needed: Iterable[str], shared: Shared) -> Plan:
         case TemporalFilter():
             moments = (node.visible_from, node.visible_until)
             return _clocked(node, needed | {moment.column for moment in moments if moment is not None}, shared)
-        case Join():
+        case LookupJoin() if not needed & set(node.right.names):
+            return _prune(node.left, needed, shared)
+        case Join() | LookupJoin():
             left = _prune(node.left, needed & set(node.left.names) | set(node.left_keys), shared)
             right = _prune(node.right, needed & set(node.right.names) | set(node.right_keys), shared)
+            return replace(node, left=left, right=right)
+        case Unnest():
+            place = node.place if node.place in needed else None
+            source = _prune(node.source, needed - {node.element.name, node.place} | {node.items}, shared)
+            return replace(node, source=source, place=place)
+        case TemporalJoin():
+            left = _prune(node.left, needed & set(node.left.names) | {*node.left_keys, node.time}, shared)
+            right = _prune(node.right, needed & set(node.right.names) | set(node.right_keys), shared)
+            return replace(node, left=left, right=right)
+        case AsofJoin():
+            left = _prune(node.left, needed & set(node.left.names) | {*node.left_keys, node.left_time}, shared)
+            right = _prune(node.right, needed & set(node.right.names) | {*node.right_keys, node.right_time}, shared)
             return replace(node, left=left, right=right)
         case SemiJoin():
             kept = needed | set(node.on) or {node.names[0]}

@@ -10,17 +10,21 @@ from __future__ import annotations
 
 from headwater.planner.logical import (
     Aggregate,
+    AsofJoin,
     Expression,
     Filter,
     Join,
+    LookupJoin,
     OnTime,
     Over,
     Plan,
     Project,
     SessionAssign,
     TemporalFilter,
+    TemporalJoin,
     TopK,
     Union,
+    Unnest,
     WindowAssign,
     WithinJoin,
 )
@@ -88,7 +92,11 @@ def _below(condition: Expression, plan: Plan, shared: Shared) -> tuple[int, Expr
             return None if any(loose in t for t in types for loose in LOOSE_TYPES) else (0, condition)
         case OnTime():
             return 0, condition
-        case Join() | WithinJoin():
+        case Unnest():
+            return (0, condition) if reads <= set(plan.source.names) else None
+        case AsofJoin() | LookupJoin():
+            return (0, condition) if reads <= set(plan.left.names) else None
+        case Join() | TemporalJoin() | WithinJoin():
             for place, side in enumerate((plan.left, plan.right)):
                 if reads <= set(side.names):
                     return place, condition

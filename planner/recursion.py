@@ -27,6 +27,7 @@ from headwater.planner.logical import (
     RecursiveRef,
     SemiJoin,
     Union,
+    Unnest,
 )
 from headwater.planner.over import has_window_call
 from headwater.planner.recursion_nodes import reads
@@ -90,7 +91,7 @@ def _levelled(plan: Plan, reference: RecursiveRef, at: syntax.Node) -> Plan:
     match plan:
         case RecursiveRef():
             return plan
-        case Filter():
+        case Filter() | Unnest():
             return replace(plan, source=below(plan.source))
         case Project():
             level = (LEVEL, column_expression(LEVEL, "BIGINT"))

@@ -108,4 +108,4 @@ def _only_adds(plan: Plan, reference: RecursiveRef) -> bool:
     return type(plan).__name__ in _MONOTONE and all(_only_adds(node, reference) for node in plan.inputs)
 
 
-_MONOTONE = ("Filter", "Project", "Join", "Union")
+_MONOTONE = ("Filter", "Project", "Join", "Union", "Unnest")

@@ -14,10 +14,12 @@ from headwater.parser import parse_statement, syntax, unparse
 from headwater.parser.syntax import Identifier
 from headwater.planner.expressions import conjuncts
 from headwater.planner.logical import (
+    AsofJoin,
     Clocked,
     Expression,
     Filter,
     Join,
+    LookupJoin,
     OuterJoin,
     Plan,
     Project,
@@ -25,6 +27,7 @@ from headwater.planner.logical import (
     SemiJoin,
     SessionAggregate,
     SessionAssign,
+    TemporalJoin,
     Unary,
     Union,
     Watermark,
@@ -40,8 +43,10 @@ def with_inputs(node: Plan, inputs: tuple[Plan, ...]) -> Plan:
     """`node` over other inputs."""
     if inputs == node.inputs:
         return node
-    if isinstance(node, Join):
+    if isinstance(node, Join | LookupJoin | AsofJoin):
         return replace(node, left=inputs[0], right=inputs[1])
+    if isinstance(node, TemporalJoin):
+        return replace(node, left=inputs[0], right=inputs[1], clocks=inputs[2:])
     if isinstance(node, SemiJoin):
         return replace(node, source=inputs[0], joined=inputs[1])
     if isinstance(node, OuterJoin):

@@ -238,6 +238,17 @@ def set_operation_columns(
     return tuple(Column(row[0], row[1]) for row in rows)
 
 
+def values_columns(sql: str, span: Span) -> tuple[Column, ...]:
+    """The columns of VALUES, whose rows are computed once to see that they can be; complaints point to `span`."""
+    try:
+        with _lock:
+            _oracle().execute(sql).fetchall()
+            rows = _oracle().execute(f"DESCRIBE {sql}").fetchall()
+    except duckdb.Error as error:
+        raise explain_duckdb_error(error, span) from error
+    return tuple(Column(row[0], "INTEGER" if row[1] == '"NULL"' else row[1]) for row in rows)
+
+
 @lru_cache(maxsize=1024)
 def normal_type(type_name: str) -> str:
     """The one spelling of a type (`int` → `INTEGER`). Raises TypeProblem for an unknown one."""

@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from headwater.planner.duckdb_errors import with_users_names
 from headwater.planner.logical import (
     Aggregate,
+    AsofJoin,
     Changelog,
+    Constant,
     Join,
+    LookupJoin,
     Moment,
     Now,
     OuterJoin,
@@ -29,6 +32,7 @@ from headwater.planner.logical import (
     StreamTime,
     TableSource,
     TemporalFilter,
+    TemporalJoin,
     TopK,
     Watermark,
     WithinJoin,
@@ -66,8 +70,12 @@ def state_of(node: Plan) -> OperatorState | None:
             return _of_aggregate(node)
         case TemporalFilter():
             return _of_temporal_filter(node)
-        case Join():
+        case Join() | LookupJoin():
             return _of_join(node)
+        case TemporalJoin():
+            return _of_temporal(node)
+        case AsofJoin():
+            return _of_asof(node)
         case SemiJoin(by_version=False, source=source):
             return _of_matches((source,))
         case OuterJoin(by_version=False, sides=sides):
@@ -138,16 +146,35 @@ def _of_temporal_filter(node: TemporalFilter) -> OperatorState:
     return OperatorState(", and ".join(kept), "each row of them", "O(1) per row", "the time until then")
 
 
-def _of_join(node: Join) -> OperatorState:
+def _of_join(node: Join | LookupJoin) -> OperatorState:
     kept = (node.right,) if node.by_version else (node.left, node.right)
     bounds = [rows_bounded_by(side) for side in kept]
     what = "the rows of the right side" if node.by_version else "the rows of both sides"
     cost = "O(matches) per row" if node.left_keys else "O(rows of the other side) per row"
+    if isinstance(node, LookupJoin):
+        cost = "O(1) per row" if node.by_version else "O(1) per left row, and O(matches) per right row"
     if all(bound is not None for bound in bounds):
         bounded_by = " and ".join(dict.fromkeys(bound for bound in bounds if bound is not None))
         return OperatorState(f"{what}, by key", "each row of them", cost, bounded_by)
     remedy = "a bound on what it reads; between two streams WITHIN"
     return OperatorState(f"{what}, by key", "each row of them", cost, None, remedy)
+
+
+def _of_temporal(node: TemporalJoin) -> OperatorState:
+    is_unique = node.right.key is not None and set(node.right.key) <= set(node.right_keys)
+    cost = "O(log versions) per row" if is_unique else "O(versions with its key) per row"
+    what = "all rows that the right side ever had, by key and time"
+    return OperatorState(what, "each change of a row of it", cost, None, "a right side that seldom changes")
+
+
+def _of_asof(node: AsofJoin) -> OperatorState:
+    what, grows = "the rows of both sides, by key and time", "each row of them"
+    cost = "O(log rows) per left row, and per right row O(left rows up to the next right row)"
+    bounds = [rows_bounded_by(side) for side in node.inputs]
+    if all(bound is not None for bound in bounds):
+        bounded_by = " and ".join(dict.fromkeys(bound for bound in bounds if bound is not None))
+        return OperatorState(what, grows, cost, bounded_by)
+    return OperatorState(what, grows, cost, None, "a bound on what it reads")
 
 
 def _of_matches(sides: tuple[Plan, ...]) -> OperatorState:
@@ -200,13 +227,15 @@ def rows_bounded_by(plan: Plan) -> str | None:
             return None
         case TableSource() | Changelog() | RecursiveRef():
             return f"the rows of {plan.name}"
+        case Constant():
+            return "its constants"
         case Aggregate(keys=()) | Watermark() | Now():
             return "one row"
         case TopK(partition=()):
             return f"{plan.limit} rows"
         case TemporalFilter(visible_until=Moment() as until):
             return f"the time until {until}"
-        case Join(by_version=True):
+        case Join(by_version=True) | LookupJoin() | AsofJoin() | TemporalJoin():
             return rows_bounded_by(plan.left)
     inputs = (plan.base, *plan.outside) if isinstance(plan, Recursion) else plan.inputs
     bounds = [rows_bounded_by(source) for source in inputs]

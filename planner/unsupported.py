@@ -62,11 +62,7 @@ _IN_QUERIES = (
     _Part(syntax.Select, "partition_by", "PARTITION BY"),
 )
 
-_IN_CONTINUOUS_QUERIES = (
-    _Part(syntax.ArrayQuery, None, "a subquery in an expression"),
-    _Part(syntax.Derived, "lateral", "LATERAL"),
-    _Part(syntax.Relation, "read_as", "a stream read as a table, or a table as a stream,"),
-)
+_IN_CONTINUOUS_QUERIES = (_Part(syntax.Relation, "read_as", "a stream read as a table, or a table as a stream,"),)
 
 _DROPPED = frozenset({"FUNCTION", "STREAM", "TABLE", "TYPE", "VIEW"})
 _SHOWN = frozenset({"FUNCTIONS", "STREAMS", "TABLES", "QUERIES", "GROUPS", "PROPERTIES", "TYPES", "VARIABLES", "VIEWS"})
@@ -111,7 +107,6 @@ def refuse_continuous(query: syntax.Query) -> None:
         _refuse((node,), _IN_CONTINUOUS_QUERIES, " in a continuous query")
         if isinstance(node, syntax.Call) and node.nulls is not None and node.over is None:
             raise Unsupported("IGNORE NULLS is supported with OVER alone in a continuous query", node.span)
-        _refuse_time_of_row(node)
 
 
 def _refuse(nodes: tuple[syntax.Node, ...], parts: tuple[_Part, ...], where: str) -> None:
@@ -140,4 +135,7 @@ def _inside(value: object) -> Iterator[syntax.Node]:
 
 def _refuse_time_of_row(node: syntax.Node) -> None:
     if isinstance(node, syntax.AsOf) and node.kind == "column":
-        raise Unsupported("FOR SYSTEM_TIME AS OF a column is not supported yet", node.span)
+        raise Unsupported(
+            "FOR SYSTEM_TIME AS OF a column is supported in continuous queries alone", node.span,
+            hint="keep the join: CREATE STREAM … AS SELECT …",
+        )  # fmt: skip

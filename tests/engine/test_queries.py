@@ -313,3 +313,27 @@ def test_whoever_asks_is_told_that_a_step_failed_and_the_next_commit_is_the_next
             db.sql("SELECT * FROM t")
         db.execute("INSERT INTO s VALUES (2)")
         assert rows(db, "SELECT * FROM t") == [(3,)]
+
+
+def test_a_table_takes_an_order_by_and_has_no_order(db: Database) -> None:
+    db.execute("CREATE TABLE people (id INTEGER PRIMARY KEY, name VARCHAR)")
+    db.execute("CREATE TABLE named AS SELECT name, count(*) AS n FROM people GROUP BY name ORDER BY n DESC, 1")
+    db.execute("CREATE VIEW sorted AS SELECT * FROM people ORDER BY name")
+    db.execute("CREATE TABLE few AS SELECT id FROM (SELECT * FROM sorted ORDER BY id DESC) q WHERE id > 1")
+    db.execute("INSERT INTO people VALUES (1, 'a'), (2, 'b'), (3, 'b')")
+    assert db.sql("SELECT * FROM named ORDER BY 1").fetchall() == [("a", 1), ("b", 2)]
+    assert db.sql("SELECT * FROM few ORDER BY 1").fetchall() == [(2,), (3,)]
+    explained = str(rows(db, "EXPLAIN CREATE TABLE t AS SELECT id FROM people ORDER BY id"))
+    assert "ORDER BY is left out" in explained
+    with pytest.raises(HeadwaterError, match='no column "nam"'):
+        db.execute("CREATE TABLE t AS SELECT id FROM people ORDER BY nam")
+    with pytest.raises(HeadwaterError, match="changes come as they happen"):
+        db.subscribe("SELECT id FROM people ORDER BY id EMIT CHANGES")
+
+
+def test_what_one_left_join_computes_as_its_key_is_not_taken_for_that_of_the_next(db: Database) -> None:
+    db.execute("CREATE TABLE a (x INTEGER); CREATE TABLE b (k INTEGER); CREATE TABLE c (k INTEGER)")
+    joins = "a LEFT JOIN b ON a.x + 1 = b.k LEFT JOIN c ON a.x + 1 = c.k"
+    db.execute(f"CREATE TABLE q AS SELECT a.x, b.k AS b, c.k AS c FROM {joins}")
+    db.execute("INSERT INTO a VALUES (1); INSERT INTO c VALUES (2)")
+    assert rows(db, "SELECT * FROM q") == [(1, None, 2)]

@@ -56,7 +56,6 @@ def test_whatever_is_read_is_run_or_refused(name: str) -> None:
         "SELECT * FROM bids FROM OFFSET 1",
         "SELECT * FROM bids PARTITION BY price",
         "SELECT * FROM f1.alerts",
-        "SELECT * FROM bids b JOIN people p FOR SYSTEM_TIME AS OF b.at ON b.auction = p.id",
         "CREATE STREAM ok AS SELECT * FROM bids CHECK (price > 0)",
         "CREATE TABLE t (a INT DEFAULT 1)",
         "CREATE TABLE t (a INT, b AS a + 1)",

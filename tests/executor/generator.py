@@ -11,17 +11,22 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tests.executor.aggregate_queries import AggregateQueries
+from tests.executor.asof_queries import AsofQueries
 from tests.executor.closing_queries import ClosingQueries
 from tests.executor.failing_queries import FailingQueries
 from tests.executor.function_queries import FunctionQueries
 from tests.executor.history import Delete, Update
+from tests.executor.lateral_queries import LateralQueries
 from tests.executor.now_queries import NowQueries
 from tests.executor.over_queries import OverQueries
 from tests.executor.query import Query
 from tests.executor.recursive_queries import RecursiveQueries
+from tests.executor.row_queries import RowQueries
 from tests.executor.session_queries import SessionQueries
 from tests.executor.set_queries import SetQueries
 from tests.executor.sources import VALUES, Row, Source, literal, typed_rows, typed_sources
+from tests.executor.subquery_queries import SubqueryQueries
+from tests.executor.temporal_queries import TemporalQueries
 from tests.executor.typed_queries import TypedQueries
 from tests.executor.within_queries import WithinQueries
 
@@ -131,7 +136,8 @@ class Generator:
             self.subquery, self.subquery_of_stream,
             self.aggregates_of_all_rows, self.aggregates_of_all_rows, self.sets, self.sets, self.within, self.within,
             self.failing, self.failing, self.recursive, self.recursive, self.typed, self.typed, self.typed,
-            self.sessions, self.sessions, self.first_rows, self.first_rows,
+            self.sessions, self.sessions, self.first_rows, self.first_rows, self.asof, self.temporal, self.rows,
+            self.marks, self.laterals,
         ])  # fmt: skip
         return make()
 
@@ -158,6 +164,23 @@ class Generator:
 
     def failing(self) -> Query:
         return Query(*FailingQueries(self.random).query())
+
+    def asof(self) -> Query:
+        sql = AsofQueries(self.random).query()
+        return Query(sql, sql)
+
+    def temporal(self) -> Query:
+        return Query(*TemporalQueries(self.random).query())
+
+    def rows(self) -> Query:
+        sql = RowQueries(self.random).query()
+        return Query(sql, sql)
+
+    def marks(self) -> Query:
+        return Query(*SubqueryQueries(self.random).query())
+
+    def laterals(self) -> Query:
+        return Query(*LateralQueries(self.random).query())
 
     def sets(self) -> Query:
         sql = SetQueries(self.random).query()

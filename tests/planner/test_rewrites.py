@@ -197,7 +197,7 @@ def compare(case: Case) -> int:
         for without in [NAMES, *(frozenset({name}) for name in NAMES)]:
             statement = parse_statement(query.sql)
             assert isinstance(statement, Query)
-            bound = bind_query(statement, case.db.pipeline.catalog, keep_window=True, without=without)
+            bound = bind_query(statement, case.db.pipeline.catalog, as_table=True, without=without)
             circuit = Circuit([bound.plan], keep=False)
             rows: Counter[tuple[object, ...]] = Counter()
             for delta in circuit.advance(case.db.log, Cut(case.db.version))[bound.plan]:

@@ -1,0 +1,56 @@
+"""Nodes of a logical plan that make rows: of constants, and of lists. `logical.py` is the module to import."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from headwater.planner.nodes import PlanNode, Unary
+from headwater.values import Column
+
+
+@dataclass(frozen=True)
+class Constant(PlanNode):
+    """A leaf: the rows of VALUES, `count` of them, which have always been there. `sql` is the whole of it."""
+
+    sql: str
+    fields: tuple[Column, ...]
+    count: int
+
+    __hash__ = PlanNode.__hash__
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        return self.fields
+
+    @property
+    def key(self) -> tuple[str, ...] | None:
+        return () if self.count == 1 else None
+
+    def label(self) -> str:
+        return self.sql
+
+
+@dataclass(frozen=True)
+class Unnest(Unary):
+    """Each row once for each element of its column `items`, without that column, and with the element as `element`.
+
+    `place` names a column with the place of the element in its list, from 1. A row whose list is NULL or empty is left
+    out or, if `outer`, stands once with NULL for both.
+    """
+
+    items: str
+    element: Column
+    place: str | None
+    outer: bool
+
+    __hash__ = PlanNode.__hash__
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        kept = tuple(c for c in self.source.columns if c.name != self.items)
+        places = () if self.place is None else (Column(self.place, "BIGINT"),)
+        return (*kept, self.element, *places)
+
+    def label(self) -> str:
+        place = f", {self.place}" if self.place else ""
+        return f"{'outer ' if self.outer else ''}{self.items} AS {self.element.name}{place}"
