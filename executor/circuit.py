@@ -211,7 +211,7 @@ class Circuit:
         broken = trouble.broken if trouble is not None else set[Plan]()
         for node, operator in self._operators.items():
             sources = self._inputs[node]
-            taken = [deltas[source] for source in sources] if sources else [inputs[node]]
+            taken = [inputs[node]] if node in inputs else [deltas[source] for source in sources]
             if broken and (node in broken or not broken.isdisjoint(sources)):
                 broken.add(node)
                 deltas[node] = empty_delta(operator.schema)

@@ -84,13 +84,13 @@ class Distinct:
         rows = np.where(owners >= 0, self._rows[: len(pairs)], 0)
         return {
             **self.inner.save(slots),
-            "values": int_chunks(a=values[:, 0], b=values[:, 1]),
-            "pairs": int_chunks(value=pairs[:, 0], slot=owners, rows=rows),
+            "distinct_values": int_chunks(a=values[:, 0], b=values[:, 1]),
+            "distinct_pairs": int_chunks(value=pairs[:, 0], slot=owners, rows=rows),
         }
 
     def restore(self, parts: Parts) -> None:
         self.inner.restore(parts)
-        values, pairs = parts["values"], parts["pairs"]
+        values, pairs = parts["distinct_values"], parts["distinct_pairs"]
         rows = int_column(pairs, "rows")
         live = np.flatnonzero(rows > 0)
         self._fill(_words(values, "a", "b"), _words(pairs, "value", "slot")[live], rows[live])

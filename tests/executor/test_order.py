@@ -9,9 +9,10 @@ import pyarrow as pa
 import pytest
 
 from headwater.engine.database import Database
+from headwater.executor.arrangement import Arrangement
 from headwater.executor.chunks import combined
 from headwater.executor.keys import key_words
-from headwater.executor.state import Arrangement, TableState
+from headwater.executor.state import TableState
 from headwater.storage import SimulatedDisk
 from headwater.values import Delta
 

@@ -339,17 +339,16 @@ def test_a_query_without_an_end_is_not_made() -> None:
         assert sorted(db.sql("SELECT * FROM r").fetchall()) == [(1,), (2,)]
 
 
-def test_a_query_that_comes_to_have_no_end_stops_all_until_it_is_dropped() -> None:
+def test_a_query_that_comes_to_have_no_end_stops_alone() -> None:
     with connect(background=False) as db:
         db.execute("CREATE TABLE edges (a INTEGER, b INTEGER); INSERT INTO edges VALUES (1, 2)")
         db.execute("CREATE TABLE n AS SELECT count(*) AS n FROM edges")
         endless = "WITH RECURSIVE r AS (SELECT a FROM edges UNION ALL SELECT e.b FROM r, edges e WHERE r.a = e.a)"
         db.execute(f"CREATE TABLE r AS {endless} SELECT * FROM r")
-        with pytest.raises(QueryFailed, match="did not come to an end"):
-            db.execute("INSERT INTO edges VALUES (2, 1)")
-            db.sql("SELECT * FROM n")
-        db.execute("DROP TABLE r")
+        db.execute("INSERT INTO edges VALUES (2, 1)")
         assert db.sql("SELECT n FROM n").fetchall() == [(2,)]
+        with pytest.raises(QueryFailed, match="did not come to an end"):
+            db.sql("SELECT * FROM r")
 
 
 def test_a_recursion_stands_wherever_a_query_does() -> None:
@@ -397,7 +396,7 @@ def test_rows_of_a_recursive_term_that_fail_are_left_out_and_counted() -> None:
               SELECT * FROM r""")
         assert sorted(db.sql("SELECT * FROM read").fetchall()) == [(1,), (2,), (3,)]
         (facts,) = db.sql("SHOW QUERIES").fetchall()
-        assert facts[4] == 1
+        assert facts[6] == 1
 
 
 def test_streams_are_read_whole_in_a_recursive_term() -> None:
