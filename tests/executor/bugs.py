@@ -13,12 +13,12 @@ BUGS = (
         parts = []
         if len(left):
             own, other, weights = _meet(left, self._left.key_columns, self._right)
-            parts.append(_glue(self.schema, own, other, weights))
+            parts.append(glued(self.schema, own, other, weights))
 """,
         """        parts = []
         if len(left):
             own, other, weights = _meet(left, self._left.key_columns, self._right)
-            parts.append(_glue(self.schema, own, other, weights))
+            parts.append(glued(self.schema, own, other, weights))
         self._right.apply(right)
 """,
     ),
@@ -66,27 +66,27 @@ BUGS = (
     PlantedBug(
         "an outer join keeps the row without a match when a match comes",
         "matches",
-        "            parts.append(_padded(counts.step(side, joined, matched=False), self.schema))",
-        """            alone = _padded(counts.step(side, joined, matched=False), self.schema)
+        "            parts.append(padded(counts.step(side, joined, matched=False), self.schema))",
+        """            alone = padded(counts.step(side, joined, matched=False), self.schema)
             parts.append(select_rows(alone, np.flatnonzero(alone.weight_array > 0)))""",
     ),
     # ---------------------------------------------------------------- groups
     PlantedBug(
         "a group by does not take back the row that it gave before",
         "aggregate",
-        "        before, after = folded\n        signs",
-        "        before, after = folded[0].slice(0, 0), folded[1]\n        signs",
+        "lost, won = np.flatnonzero(differs[old]), np.flatnonzero(differs[new])",
+        "lost, won = np.flatnonzero(differs[old])[:0], np.flatnonzero(differs[new])",
     ),
     PlantedBug(
         "a group stays when its last row has gone",
         "aggregate",
-        "slots = slots[self._rows[slots] > 0]",
-        "slots = slots[self._rows[slots] >= 0]",
+        "np.flatnonzero(self._rows[slots] > 0)\n\n    def _changed",
+        "np.flatnonzero(self._rows[slots] >= 0)\n\n    def _changed",
     ),
     PlantedBug(
         "min and max stay when the best value has gone",
-        "accumulators",
-        "        if not added.all():\n",
+        "extremes",
+        "        if len(added) < len(groups):\n",
         "        if False:\n",
     ),
     PlantedBug(
@@ -147,8 +147,8 @@ BUGS = (
     PlantedBug(
         "rows whose weights add up to zero stay in a delta",
         "state",
-        "first_rows(groups, len(index))[sums != 0])",
-        "first_rows(groups, len(index)))",
+        "kept = np.sort(first[sums != 0])",
+        "kept = np.sort(first)",
     ),
     PlantedBug(
         "0.0 and -0.0 are two values",
@@ -171,7 +171,7 @@ BUGS = (
     ),
     PlantedBug(
         "rows get lost when a state is compacted",
-        "state",
+        "arrangement",
         "        if self._state.is_sparse:\n            self._state.compact()\n            self._file_all()",
         "        if self._state.is_sparse:\n            self._state.compact()",
     ),
