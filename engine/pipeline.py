@@ -7,7 +7,6 @@ a digest of every table, committed with each step, must then agree.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -15,23 +14,22 @@ from typing import Any
 
 from headwater.engine.budgets import Budget, budget_of
 from headwater.engine.catching_up import Changes, caught_up, right_up_to, stopped_circuit
-from headwater.engine.failed_rows import NOTE as FAILED_ROWS
+from headwater.engine.checkpoints import Checkpoints
 from headwater.engine.failed_rows import FailedRows
 from headwater.engine.outputs import by_partition, content_digest, created_at, digest_of
+from headwater.engine.recovery import checked, recorded
 from headwater.engine.stops import NOTE, Stop, failed, resumed_with, stop_note, stops_of, with_dependents
 from headwater.errors import CorruptLog, PositionGone, QueryFailed, StorageError
 from headwater.executor.circuit import Circuit, stored_changes
 from headwater.executor.clocks import TICK
 from headwater.executor.feed import Cut
-from headwater.executor.past import circuit_at, image_is_due, save_image
+from headwater.executor.past import circuit_at
 from headwater.executor.state import consolidated
 from headwater.executor.trouble import Trouble
 from headwater.planner import Catalog, Plan, Relation
 from headwater.planner.sql_types import arrow_schema
 from headwater.storage import Append, Commit, Log
 from headwater.values import Delta, concat_deltas
-
-logger = logging.getLogger("headwater")
 
 
 class Pipeline:
@@ -63,7 +61,7 @@ class Pipeline:
         self.failed_rows = FailedRows(log)
         self._fed = 0  # the last version in which a step wrote errors
         self._budgets: tuple[Circuit, dict[int, Budget]] | None = None
-        self._rows_since_image = 0
+        self._checkpoints = Checkpoints(log, background=background)
         self._circuit: Circuit | None = None
         self._failure: BaseException | None = None  # of the last try to move, to `_failed_at` at least
         self._failed_at = 0
@@ -92,9 +90,10 @@ class Pipeline:
         return self._closed
 
     def join(self) -> None:
-        """Waits for the thread to end; the log has been closed, which wakes it."""
+        """Waits for the threads to end; the log has been closed, which wakes them."""
         if self._thread is not None and self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join()
+        self._checkpoints.join()
 
     # ---------------------------------------------------------------- moving
 
@@ -156,9 +155,7 @@ class Pipeline:
             except BaseException:
                 self._circuit = None  # it is ahead of the log; the next step recovers it
                 raise
-            self._rows_since_image += rows
-            if image_is_due(self._rows_since_image, circuit.state_rows):
-                self.checkpoint()
+            self._checkpoints.count(rows, self.circuit, self._image_note())
             self._moved.notify_all()
             return True
 
@@ -267,10 +264,10 @@ class Pipeline:
     def checkpoint(self) -> int:
         """Saves an image of all state; gives the version that published it."""
         with self.lock:
-            note = {"last_step": self.last_step, "digests": self._recorded_digests(), **self.failed_rows.note()}
-            image = save_image(self.log, self.circuit, note)
-            self._rows_since_image = 0
-            return image.version
+            return self._checkpoints.save(self.circuit, self._image_note()).version
+
+    def _image_note(self) -> dict[str, Any]:
+        return {"last_step": self.last_step, "digests": self._recorded_digests(), **self.failed_rows.note()}
 
     def _run(self) -> None:
         while not self._closed:
@@ -416,19 +413,12 @@ class Pipeline:
 
     def _recover(self) -> None:
         """Brings the circuit to the end of the last step, through the same steps, and compares the digests."""
-        images = self.log.images()
-        digests, steps, begin = dict[str, int](), list[int](), 0
-        if images:
-            note, begin = images[-1].note, images[-1].version
-            digests, self.last_step = note["digests"], tuple(note["last_step"])
-        counts = [count for _, count in self.log.notes(FAILED_ROWS, begin)]
-        self.failed_rows.restore({FAILED_ROWS: counts[-1]} if counts else images[-1].note if images else {})
-        for version, step in self.log.notes("step", begin):
-            digests, self.last_step = step["digests"], (version, step["to"])
-            steps.append(step["to"])
+        known = recorded(self.log)
+        self.last_step = known.last_step
+        self.failed_rows.restore(known.failed_rows)
         created = created_at(self.log)
         frontier = max([self.last_step[1], *(created.get(r.id, 0) for r in self.running())])
-        stops = sorted({*steps, *created.values()})
+        stops = sorted({*known.steps, *created.values()})
         try:
             self._circuit = circuit_at(self.log, self.roots(), Cut(frontier), stops)
         except PositionGone as gone:
@@ -436,25 +426,5 @@ class Pipeline:
                 "no image of the running queries can be read, and retention has taken what they were computed from",
                 hint="restore the images from a copy",
             ) from gone
-        self._rows_since_image = self._input_rows(images[-1].note["frontier"] if images else 0, frontier)
-        self._check(digests)
-
-    def _check(self, digests: dict[str, int]) -> None:
-        """Compare the digests of all tables with the recorded ones. After a repair, which says that rows were given up,
-        they may differ: then a table goes on from what is left, or from an image that still counts the lost rows.
-        """
-        assert self._circuit is not None
-        is_repaired = any("rows" in note for _, note in self.log.kept("repair"))
-        self._digests = {}
-        for relation in self.running():
-            self._digests |= digest_of(relation, self._circuit)
-            found = self._digests.get(relation.id)
-            if digests.get(str(relation.id), found) == found:
-                continue
-            if is_repaired:
-                logger.warning('"%s" goes on without the rows that a repair gave up', relation.name)
-            else:
-                raise CorruptLog(
-                    f'the rows of "{relation.name}", computed again from the log, are not those that were recorded',
-                    hint="keep the directory as it is and report this",
-                )
+        self._checkpoints.rows = self._input_rows(known.frontier, frontier)
+        self._digests = checked(self.running(), self._circuit, known.digests, self.log)

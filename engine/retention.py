@@ -49,7 +49,8 @@ def retain(pipeline: Pipeline, now_us: int) -> bool:
                 _fold(pipeline, relation, version)
         starts = {relation.id: version for relation, version in wanted.items() if relation.is_stream}
         unusable = _unusable_images(pipeline, starts)
-        oldest = next((image.version for image in log.images() if image not in unusable), horizon)
+        begins = (min(i.version, i.note["last_step"][0]) for i in log.images() if i not in unusable)
+        oldest = next(begins, horizon)
         if starts or unusable:
             log.retain(starts, history=oldest, discard=unusable)
         return bool(wanted)

@@ -27,6 +27,7 @@ from headwater.executor.clocks import (
 from headwater.executor.constants import ConstantRows
 from headwater.executor.evaluate import Evaluate, chain_below
 from headwater.executor.feed import Cut, Leaf, read_rows, step_end, step_versions, with_weights
+from headwater.executor.frozen import States
 from headwater.executor.growing_top import GrowingTop
 from headwater.executor.join import StreamTableJoin, TableJoin
 from headwater.executor.logs import LogReader, OffsetCounter, Upsert
@@ -298,12 +299,14 @@ class Circuit:
 
     # ---------------------------------------------------------------- images
 
-    def save(self) -> ChunkedParts:
+    @property
+    def states(self) -> States:
         """The state of all operators and kept tables, by the digest of their plans."""
-        parts: ChunkedParts = {}
-        for name, holder in self.holders.items():
-            parts |= {f"{name}/{part}": table for part, table in holder.save().items()}
-        return parts
+        return States(self.version, self.holders)
+
+    def save(self) -> ChunkedParts:
+        """What there is to be saved of them."""
+        return self.states.save()
 
     def can_restore(self, names: frozenset[str]) -> bool:
         """Whether an image with these holders has the state of every operator here."""
@@ -318,11 +321,6 @@ class Circuit:
         for name, state in self.holders.items():
             state.restore(own.get(name, {}))
         self.version = version
-
-    @property
-    def holder_names(self) -> list[str]:
-        """The names under which `save` files its parts."""
-        return list(self.holders)
 
 
 def _operator(node: Plan) -> Operator:

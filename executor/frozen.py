@@ -6,13 +6,36 @@ a step waits for the copy alone.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 
+from headwater.executor.operators import ChunkedParts, Stateful
+
 T = TypeVar("T")
 
 _PACKAGE = __name__.rpartition(".")[0]  # objects of its classes are states, or parts of states
+
+
+@dataclass(frozen=True)
+class States:
+    """Everything in a circuit that has a state, at a version, by the name under which images file it."""
+
+    version: int
+    holders: Mapping[str, Stateful]
+
+    def frozen(self) -> States:
+        """A copy that nothing changes any more."""
+        return States(self.version, frozen(dict(self.holders)))
+
+    def save(self) -> ChunkedParts:
+        """What there is to be saved."""
+        parts: ChunkedParts = {}
+        for name, holder in self.holders.items():
+            parts |= {f"{name}/{part}": table for part, table in holder.save().items()}
+        return parts
 
 
 def frozen(state: T) -> T:

@@ -14,6 +14,7 @@ from typing import Any
 from headwater.errors import CorruptLog, PositionGone
 from headwater.executor.circuit import Circuit
 from headwater.executor.feed import Cut, first_version
+from headwater.executor.frozen import States
 from headwater.planner.logical import Plan, Source, StreamSource, walk_plan
 from headwater.storage import Image, Log
 
@@ -29,10 +30,10 @@ def image_is_due(rows_since: int, state_rows: int) -> bool:
     return rows_since >= max(IMAGE_ROWS_MIN, state_rows)
 
 
-def save_image(log: Log, circuit: Circuit, note: Mapping[str, Any]) -> Image:
-    """Saves the state of `circuit`, at the version where it stands, with a note of the caller's."""
-    own = {"format": STATE_FORMAT, "frontier": circuit.version, "holders": circuit.holder_names}
-    return log.save_image(circuit.save(), {**note, **own})
+def save_image(log: Log, states: States, note: Mapping[str, Any]) -> Image:
+    """Saves what a circuit has, at the version where it stands, with a note of the caller's."""
+    own = {"format": STATE_FORMAT, "frontier": states.version, "holders": list(states.holders)}
+    return log.save_image(states.save(), {**note, **own})
 
 
 def circuit_at(

@@ -96,7 +96,7 @@ def save_images(log: Log, every: int) -> None:
     circuit = Circuit(PLANS)
     for version in range(every, log.version, every):
         circuit.advance(log, Cut(version))
-        save_image(log, circuit, {})
+        save_image(log, circuit.states, {})
 
 
 @pytest.mark.parametrize("steps", [2, 7])
@@ -138,7 +138,7 @@ def test_a_circuit_that_was_restored_goes_on_as_if_it_had_never_stopped(history:
 def test_queries_that_no_image_has_are_computed_from_the_beginning_beside_those_that_one_has(history: History) -> None:
     known = Circuit(PLANS[:3])
     known.advance(history.log, Cut(10))
-    save_image(history.log, known, {})
+    save_image(history.log, known.states, {})
     end = Cut(history.log.version)
     assert contents(circuit_at(history.log, PLANS, end)) == contents(from_the_beginning(history.log, end))
 
@@ -146,7 +146,7 @@ def test_queries_that_no_image_has_are_computed_from_the_beginning_beside_those_
 def test_the_way_from_an_image_does_not_grow_with_history(history: History) -> None:
     def reads_after_an_image() -> int:
         """Reads of a circuit that begins with an image and goes on for two commits."""
-        save_image(history.log, from_the_beginning(history.log, Cut(history.log.version)), {})
+        save_image(history.log, from_the_beginning(history.log, Cut(history.log.version)).states, {})
         for _ in range(2):
             history.log.commit([Append(2, 0, record_batch({"id": [1], "w": [2], WEIGHT: [1]}))])
         history.storage.counts.clear()

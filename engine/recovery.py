@@ -1,0 +1,66 @@
+"""What the log says of the steps so far: where the running queries were, and what their tables held."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from headwater.engine.failed_rows import NOTE as FAILED_ROWS
+from headwater.engine.outputs import digest_of
+from headwater.errors import CorruptLog
+from headwater.executor.circuit import Circuit
+from headwater.planner import Relation
+from headwater.storage import Log
+
+logger = logging.getLogger("headwater")
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What was recorded with the last image and the steps after it."""
+
+    last_step: tuple[int, int]  # (version up to which derived logs are read, version up to which their input was)
+    steps: tuple[int, ...]  # the versions at which steps ended since the image
+    digests: Mapping[str, int]  # id of a derived table → digest of its content
+    failed_rows: Mapping[str, Any]  # the note that counts rows that failed
+    frontier: int  # of the image; 0 without one
+
+
+def recorded(log: Log) -> Recorded:
+    """What the log says. Steps that were made while the image was being saved come after it, wherever they stand."""
+    images = log.images()
+    note = images[-1].note if images else {}
+    digests, last_step = note.get("digests", {}), tuple(note.get("last_step", (0, 0)))
+    begin = last_step[0]
+    counts = [count for _, count in log.notes(FAILED_ROWS, begin)]
+    steps = []
+    for version, step in log.notes("step", begin):
+        digests, last_step = step["digests"], (version, step["to"])
+        steps.append(step["to"])
+    failed_rows = {FAILED_ROWS: counts[-1]} if counts else note
+    return Recorded(last_step, tuple(steps), digests, failed_rows, note.get("frontier", 0))
+
+
+def checked(relations: list[Relation], circuit: Circuit, digests: Mapping[str, int], log: Log) -> dict[int, int]:
+    """The digests of all tables, by their ids, compared with those that were recorded.
+
+    After a repair, which says that rows were given up, they may differ: then a table goes on from what is left, or from
+    an image that still counts the lost rows. Otherwise this raises CorruptLog.
+    """
+    is_repaired = any("rows" in note for _, note in log.kept("repair"))
+    found: dict[int, int] = {}
+    for relation in relations:
+        found |= digest_of(relation, circuit)
+        digest = found.get(relation.id)
+        if digests.get(str(relation.id), digest) == digest:
+            continue
+        if is_repaired:
+            logger.warning('"%s" goes on without the rows that a repair gave up', relation.name)
+        else:
+            raise CorruptLog(
+                f'the rows of "{relation.name}", computed again from the log, are not those that were recorded',
+                hint="keep the directory as it is and report this",
+            )
+    return found

@@ -1,0 +1,89 @@
+"""A checkpoint is saved while steps go on, and whatever they did meanwhile is there after a restart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from time import sleep
+
+import pytest
+
+from headwater.engine import checkpoints
+from headwater.engine.database import Database, connect
+from headwater.executor.past import save_image
+from headwater.storage import SimulatedDisk
+
+QUERIES = """
+    CREATE STREAM s (k INTEGER KEY, v BIGINT, ts TIMESTAMP) WITH (timestamp = 'ts');
+    CREATE TABLE t (id INTEGER PRIMARY KEY, name VARCHAR);
+    CREATE TABLE totals AS
+      SELECT k, count(*) AS n, sum(v) AS v, min(v) AS low, count(DISTINCT v) AS d FROM s GROUP BY k;
+    CREATE TABLE named AS SELECT x.k, x.v, t.name FROM (SELECT k, max(v) AS v FROM s GROUP BY k) x JOIN t ON x.k = t.id;
+    CREATE TABLE first AS SELECT k, v FROM s QUALIFY row_number() OVER (PARTITION BY k ORDER BY v DESC) <= 2;
+"""
+TABLES = ("totals", "named", "first")
+
+
+def add(db: Database, step: int) -> None:
+    rows = [{"k": n % 5, "v": (n * 7 + step) % 11, "ts": f"2026-01-01 00:00:{n % 60:02}"} for n in range(20)]
+    db.execute("INSERT INTO s VALUES " + ", ".join(f"({r['k']}, {r['v']}, '{r['ts']}')" for r in rows))
+    db.execute(f"INSERT INTO t VALUES ({step % 5}, 'name {step}')")
+
+
+def contents(db: Database) -> list[object]:
+    return [sorted(map(str, db.sql(f"SELECT * FROM {name}").fetchall())) for name in TABLES]
+
+
+def opened(disk: SimulatedDisk) -> Database:
+    return Database(disk, "db", None, background=False)
+
+
+def test_an_image_of_the_past_is_what_the_state_was_then() -> None:
+    with connect(background=False) as db:
+        db.execute(QUERIES)
+        add(db, 1)
+        db.settle()
+        states = db.pipeline.circuit.states
+        then, before = states.frozen(), {name: table.to_pylist() for name, table in states.save().items()}
+        for step in range(2, 6):
+            add(db, step)
+            db.settle()
+        assert {name: table.to_pylist() for name, table in then.save().items()} == before
+        assert {name: table.to_pylist() for name, table in states.save().items()} != before
+
+
+@pytest.mark.parametrize("steps", [0, 1, 4])
+def test_steps_that_are_made_while_an_image_is_saved_are_there_after_a_restart(steps: int) -> None:
+    disk = SimulatedDisk()
+    with opened(disk) as db:
+        db.execute(QUERIES)
+        add(db, 1)
+        db.settle()
+        then, note = db.pipeline.circuit.states.frozen(), db.pipeline._image_note()
+        for step in range(2, 2 + steps):
+            add(db, step)
+            db.settle()
+        image = save_image(db.log, then, note)
+        add(db, 20)
+        expected = contents(db)
+    with opened(disk) as db:
+        assert db.log.images()[-1].version == image.version
+        assert contents(db) == expected
+        add(db, 21)
+        assert contents(db) != expected
+
+
+def test_a_database_in_the_background_saves_images_on_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "image_is_due", lambda rows, _: rows >= 40)
+    with connect(tmp_path / "db") as db:
+        db.execute(QUERIES)
+        for step in range(12):
+            add(db, step)
+            db.settle()
+        for _ in range(100):
+            if db.log.images():
+                break
+            sleep(0.05)
+        assert db.log.images()
+        expected = contents(db)
+    with connect(tmp_path / "db") as db:
+        assert contents(db) == expected
