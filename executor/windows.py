@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from headwater.executor.key_index import Slots, numbered
+from headwater.executor.keys import key_words
 from headwater.executor.state import PartitionState, empty_delta
 from headwater.planner.logical import StreamTime, Watermark, WindowAssign
 from headwater.planner.sql_types import arrow_schema
@@ -72,34 +74,51 @@ class Watermarks(PartitionState):
 
 
 class Windows:
-    """The operator of `WindowAssign`: stateless, since each row brings the stream time that decides if it is late."""
+    """The operator of `WindowAssign`: stateless, since each row brings the stream time that decides if it is late.
+
+    The windows that take a row lie side by side, so the last one and their number say which they are.
+    """
 
     def __init__(self, node: WindowAssign) -> None:
         self.node = node
         self.schema = arrow_schema(node.columns)
 
     def step(self, delta: Delta) -> Delta:
-        node = self.node
-        times = microseconds(delta.rows.column(node.time))
-        stream = delta.rows.column(node.stream_time)
-        unseen = stream.is_null().to_numpy(zero_copy_only=False)
-        latest = np.where(unseen, NEVER + node.grace_us, microseconds(stream))
-
-        each = -(-node.size_us // node.advance_us)
-        rows, steps = np.repeat(np.arange(len(delta)), each), np.tile(np.arange(each) * node.advance_us, len(delta))
-        if node.is_cumulative:
-            starts = (times - times % node.size_us)[rows]
-            ends = starts + steps + node.advance_us
-        else:
-            starts = (times - times % node.advance_us)[rows] - steps  # from the last window that holds the row
-            ends = starts + node.size_us
-        taken = np.flatnonzero((ends > times[rows]) & (latest[rows] - node.grace_us < ends))
-
-        rows, starts, ends = rows[taken], starts[taken], ends[taken]
-        kept = delta.rows if len(rows) == len(delta) and each == 1 else delta.rows.take(pa.array(rows))
+        last, count = self._taking(delta.rows)
+        if self.node.kept is not None:
+            delta, last, count = self._merged(delta.select(self.node.kept), last, count)
+        rows = np.repeat(np.arange(len(delta)), count)
+        back = np.arange(len(rows)) - np.repeat(np.cumsum(count) - count, count)  # how many windows before the last one
+        ends = last[rows] - back * self.node.advance_us
+        starts = (
+            (ends - 1) // self.node.size_us * self.node.size_us if self.node.is_cumulative else ends - self.node.size_us
+        )
+        is_same = len(rows) == len(delta) and bool((count == 1).all())
+        kept = delta.rows if is_same else delta.rows.take(pa.array(rows))
         columns = [*kept.columns, timestamps(starts), timestamps(ends)]
         weights = None if delta.weights is None else delta.weights[rows]
         return Delta(pa.RecordBatch.from_arrays(columns, schema=self.schema), weights)
+
+    def _taking(self, rows: pa.RecordBatch) -> tuple[Times, Slots]:
+        """For each row the end of the last window that takes it, and how many windows do."""
+        node = self.node
+        times = microseconds(rows.column(node.time))
+        stream = rows.column(node.stream_time)
+        unseen = stream.is_null().to_numpy(zero_copy_only=False)
+        closed = np.where(unseen, times, np.maximum(times, microseconds(stream) - node.grace_us))  # ends that are over
+        start = (
+            times // node.size_us * node.size_us if node.is_cumulative else times // node.advance_us * node.advance_us
+        )
+        last = start + node.size_us
+        return last, np.maximum(-(-(last - closed) // node.advance_us), 0)
+
+    def _merged(self, delta: Delta, last: Times, count: Slots) -> tuple[Delta, Times, Slots]:
+        """Rows that are equal, and taken by the same windows, as one row with the sum of their weights."""
+        words = key_words([*delta.rows.columns, pa.array(last), pa.array(count)], len(last))
+        groups, first = numbered(words)
+        weights = np.zeros(len(first), dtype=np.int64)
+        np.add.at(weights, groups, delta.weight_array)
+        return Delta(delta.rows.take(pa.array(first)), weights), last[first], count[first]
 
 
 def bring_up(stream_times: dict[int, int], silence: Delta | None) -> None:

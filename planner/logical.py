@@ -36,8 +36,9 @@ from headwater.planner.recursion_nodes import LEVEL, Recursion, RecursiveRef
 from headwater.planner.row_nodes import Constant, Unnest
 from headwater.planner.session_nodes import SessionAggregate, SessionAssign
 from headwater.planner.time_nodes import Arrivals, Now, Silence, StreamTime, TemporalFilter, Watermark
+from headwater.planner.window_nodes import WindowAssign
 from headwater.planner.within_nodes import OnTime, Span, WithinJoin, WithinOuter
-from headwater.values import ROWOFFSET, WINDOWEND, WINDOWSTART, Column
+from headwater.values import ROWOFFSET, Column
 
 __all__ = [
     "EVENT_TIME",
@@ -142,35 +143,6 @@ class Project(Unary):
         return ", ".join(
             e.sql if e.is_column and e.reads[0] == name else f"{e.sql} AS {name}" for name, e in self.items
         )
-
-
-@dataclass(frozen=True)
-class WindowAssign(Unary):
-    """Each row once per window that takes it, with WINDOWSTART and WINDOWEND; rows too late for a window are dropped.
-
-    Windows of `size_us` start at multiples of `advance_us` since the epoch. Cumulative ones are as long as a number of
-    `advance_us` and start at multiples of `size_us`. A window takes a row while stream time < window end + `grace_us`,
-    where stream time is that of the row's partition before the row.
-    """
-
-    time: str
-    stream_time: str
-    size_us: int
-    advance_us: int
-    grace_us: int
-    is_cumulative: bool = False
-
-    __hash__ = PlanNode.__hash__
-
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        return (*self.source.columns, Column(WINDOWSTART, "TIMESTAMP"), Column(WINDOWEND, "TIMESTAMP"))
-
-    def label(self) -> str:
-        step = duration(self.advance_us)
-        kind = "tumbling" if self.size_us == self.advance_us else f"hopping by {step}"
-        kind = f"cumulative by {step}" if self.is_cumulative else kind
-        return f"{kind}, size {duration(self.size_us)}, grace {duration(self.grace_us)}, on {self.time}"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from headwater.planner.fold_sessions import fold_sessions
 from headwater.planner.join_keys import extract_join_keys
 from headwater.planner.limit_rows import limit_rows
 from headwater.planner.logical import Plan
+from headwater.planner.merge_rows import merge_rows
 from headwater.planner.order_joins import order_joins
 from headwater.planner.prune import prune
 from headwater.planner.push_filters import push_filters
@@ -31,6 +32,7 @@ REWRITES: tuple[Rewrite, ...] = (
     Rewrite("order joins", order_joins),
     Rewrite("extract join keys", extract_join_keys),
     Rewrite("fold sessions", fold_sessions),
+    Rewrite("merge rows", merge_rows),
     Rewrite("prune columns", prune),
 )
 
