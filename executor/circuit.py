@@ -28,7 +28,7 @@ from headwater.executor.constants import ConstantRows
 from headwater.executor.evaluate import Evaluate, chain_below
 from headwater.executor.feed import Cut, Leaf, read_rows, step_end, step_versions, with_weights
 from headwater.executor.frozen import States
-from headwater.executor.growing_top import GrowingTop
+from headwater.executor.growing_top import ForemostRows, GrowingTop
 from headwater.executor.join import StreamTableJoin, TableJoin
 from headwater.executor.logs import LogReader, OffsetCounter, Upsert
 from headwater.executor.lookup import Lookups, StreamLookups
@@ -56,6 +56,7 @@ from headwater.planner.logical import (
     CommitTimes,
     Constant,
     Filter,
+    Foremost,
     Join,
     LookupJoin,
     Now,
@@ -377,6 +378,8 @@ def _operator(node: Plan) -> Operator:
             return WithinOuterJoins(node)
         case Over():
             return OverPartitions(node)
+        case Foremost():
+            return ForemostRows(node)
         case TopK():
             return GrowingTop(node) if GrowingTop.takes(node) else TopRows(node)
         case Union():

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from headwater.executor.arrangement import Arrangement
 from headwater.executor.chunks import chunked, int_batch, int_column, slot_ranges
 from headwater.executor.evaluate import run_sql
 from headwater.executor.heap import RowHeap
@@ -13,11 +14,11 @@ from headwater.executor.key_index import KeyIndex, Slots, numbered
 from headwater.executor.keys import Words, key_words
 from headwater.executor.operators import ChunkedParts, Parts
 from headwater.executor.ordering import Lane, can_be_sorted, sort_lanes
-from headwater.executor.state import empty_delta
+from headwater.executor.state import consolidate, empty_delta
 from headwater.parser import quote
-from headwater.planner.logical import TopK
+from headwater.planner.logical import Foremost, TopK
 from headwater.planner.sql_types import arrow_schema, cast_from_arrow
-from headwater.values import Delta
+from headwater.values import Delta, concat_deltas
 
 _LAST_MAX = 64  # heads are a matrix; longer ones would mostly be empty
 _COMPACT_MIN = 4096  # fewer rows that no head holds any more are not worth a compaction
@@ -175,6 +176,50 @@ class GrowingTop:
         self._live = parts["rows"].num_rows
         if len(lengths):
             self._index.fill(self._words(self._heap.take(self._heads[: len(lengths), 0])))
+
+
+class ForemostRows:
+    """The operator of `Foremost`, whose input only grows: the rows that are the first ones of each partition.
+
+    input   (a, 5) +1, (a, 3) +1   (a, 5) +1    (a, 9) +1
+    output  (a, 5) +1              (a, 5) +1    (a, 5) −2, (a, 9) +1     (descending)
+    """
+
+    def __init__(self, node: Foremost) -> None:
+        self.node = node
+        self.schema = arrow_schema(node.columns)
+        self._rows = Arrangement(self.schema, node.partition, nulls=True, ordered=True)
+
+    @property
+    def nbytes(self) -> int:
+        return self._rows.nbytes
+
+    @property
+    def state_rows(self) -> int:
+        return len(self._rows)
+
+    def step(self, delta: Delta) -> Delta:
+        if not len(delta):
+            return empty_delta(self.schema)
+        words = key_words([delta.rows.column(name) for name in self.node.partition], len(delta))
+        groups, first = numbered(words)
+        places, held, weights = self._rows.lookup(words[first])
+        names = list(dict.fromkeys(key.column for key in self.node.order))
+        both = pa.concat_batches([held.select(names), delta.rows.select(names)])
+        best = _best(np.concatenate([places, groups]), sort_lanes(both, self.node.order), len(first))
+        lost = np.setdiff1d(np.arange(len(places)), best, assume_unique=True)
+        won = best[best >= len(places)] - len(places)
+        gone = Delta(held.take(pa.array(lost)), -weights[lost])
+        come = Delta(delta.rows.take(pa.array(won)), delta.weight_array[won])
+        changed = consolidate(concat_deltas(self.schema, [gone, come]))
+        self._rows.apply(changed)
+        return changed
+
+    def save(self) -> ChunkedParts:
+        return self._rows.save()
+
+    def restore(self, parts: Parts) -> None:
+        self._rows.restore(parts)
 
 
 def _first(owners: Slots, lanes: list[Lane], count: int, last: int) -> Heads | None:

@@ -25,6 +25,7 @@ from headwater.planner.nodes import (
     Expression,
     Moment,
     PlanNode,
+    SortKey,
     Source,
     StreamSource,
     TableSource,
@@ -33,7 +34,7 @@ from headwater.planner.nodes import (
 )
 from headwater.planner.past_nodes import AsofJoin, CommitTimes, TemporalJoin
 from headwater.planner.recursion_nodes import LEVEL, Recursion, RecursiveRef
-from headwater.planner.row_nodes import Constant, Unnest
+from headwater.planner.row_nodes import Constant, Foremost, Unnest
 from headwater.planner.session_nodes import SessionAggregate, SessionAssign
 from headwater.planner.time_nodes import Arrivals, Now, Silence, StreamTime, TemporalFilter, Watermark
 from headwater.planner.window_nodes import WindowAssign
@@ -58,6 +59,7 @@ __all__ = [
     "Constant",
     "Expression",
     "Filter",
+    "Foremost",
     "Join",
     "LookupJoin",
     "Moment",
@@ -183,18 +185,6 @@ class Join(PlanNode):
         kind = "stream–table" if self.by_version else "inner"
         pairs = " AND ".join(f"{a} = {b}" for a, b in zip(self.left_keys, self.right_keys, strict=True))
         return f"{kind} ON {pairs}" if pairs else f"{kind}, every row with every row"
-
-
-@dataclass(frozen=True)
-class SortKey:
-    """A column to order by. NaN is above all numbers; rows that no key tells apart are ordered by their columns."""
-
-    column: str
-    descending: bool = False
-    nulls_first: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.column}{' DESC' if self.descending else ''}{' NULLS FIRST' if self.nulls_first else ''}"
 
 
 @dataclass(frozen=True)
@@ -359,9 +349,9 @@ class StreamOutput(Unary):
 
 Plan: TypeAlias = (
     StreamSource | TableSource | Changelog | Filter | Project | StreamTime | Watermark | WindowAssign | Aggregate | Join
-    | AsofJoin | TemporalJoin | CommitTimes | Constant | Unnest | LookupJoin | Over | SemiJoin | OuterJoin | TopK
-    | Union | Repeat | StreamOutput | TemporalFilter | Now | Arrivals | Silence | Recursion | RecursiveRef | OnTime
-    | WithinJoin | WithinOuter | SessionAssign | SessionAggregate
+    | AsofJoin | TemporalJoin | CommitTimes | Constant | Unnest | Foremost | LookupJoin | Over | SemiJoin | OuterJoin
+    | TopK | Union | Repeat | StreamOutput | TemporalFilter | Now | Arrivals | Silence | Recursion | RecursiveRef
+    | OnTime | WithinJoin | WithinOuter | SessionAssign | SessionAggregate
 )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """Rows that only counts are asked of: those that are equal go through hopping windows as one.
 
-`SELECT k, count(*) … WINDOW HOPPING (SIZE 10 SECONDS, ADVANCE BY 2 SECONDS) GROUP BY k` needs five rows for each row, and
-all that it asks of them is how many there are. Rows of one key and one step of the window are in the same windows.
+`SELECT k, count(*) … WINDOW HOPPING (SIZE 10 SECONDS, ADVANCE BY 2 SECONDS) GROUP BY k` needs five rows for each row,
+and all that it asks of them is how many there are. Rows of one key and one step of the window are in the same windows.
 """
 
 from __future__ import annotations

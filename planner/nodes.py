@@ -46,6 +46,18 @@ class Expression:
 
 
 @dataclass(frozen=True)
+class SortKey:
+    """A column to order by. NaN is above all numbers; rows that no key tells apart are ordered by their columns."""
+
+    column: str
+    descending: bool = False
+    nulls_first: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.column}{' DESC' if self.descending else ''}{' NULLS FIRST' if self.nulls_first else ''}"
+
+
+@dataclass(frozen=True)
 class PlanNode:
     """Base of all nodes. `columns` are the output columns in order, `append_only` says that no row is ever removed.
 

@@ -16,6 +16,7 @@ from headwater.planner.logical import (
     CommitTimes,
     Constant,
     Filter,
+    Foremost,
     Join,
     LookupJoin,
     Now,
@@ -143,6 +144,9 @@ def _prune(node: Plan, needed: Iterable[str], shared: Shared) -> Plan:
             reads = {*node.partition, *(name for call in calls for name in call.reads)}
             source = _prune(node.source, needed & set(node.source.names) | reads, shared)
             return replace(node, source=source, calls=calls) if calls else source
+        case Foremost():
+            reads = {*node.partition, *(key.column for key in node.order)}
+            return replace(node, source=_prune(node.source, needed | reads, shared))
         case TopK():
             reads = {*node.partition, *(key.column for key in node.order)}
             number = node.number if node.number in needed else None

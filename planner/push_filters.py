@@ -13,6 +13,7 @@ from headwater.planner.logical import (
     AsofJoin,
     Expression,
     Filter,
+    Foremost,
     Join,
     LookupJoin,
     OnTime,
@@ -85,9 +86,13 @@ def _below(condition: Expression, plan: Plan, shared: Shared) -> tuple[int, Expr
             return 0, condition
         case WindowAssign() if not reads & {WINDOWSTART, WINDOWEND}:
             return 0, condition
-        case Aggregate(keys=groups) | Over(partition=groups) | TopK(partition=groups) | SessionAssign(keys=groups) if (
-            reads <= set(groups)
-        ):
+        case (
+            Aggregate(keys=groups)
+            | Over(partition=groups)
+            | TopK(partition=groups)
+            | Foremost(partition=groups)
+            | SessionAssign(keys=groups)
+        ) if reads <= set(groups):
             types = [c.type for c in plan.columns if c.name in reads]
             return None if any(loose in t for t in types for loose in LOOSE_TYPES) else (0, condition)
         case OnTime():

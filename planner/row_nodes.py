@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from headwater.planner.nodes import PlanNode, Unary
+from headwater.planner.nodes import PlanNode, SortKey, Unary
 from headwater.values import Column
 
 
@@ -54,3 +54,25 @@ class Unnest(Unary):
     def label(self) -> str:
         place = f", {self.place}" if self.place else ""
         return f"{'outer ' if self.outer else ''}{self.items} AS {self.element.name}{place}"
+
+
+@dataclass(frozen=True)
+class Foremost(Unary):
+    """Of each partition the rows that no other one is before in an order: those whose rank is 1, however many."""
+
+    partition: tuple[str, ...]
+    order: tuple[SortKey, ...]
+
+    __hash__ = PlanNode.__hash__
+
+    @property
+    def append_only(self) -> bool:
+        return False
+
+    @property
+    def key(self) -> tuple[str, ...] | None:
+        return self.source.key
+
+    def label(self) -> str:
+        each = f"of each {', '.join(self.partition)} " if self.partition else ""
+        return f"{each}by {', '.join(str(key) for key in self.order)}"

@@ -14,6 +14,7 @@ from headwater.planner.logical import (
     AsofJoin,
     Changelog,
     Constant,
+    Foremost,
     Join,
     LookupJoin,
     Moment,
@@ -94,6 +95,8 @@ def state_of(node: Plan) -> OperatorState | None:
             return OperatorState("the rows without a match so far", "each of them", "O(1) per row", bound)
         case Over():
             return _of_over(node)
+        case Foremost():
+            return _of_foremost(node)
         case TopK():
             return _of_top_k(node)
         case Recursion():
@@ -201,6 +204,15 @@ def _of_over(node: Over) -> OperatorState:
     cost = f"O(rows of {'its partition' if node.partition else 'the whole table'}) per step"
     remedy = None if bound else "a bound on what it reads"
     return OperatorState("the rows of each partition, and their values", "each row", cost, bound, remedy)
+
+
+def _of_foremost(node: Foremost) -> OperatorState:
+    what = f"the rows of rank 1{' of each partition' if node.partition else ''}"
+    grows = (
+        f"each new value of {', '.join(node.partition)}, and rows that are equal" if node.partition else "equal rows"
+    )
+    bound = rows_bounded_by(node)
+    return OperatorState(what, grows, "O(1) per row", bound, None if bound else "a bound on what it reads")
 
 
 def _of_top_k(node: TopK) -> OperatorState:

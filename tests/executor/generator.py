@@ -275,7 +275,8 @@ class Generator:
         hops = "" if advance == size else f", ADVANCE BY {advance} SECONDS"
         late = "" if grace is None else f", GRACE PERIOD {grace} SECONDS"
         window = f"{'HOPPING' if hops else 'TUMBLING'} (SIZE {size} SECONDS{hops}{late})"
-        where, aggregates = self.where(self.STREAM), self.aggregates(self.STREAM)
+        where = self.where(self.STREAM)
+        aggregates = "count(*) AS n" if r.random() < 0.4 else self.aggregates(self.STREAM)
         key = r.choice(["", "k", "g"])
         select = f"{key}, {aggregates}" if key else aggregates
         group = f"windowstart, windowend{', ' + key if key else ''}"

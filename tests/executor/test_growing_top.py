@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headwater.executor.chunks import combined
-from headwater.executor.growing_top import GrowingTop
-from headwater.planner.logical import SortKey, StreamSource, TopK
+from headwater.executor.growing_top import ForemostRows, GrowingTop
+from headwater.planner.logical import Foremost, SortKey, StreamSource, TopK
 from headwater.values import Column, Delta
 
 COLUMNS = (Column("k", "INTEGER"), Column("v", "BIGINT"), Column("t", "VARCHAR"))
@@ -130,3 +130,31 @@ def test_half_a_million_rows_leave_the_last_of_each_partition() -> None:
         operator.step(Delta(pa.RecordBatch.from_arrays(columns, schema=SCHEMA)))
     kept = combined(operator.save())["rows"].column("v").to_pylist()
     assert sorted(kept) == list(range(499_000, 500_000))
+
+
+@settings(deadline=None)
+@given(steps=st.lists(st.lists(rows, max_size=8), max_size=8), descending=st.booleans(), nulls_first=st.booleans())
+def test_the_foremost_rows_are_all_that_no_other_one_is_before(
+    steps: list[list[Row]], descending: bool, nulls_first: bool
+) -> None:
+    node = Foremost(STREAM, ("k",), (SortKey("v", descending, nulls_first),))
+    operator = ForemostRows(node)
+    given_rows: list[Row] = []
+    shown: Counter[tuple[object, ...]] = Counter()
+    for count, step in enumerate(steps):
+        given_rows += step
+        for *row, weight in changes(operator.step(delta(step))):
+            assert isinstance(weight, int)
+            shown[tuple(row)] += weight
+        expected: Counter[tuple[object, ...]] = Counter()
+        for partition in {row[0] for row in given_rows}:
+            part = [row for row in given_rows if row[0] == partition]
+            numbers = [v for _, v, _ in part if v is not None]
+            best = (max if descending else min)(numbers, default=None)
+            best = None if nulls_first and len(numbers) < len(part) else best
+            expected.update(row for row in part if row[1] == best)
+        assert +shown == expected
+        if count % 3 == 2:
+            restored = ForemostRows(node)
+            restored.restore(combined(operator.save()))
+            operator = restored

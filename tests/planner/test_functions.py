@@ -358,8 +358,6 @@ def test_an_aggregate_by_ksqldbs_name_is_kept_up_to_date(call: str, type_name: s
     ("items", "message", "place"),
     [
         ("k, geomean(v)", "geomean() is not supported in a continuous query yet", "geomean(v)"),
-        ("explode(list)", "a function that gives several rows is not supported here in a continuous query",
-         "explode(list)"),
         ("unix_timestamp()",
          "now() stands in WHERE alone in a continuous query: ts > now() - INTERVAL 5 MINUTES, and the like",
          "unix_timestamp()"),
