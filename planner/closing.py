@@ -1,7 +1,8 @@
 """When the windows of a WINDOW clause are over: what the clock of their stream does to groups, and to what is shown.
 
 the watermark passes     what happens
-WINDOWEND + grace        no row comes to the window any more; its groups are forgotten; EMIT FINAL shows it
+WINDOWEND + grace        no row comes to the window any more; its groups are forgotten; EMIT FINAL shows it. A session ends
+                         with its last row: one more within the gap makes it longer, and is late by a gap and the grace
 WINDOWEND + RETENTION    its rows go
 """
 
@@ -33,13 +34,13 @@ class Closing:
     """The clock by which windows close, and how long after their end, and how long they stay."""
 
     clock: Plan
-    grace_us: int
+    after_us: int
     retention_us: int | None
 
     @property
     def closes(self) -> Moment:
         """When no row comes to a window any more."""
-        return Moment(WINDOWEND, self.grace_us)
+        return Moment(WINDOWEND, self.after_us)
 
     def shown(self, plan: Plan, *, is_final: bool) -> Plan:
         """The groups of `plan` that are to be seen: those of windows that are closed, if `is_final`, and still kept."""
@@ -61,17 +62,22 @@ def closing_of(source: BoundItem, window: syntax.Window) -> Closing:
         )  # fmt: skip
     assert isinstance(source.plan, StreamTime)
     clock = Watermark(source.plan, source.time, source.partition, source.partitions, clock=source.plan.clock)
-    return Closing(clock, grace_us, window.retention_us)
+    return Closing(clock, _after_us(window), window.retention_us)
 
 
 def silence_of(source: BoundItem, window: syntax.Window, idle_us: int) -> Silence:
     """What closes the windows over a stream once nothing has come for `idle_us`."""
     assert source.time is not None and source.partition is not None
     ids = tuple(sorted({leaf.id for leaf in walk_plan(source.plan) if isinstance(leaf, StreamSource)}))
-    close_us = window.size_us + grace_of(window)
+    close_us = _after_us(window) if window.kind == "SESSION" else window.size_us + grace_of(window)
     return Silence(
         source.plan, source.time, source.partition, source.partitions, idle_us, close_us, clock=Arrivals(ids)
     )
+
+
+def _after_us(window: syntax.Window) -> int:
+    """How long after its WINDOWEND a window can still change, in µs."""
+    return 2 * window.size_us + grace_of(window) + 1 if window.kind == "SESSION" else grace_of(window)
 
 
 def grace_of(window: syntax.Window) -> int:

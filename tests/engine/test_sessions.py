@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from headwater import Database, SqlError, Unsupported
+from headwater import Database, SqlError, Unsupported, connect
 from headwater.executor.operators import Stateful
 
 START = datetime(2026, 1, 1)
@@ -173,3 +173,16 @@ def test_what_cannot_be_says_so_at_its_place(clicks: Database, query: str, messa
         with pytest.raises((SqlError, Unsupported), match=message) as caught:
             clicks.sql(sql)
         assert caught.value.span is not None and sql[caught.value.span.start :].startswith(place)
+
+
+@pytest.mark.parametrize("aggregate", ["count(*)", "median(v)"])
+def test_a_session_is_final_once_no_row_can_make_it_longer(aggregate: str) -> None:
+    with connect(background=False) as db:
+        db.execute("CREATE STREAM s (k INTEGER KEY, v BIGINT, ts TIMESTAMP) WITH (timestamp = 'ts')")
+        db.execute(f"""CREATE TABLE final AS SELECT k, {aggregate} AS c, count(*) AS n FROM s
+            WINDOW SESSION (5 SECONDS, GRACE PERIOD 2 SECONDS) GROUP BY k EMIT FINAL""")
+        shown = []
+        for k, second in ((1, 40), (2, 47), (1, 44), (2, 56), (2, 57)):
+            db.execute(f"INSERT INTO s VALUES ({k}, {second}, '2026-01-01 00:00:{second}')")
+            shown.append(sorted(db.sql("SELECT k, n FROM final").fetchall()))
+        assert shown == [[], [], [], [], [(1, 2)]]  # a row at 49 would be in the session until stream time is past 56

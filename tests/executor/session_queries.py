@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+from tests.executor.closing_queries import WATERMARK
 from tests.executor.within_queries import rows_on_time
 
 # What DuckDB gets right for any order of rows; the order of the log within a session is no part of it.
@@ -48,10 +49,12 @@ class SessionQueries:
         found = sessions(f"(FROM {rows}{where})", key, "ts", gap)
         group = f"windowstart, windowend{', ' + key if key else ''}"
         window, by = f"WINDOW SESSION ({gap} SECONDS{late})", f"GROUP BY {key or 'windowstart'}"
-        return (
-            f"SELECT {select} FROM s {window}{where} {by}{having}",
-            f"SELECT windowstart, windowend, {select} FROM {found} GROUP BY {group}{having}",
-        )
+        sql = f"SELECT {select} FROM s {window}{where} {by}{having}"
+        oracle = f"SELECT windowstart, windowend, {select} FROM {found} GROUP BY {group}{having}"
+        if r.random() < 0.3:
+            reach = 2 * gap + (24 * 3600 if grace is None else grace)
+            return f"{sql} EMIT FINAL", f"FROM ({oracle}) WHERE windowend + INTERVAL {reach} SECONDS < {WATERMARK}"
+        return sql, oracle
 
     def function(self) -> tuple[str, str]:
         """SESSION in FROM: over the stream without anything late, or over a table whose rows change."""
