@@ -12,80 +12,36 @@ from typing import TypeGuard
 
 import pyarrow as pa
 
-from headwater.executor.aggregate import GroupBy
-from headwater.executor.asof import NearestRows
 from headwater.executor.clocks import (
-    ArrivalTimes,
     Clock,
-    CommitClock,
     Silences,
     commit_time,
     read_clock,
     ticks,
     with_ticks,
 )
-from headwater.executor.constants import ConstantRows
-from headwater.executor.evaluate import Evaluate, chain_below
+from headwater.executor.evaluate import chain_below
 from headwater.executor.feed import Cut, Leaf, read_rows, step_end, step_versions, with_weights
 from headwater.executor.frozen import States
-from headwater.executor.growing_top import ForemostRows, GrowingTop
-from headwater.executor.join import StreamTableJoin, TableJoin
-from headwater.executor.logs import LogReader, OffsetCounter, Upsert
-from headwater.executor.lookup import Lookups, StreamLookups
-from headwater.executor.matches import OuterJoins, SemiJoins, StreamOuterJoins, StreamSemiJoins
+from headwater.executor.logs import OffsetCounter, Upsert
+from headwater.executor.operator_of import operator_of
 from headwater.executor.operators import ChunkedParts, Operator, Parts, Stateful, Work
-from headwater.executor.over import OverPartitions
 from headwater.executor.recursion import Fixpoint
 from headwater.executor.row_errors import Failing
-from headwater.executor.row_versions import RowVersions
-from headwater.executor.session_groups import SessionGroups
-from headwater.executor.sessions import Sessions
 from headwater.executor.state import TableState, empty_delta
 from headwater.executor.temporal import VisibleRows
-from headwater.executor.top_k import TopRows
 from headwater.executor.trouble import Trouble, told
-from headwater.executor.unions import Concatenation, Repetition
-from headwater.executor.unnest import Elements
-from headwater.executor.windows import StreamTimes, Watermarks, Windows
-from headwater.executor.within import Punctual, WithinJoins, WithinOuterJoins
 from headwater.planner.logical import (
-    Aggregate,
     Arrivals,
-    AsofJoin,
-    Changelog,
     CommitTimes,
-    Constant,
-    Filter,
-    Foremost,
-    Join,
-    LookupJoin,
     Now,
-    OnTime,
-    OuterJoin,
-    Over,
     Plan,
-    Project,
     Recursion,
-    RecursiveRef,
-    Repeat,
-    SemiJoin,
-    SessionAggregate,
-    SessionAssign,
-    Silence,
     Source,
     StreamOutput,
     StreamSource,
-    StreamTime,
-    TableSource,
-    TemporalFilter,
-    TemporalJoin,
-    TopK,
     Union,
-    Unnest,
-    Watermark,
-    WindowAssign,
     WithinJoin,
-    WithinOuter,
     joins_by_version,
     walk_plan,
 )
@@ -137,7 +93,7 @@ class Circuit:
         inputs = _operator_inputs(node)
         for source in inputs:
             self._build(source, known)
-        self._operators[node] = known[node] if node in known else _operator(node)
+        self._operators[node] = known[node] if node in known else _made(node)
         self._work.setdefault(node, Work())
         self._inputs[node] = inputs
 
@@ -324,74 +280,10 @@ class Circuit:
         self.version = version
 
 
-def _operator(node: Plan) -> Operator:
-    match node:
-        case StreamSource():
-            return LogReader(node)
-        case TableSource(primary_key=key):
-            return Upsert(node) if key else LogReader(node)
-        case Changelog() | CommitTimes():
-            return LogReader(node)
-        case Filter() | Project():
-            return Evaluate(chain_below(node))
-        case StreamTime():
-            return StreamTimes(node)
-        case Watermark():
-            return Watermarks(node)
-        case Now():
-            return CommitClock(node)
-        case Arrivals():
-            return ArrivalTimes(node)
-        case Silence():
-            return Silences(node)
-        case WindowAssign():
-            return Windows(node)
-        case TemporalFilter():
-            return VisibleRows(node)
-        case Aggregate():
-            return GroupBy(node)
-        case Join(by_version=by_version):
-            return StreamTableJoin(node) if by_version else TableJoin(node)
-        case Constant():
-            return ConstantRows(node)
-        case Unnest():
-            return Elements(node)
-        case TemporalJoin():
-            return RowVersions(node)
-        case LookupJoin(by_version=by_version):
-            return StreamLookups(node) if by_version else Lookups(node)
-        case AsofJoin():
-            return NearestRows(node)
-        case SemiJoin(by_version=by_version):
-            return StreamSemiJoins(node) if by_version else SemiJoins(node)
-        case OuterJoin(by_version=by_version):
-            return StreamOuterJoins(node) if by_version else OuterJoins(node)
-        case OnTime():
-            return Punctual(node)
-        case SessionAggregate():
-            return SessionGroups(node)
-        case SessionAssign():
-            return Sessions(node)
-        case WithinJoin():
-            return WithinJoins(node)
-        case WithinOuter():
-            return WithinOuterJoins(node)
-        case Over():
-            return OverPartitions(node)
-        case Foremost():
-            return ForemostRows(node)
-        case TopK():
-            return GrowingTop(node) if GrowingTop.takes(node) else TopRows(node)
-        case Union():
-            return Concatenation(node)
-        case Repeat():
-            return Repetition(node)
-        case Recursion():
-            return Fixpoint(node, Circuit((node.body,), keep=False, given=(node.reference, *node.outside)))
-        case RecursiveRef():
-            raise AssertionError("its rows are given by the recursion around it")
-        case StreamOutput():
-            return OffsetCounter(node)
+def _made(node: Plan) -> Operator:
+    if isinstance(node, Recursion):
+        return Fixpoint(node, Circuit((node.body,), keep=False, given=(node.reference, *node.outside)))
+    return operator_of(node)
 
 
 def _follows_commits(operator: Operator) -> TypeGuard[VisibleRows]:

@@ -1,8 +1,8 @@
 """When the windows of a WINDOW clause are over: what the clock of their stream does to groups, and to what is shown.
 
 the watermark passes     what happens
-WINDOWEND + grace        no row comes to the window any more; its groups are forgotten; EMIT FINAL shows it. A session ends
-                         with its last row: one more within the gap makes it longer, and is late by a gap and the grace
+WINDOWEND + grace        no row comes to the window any more; its groups are forgotten; EMIT FINAL shows it. A session
+                         ends with its last row: one within the gap makes it longer, and is late by gap and grace
 WINDOWEND + RETENTION    its rows go
 """
 
