@@ -10,7 +10,7 @@ from headwater.executor.arrangement import Arrangement
 from headwater.executor.chunks import chunked, int_batch, int_column, slot_ranges
 from headwater.executor.evaluate import run_sql
 from headwater.executor.heap import RowHeap
-from headwater.executor.key_index import KeyIndex, Slots, numbered
+from headwater.executor.key_index import KeyIndex, Slots, numbered, stable_order
 from headwater.executor.keys import Words, key_words
 from headwater.executor.operators import ChunkedParts, Parts
 from headwater.executor.ordering import Lane, can_be_sorted, sort_lanes
@@ -229,7 +229,8 @@ def _first(owners: Slots, lanes: list[Lane], count: int, last: int) -> Heads | N
         best = _best(owners, lanes, count)
         heads[owners[best], 0] = best
         return heads if len(best) == count else None
-    order = np.lexsort([*reversed(lanes), owners])
+    order = np.lexsort(lanes[::-1]) if lanes else np.arange(len(owners))
+    order = order[stable_order(owners[order], count)]
     owner = owners[order]
     begins = np.searchsorted(owner, np.arange(count))
     place = np.arange(len(order)) - begins[owner]

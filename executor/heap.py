@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from headwater.executor.key_index import Slots
+from headwater.executor.key_index import Slots, stable_order
 from headwater.values import empty_batch
 
 CHUNK_ROWS_MAX = 1 << 20  # chunks of this size are not merged any further
@@ -61,7 +61,7 @@ class RowHeap:
         if len(self._chunks) == 1:
             return self._chunks[0].take(pa.array(numbers))
         chunk = np.searchsorted(np.asarray(self._starts), numbers, side="right") - 1
-        order = np.argsort(chunk, kind="stable")
+        order = stable_order(chunk, len(self._chunks))
         parts: list[pa.RecordBatch] = []
         used, begins = np.unique(chunk[order], return_index=True)
         ends: Any = [*begins[1:], len(numbers)]

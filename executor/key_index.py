@@ -179,3 +179,13 @@ def first_rows(slots: Slots, count: int) -> Slots:
     first = np.empty(count, dtype=np.int64)
     first[slots[::-1]] = np.arange(len(slots))[::-1]  # the last write stays: that of the first row
     return first
+
+
+def stable_order(numbers: Slots, count: int) -> Slots:
+    """The order of numbers 0 … count−1, equal ones as they stand: by digits of 16 bits, which is much quicker."""
+    if count > 1 << 32:
+        return np.argsort(numbers, kind="stable")
+    order = np.argsort(numbers.astype(np.uint16), kind="stable")
+    if count > 1 << 16:
+        order = order[np.argsort((numbers >> 16).astype(np.uint16)[order], kind="stable")]
+    return order

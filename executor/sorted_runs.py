@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from headwater.executor.key_index import Slots
+from headwater.executor.key_index import Slots, stable_order
 
 _DENSE = 4  # a run with a pair for at least every fourth key knows where each key begins
 _LOOK_AHEAD = 1024  # pairs that are looked at in one go
@@ -52,7 +52,7 @@ class SortedRuns:
         if len(places) == 1:
             return places[0], found[0]
         place, value = np.concatenate(places), np.concatenate(found)
-        order = np.argsort(place, kind="stable")
+        order = stable_order(place, len(keys))
         return place[order], value[order]
 
     def first(self, is_live: Callable[[Slots], npt.NDArray[np.bool_]]) -> int | None:
@@ -103,7 +103,7 @@ class _Run:
 
 
 def _sorted_run(keys: Slots, values: Slots, key_count: int | None) -> _Run:
-    order = np.argsort(keys, kind="stable")
+    order = np.argsort(keys, kind="stable") if key_count is None else stable_order(keys, key_count)
     keys, values = keys[order], values[order]
     if key_count is None or _DENSE * len(keys) < key_count:
         return _Run(keys, values)

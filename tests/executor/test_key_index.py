@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headwater.executor.key_index import KeyIndex
+from headwater.executor.key_index import KeyIndex, stable_order
 
 # Few different words, so that keys meet again, and neighbours in the table collide.
 words = st.sampled_from([0, 1, 2, 2**63, 2**64 - 1]) | st.integers(0, 40)
@@ -70,3 +70,10 @@ def test_no_keys_are_no_keys() -> None:
     index = KeyIndex()
     assert index.find(array([])).tolist() == index.insert(array([])).tolist() == []
     assert len(index) == 0
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 1 << 33), max_size=40), st.sampled_from([1 << 10, 1 << 16, 1 << 17, 1 << 34]))
+def test_numbers_are_put_in_order_as_they_stand(some: list[int], count: int) -> None:
+    numbers = np.array([number % count for number in some], dtype=np.int64)
+    assert stable_order(numbers, count).tolist() == np.argsort(numbers, kind="stable").tolist()
