@@ -16,7 +16,7 @@ from headwater.errors import HeadwaterError
 from headwater.executor.circuit import Circuit
 from headwater.executor.frozen import States
 from headwater.executor.past import image_is_due, save_image
-from headwater.storage import Image, Log
+from headwater.storage import Log
 
 logger = logging.getLogger("headwater")
 
@@ -36,18 +36,13 @@ class Checkpoints:
         if not image_is_due(self.rows, circuit.state_rows):
             return
         if not self._background:
-            self.save(circuit, note)
+            save_image(self._log, circuit.states, note)
+            self.rows = 0
         elif self._saving is None or not self._saving.is_alive():
             self.rows = 0
             frozen = circuit.states.frozen()
             self._saving = threading.Thread(target=self._save, args=(frozen, note), name="headwater-image", daemon=True)
             self._saving.start()
-
-    def save(self, circuit: Circuit, note: Mapping[str, Any]) -> Image:
-        """Saves an image now."""
-        image = save_image(self._log, circuit.states, note)
-        self.rows = 0
-        return image
 
     def _save(self, frozen: States, note: Mapping[str, Any]) -> None:
         try:

@@ -23,7 +23,7 @@ from headwater.errors import CorruptLog, PositionGone, QueryFailed, StorageError
 from headwater.executor.circuit import Circuit, stored_changes
 from headwater.executor.clocks import TICK
 from headwater.executor.feed import Cut
-from headwater.executor.past import circuit_at
+from headwater.executor.past import circuit_at, save_image
 from headwater.executor.state import consolidated
 from headwater.executor.trouble import Trouble
 from headwater.planner import Catalog, Plan, Relation
@@ -262,9 +262,11 @@ class Pipeline:
         return {str(id): digest for id, digest in self._digests.items()}
 
     def checkpoint(self) -> int:
-        """Saves an image of all state; gives the version that published it."""
+        """Saves an image of all state; gives the version that published it. Steps go on meanwhile."""
         with self.lock:
-            return self._checkpoints.save(self.circuit, self._image_note()).version
+            states, note = self.circuit.states.frozen(), self._image_note()
+            self._checkpoints.rows = 0
+        return save_image(self.log, states, note).version
 
     def _image_note(self) -> dict[str, Any]:
         return {"last_step": self.last_step, "digests": self._recorded_digests(), **self.failed_rows.note()}
