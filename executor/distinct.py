@@ -64,7 +64,7 @@ class Distinct:
         self.inner.fold(slots, groups[rows], column.take(pa.array(rows)), change[changed])
         if len(self._pairs) > max(_COMPACT_MIN, 2 * self._live):
             live = np.flatnonzero(self._rows[: len(self._pairs)] > 0)
-            self._fill(self._values.keys, self._pairs.keys[live], self._rows[live])
+            self._fill(self._values.keys, self._pairs.keys_of(live), self._rows[live])
 
     def _pairs_of(self, column: pa.Array, slots: Slots) -> Words:
         words = key_words([column], len(column))

@@ -119,11 +119,11 @@ class ExactSums:
     def save(self, slots: Slots) -> pa.Table:
         """What `restore` needs for these slots, which then are 0 … n−1."""
         new = places_in(slots, len(self._first))
-        return chunked(self._saved(positions, new) for positions in slot_ranges(len(self._index)))
+        keys = self._index.keys.astype(np.int64)
+        return chunked(self._saved(keys, positions, new) for positions in slot_ranges(len(keys)))
 
-    def _saved(self, positions: slice, new: Slots) -> pa.RecordBatch:
-        keys = self._index.keys[positions].astype(np.int64)
-        slots, places, digits = new[keys[:, 0]], keys[:, 1], self._digits[positions]
+    def _saved(self, keys: Ints, positions: slice, new: Slots) -> pa.RecordBatch:
+        slots, places, digits = new[keys[positions, 0]], keys[positions, 1], self._digits[positions]
         kept = slots >= 0
         return int_batch(slot=slots[kept], place=places[kept], digit=digits[kept])
 

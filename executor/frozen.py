@@ -1,18 +1,22 @@
 """A state as it is now, to be saved while the operator goes on: arrays are copied, rows and plans are shared.
 
-Copying an array costs a fraction of what turning it into the rows of an image does, and Arrow's rows never change. So
-a step waits for the copy alone.
+Copying an array costs a fraction of what turning it into the rows of an image does. Arrow's rows never change, nor do
+the runs of `SortedRuns`, and the keys of a `KeyIndex` only become more: these are shared, so an index that is frozen
+tells its keys and finds none. A step waits for a copy of what may change alone, some 8 to 32 bytes a key or row.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 
+from headwater.executor.key_index import KeyIndex
 from headwater.executor.operators import ChunkedParts, Stateful
+from headwater.executor.sorted_runs import SortedRuns
 
 T = TypeVar("T")
 
@@ -55,6 +59,11 @@ def _copy(value: Any, known: dict[int, Any]) -> Any:
             copied = type(value)(_copy(item, known) for item in value)
         case dict():
             copied = {key: _copy(item, known) for key, item in value.items()}
+        case KeyIndex() | SortedRuns():
+            copied = copy(value)
+            copied.__dict__ = {
+                name: list(item) if isinstance(item, list) else item for name, item in vars(value).items()
+            }
         case _ if type(value).__module__.startswith(_PACKAGE):
             copied = object.__new__(type(value))
             known[id(value)] = copied

@@ -76,7 +76,7 @@ class MatchCounts:
         return np.where((pairs > 0) == matched, rows, 0)
 
     def _kept(self, slots: Slots) -> tuple[Words, Slots, Slots]:
-        return self._index.keys[slots], self._rows[slots], self._pairs[slots]
+        return self._index.keys_of(slots), self._rows[slots], self._pairs[slots]
 
     def save(self) -> ChunkedParts:
         words, rows, pairs = self._kept(
