@@ -94,7 +94,6 @@ class Distinct:
         rows = int_column(pairs, "rows")
         live = np.flatnonzero(rows > 0)
         self._fill(_words(values, "a", "b"), _words(pairs, "value", "slot")[live], rows[live])
-        self._slots = int(int_column(pairs, "slot").max(initial=-1)) + 1
 
     def _fill(self, values: Words, pairs: Words, rows: Slots) -> None:
         self._clear()

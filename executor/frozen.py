@@ -64,7 +64,7 @@ def _copy(value: Any, known: dict[int, Any]) -> Any:
             copied.__dict__ = {
                 name: list(item) if isinstance(item, list) else item for name, item in vars(value).items()
             }
-        case _ if type(value).__module__.startswith(_PACKAGE):
+        case _ if type(value).__module__.startswith(_PACKAGE) and hasattr(value, "__dict__"):
             copied = object.__new__(type(value))
             known[id(value)] = copied
             copied.__dict__.update({name: _copy(item, known) for name, item in vars(value).items()})

@@ -18,9 +18,11 @@ QUERIES = """
     CREATE TABLE totals AS
       SELECT k, count(*) AS n, sum(v) AS v, min(v) AS low, count(DISTINCT v) AS d FROM s GROUP BY k;
     CREATE TABLE named AS SELECT x.k, x.v, t.name FROM (SELECT k, max(v) AS v FROM s GROUP BY k) x JOIN t ON x.k = t.id;
+    CREATE TABLE chain AS
+      WITH RECURSIVE r AS (SELECT min(k) AS k FROM s UNION SELECT s.v FROM r JOIN s ON s.k = r.k) SELECT * FROM r;
     CREATE TABLE first AS SELECT k, v FROM s QUALIFY row_number() OVER (PARTITION BY k ORDER BY v DESC) <= 2;
 """
-TABLES = ("totals", "named", "first")
+TABLES = ("totals", "named", "chain", "first")
 
 
 def add(db: Database, step: int) -> None:
@@ -87,3 +89,15 @@ def test_a_database_in_the_background_saves_images_on_its_own(tmp_path: Path, mo
         expected = contents(db)
     with connect(tmp_path / "db") as db:
         assert contents(db) == expected
+
+
+def test_a_group_without_a_distinct_value_is_saved_again_after_a_restart() -> None:
+    disk = SimulatedDisk()
+    for restart in range(3):
+        with opened(disk) as db:
+            if not restart:
+                db.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, g VARCHAR, v BIGINT)")
+                db.execute("CREATE TABLE d AS SELECT g, count(DISTINCT v) AS n FROM t GROUP BY g")
+                db.execute("INSERT INTO t VALUES (1, 'a', 5), (2, 'b', NULL), (3, 'c', NULL)")
+            db.execute("CHECKPOINT")
+            assert sorted(db.sql("SELECT * FROM d").fetchall()) == [("a", 1), ("b", 0), ("c", 0)]

@@ -77,7 +77,7 @@ class Case:
         statement = parse_statement(query.sql)
         assert isinstance(statement, syntax.Query)
         try:
-            bind_query(statement, self.db.pipeline.catalog, keep_window=True)
+            bind_query(statement, self.db.pipeline.catalog, as_table=True)
             self.oracle.answer(query.oracle)
         except (HeadwaterError, duckdb.Error):
             return False
