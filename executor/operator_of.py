@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from headwater.executor.aggregate import GroupBy
 from headwater.executor.asof import NearestRows
-from headwater.executor.clocks import (
-    ArrivalTimes,
-    CommitClock,
-    Silences,
-)
+from headwater.executor.clocks import ArrivalTimes, CommitClock, Silences
 from headwater.executor.constants import ConstantRows
 from headwater.executor.evaluate import Evaluate, chain_below
 from headwater.executor.growing_top import ForemostRows, GrowingTop

@@ -15,7 +15,7 @@ from headwater.planner.array_queries import with_lists
 from headwater.planner.asof import asof_joined
 from headwater.planner.calls import with_duckdb_calls
 from headwater.planner.catalog import Catalog, Relation, View
-from headwater.planner.closing import Closing, closing_of, final_select, grace_of, silence_of
+from headwater.planner.closing import Closing, closing_of, final_select, silence_of
 from headwater.planner.constants import values, without_from
 from headwater.planner.expressions import bind_predicate, column_expression
 from headwater.planner.first_rows import is_only_ordered, unordered, with_row_numbers
@@ -49,7 +49,7 @@ from headwater.planner.temporal_filters import refuse_join_with_now, with_now
 from headwater.planner.unnesting import elements, is_unnest, joined_elements, with_unnested
 from headwater.planner.unsupported import refuse_continuous
 from headwater.planner.user_functions import functions_in
-from headwater.planner.window_functions import check_lengths, windowed_item
+from headwater.planner.window_functions import check_lengths, grace_of, windowed_item
 from headwater.values import PSEUDO_COLUMNS, ROWPARTITION, ROWTIME, WINDOWEND, WINDOWSTART, Column
 
 

@@ -25,7 +25,7 @@ from headwater.planner.logical import (
     duration,
     walk_plan,
 )
-from headwater.planner.window_functions import DEFAULT_GRACE_US
+from headwater.planner.window_functions import grace_of
 from headwater.values import WINDOWEND
 
 
@@ -78,11 +78,6 @@ def silence_of(source: BoundItem, window: syntax.Window, idle_us: int) -> Silenc
 def _after_us(window: syntax.Window) -> int:
     """How long after its WINDOWEND a window can still change, in µs."""
     return 2 * window.size_us + grace_of(window) + 1 if window.kind == "SESSION" else grace_of(window)
-
-
-def grace_of(window: syntax.Window) -> int:
-    """For how long after its end a window takes rows, in µs."""
-    return DEFAULT_GRACE_US if window.grace_us is None else window.grace_us
 
 
 def final_select(query: syntax.Query) -> syntax.Select:

@@ -18,7 +18,7 @@ from headwater.planner.join_keys import with_keys
 from headwater.planner.logical import OnTime, Plan, SessionAssign, StreamTime, Watermark, walk_plan
 from headwater.planner.names import names_in
 from headwater.planner.scope import Scope, ScopeColumn
-from headwater.planner.window_functions import DEFAULT_GRACE_US, check_gap
+from headwater.planner.window_functions import check_gap, grace_of
 from headwater.values import WINDOWEND, WINDOWSTART
 
 
@@ -33,7 +33,7 @@ def with_sessions(source: BoundItem, select: syntax.Select, window: syntax.Windo
             hint="write a query for each, and UNION ALL",
         )  # fmt: skip
     keys = tuple(bind_expression(group, source.scope) for group in groups if not _is_of_window(group))
-    grace = DEFAULT_GRACE_US if window.grace_us is None else window.grace_us
+    grace = grace_of(window)
     late_us = window.size_us + grace
     on_time = OnTime(source.plan, source.time, source.stream_time, late_us)
     keyed, names = with_keys(on_time, keys, "session")

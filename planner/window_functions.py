@@ -39,6 +39,11 @@ _NEVER_LATE = Expression("CAST(NULL AS TIMESTAMP)", "TIMESTAMP")  # the stream t
 _TIMES = ("TIMESTAMP", "TIMESTAMP WITH TIME ZONE", "DATE")
 
 
+def grace_of(window: syntax.Window | syntax.Within) -> int:
+    """For how long after its end a window, or a span of WITHIN, takes rows, in µs."""
+    return DEFAULT_GRACE_US if window.grace_us is None else window.grace_us
+
+
 def check_lengths(size_us: int, advance_us: int, at: Span) -> None:
     """Raises SqlError for windows that hold nothing, or that leave rows between them."""
     if size_us <= 0 or advance_us <= 0:

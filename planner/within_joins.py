@@ -30,7 +30,7 @@ from headwater.planner.logical import (
 )
 from headwater.planner.rewrite import filtered
 from headwater.planner.scope import Scope
-from headwater.planner.window_functions import DEFAULT_GRACE_US
+from headwater.planner.window_functions import grace_of
 
 Kind = Literal["LEFT", "RIGHT", "FULL"]
 
@@ -59,7 +59,7 @@ def within_join(
 ) -> BoundItem:
     """The pairs that satisfy the conditions and are near in time, and of the sides that `kind` keeps what has none."""
     assert left.time and right.time and left.partition and right.partition
-    grace = DEFAULT_GRACE_US if within.grace_us is None else within.grace_us
+    grace = grace_of(within)
     span = Span(within.before_us, within.after_us, grace)
     on_time = _on_time(left, span.after_us + grace), _on_time(right, span.before_us + grace)
     (one, one_keys), (two, two_keys) = (
