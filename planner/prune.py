@@ -92,21 +92,15 @@ def _prune(node: Plan, needed: Iterable[str], shared: Shared) -> Plan:
         case LookupJoin() if not needed & set(node.right.names):
             return _prune(node.left, needed, shared)
         case Join() | LookupJoin():
-            left = _prune(node.left, needed & set(node.left.names) | set(node.left_keys), shared)
-            right = _prune(node.right, needed & set(node.right.names) | set(node.right_keys), shared)
-            return replace(node, left=left, right=right)
+            return _joined(node, needed, shared)
         case Unnest():
             place = node.place if node.place in needed else None
             source = _prune(node.source, needed - {node.element.name, node.place} | {node.items}, shared)
             return replace(node, source=source, place=place)
         case TemporalJoin():
-            left = _prune(node.left, needed & set(node.left.names) | {*node.left_keys, node.time}, shared)
-            right = _prune(node.right, needed & set(node.right.names) | set(node.right_keys), shared)
-            return replace(node, left=left, right=right)
+            return _joined(node, needed | {node.time}, shared)
         case AsofJoin():
-            left = _prune(node.left, needed & set(node.left.names) | {*node.left_keys, node.left_time}, shared)
-            right = _prune(node.right, needed & set(node.right.names) | {*node.right_keys, node.right_time}, shared)
-            return replace(node, left=left, right=right)
+            return _joined(node, needed | {node.left_time, node.right_time}, shared)
         case SemiJoin():
             kept = needed | set(node.on) or {node.names[0]}
             return replace(node, source=_only(node.source, kept, shared), joined=_prune(node.joined, kept, shared))
@@ -162,6 +156,13 @@ def _prune(node: Plan, needed: Iterable[str], shared: Shared) -> Plan:
             return replace(node, source=_prune(node.source, needed | {node.times}, shared))
         case StreamOutput():
             return replace(node, source=_prune(node.source, set(node.source.names), shared))
+
+
+def _joined(node: Join | LookupJoin | TemporalJoin | AsofJoin, needed: set[str], shared: Shared) -> Plan:
+    """`node` with its sides pruned to what of `needed`, and of its keys, each of them has."""
+    kept = needed | {*node.left_keys, *node.right_keys}
+    left, right = (_prune(side, kept & set(side.names), shared) for side in (node.left, node.right))
+    return replace(node, left=left, right=right)
 
 
 def _clocked(
