@@ -233,7 +233,7 @@ class Circuit:
     def operators_of(self, root: Plan) -> list[tuple[Plan, Operator]]:
         """The operators that `root` is computed by, the output first."""
         found: list[tuple[Plan, Operator]] = []
-        for node in dict.fromkeys(walk_plan(root)):
+        for node in walk_plan(root):
             operator = self._operators.get(node)
             if operator is not None:
                 found.append((node, operator))

@@ -40,7 +40,7 @@ class Trouble:
         """The rows that failed on the way to `root`."""
         if not self.rows:
             return empty_batch(ERROR_SCHEMA)
-        found = [batch for node in dict.fromkeys(walk_plan(root)) for batch in self.rows.get(node, ())]
+        found = [batch for node in walk_plan(root) for batch in self.rows.get(node, ())]
         return pa.concat_batches(found) if found else empty_batch(ERROR_SCHEMA)
 
 

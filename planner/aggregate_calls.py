@@ -187,13 +187,25 @@ def _refuse(call: syntax.Call) -> None:
             call.span,
             hint=f"write {AGGREGATE_MACROS[name]}",
         )
+    refuse_uncertain(call)
+    if not call.arguments and name not in ("count", "count_star") and not call.within_group:
+        raise TypeProblem(f"{call.name}() takes an argument", call.span, hint=f"write {call.name}(column)")
+
+
+def refuse_uncertain(call: syntax.Call) -> None:
+    """Raises Unsupported for an aggregate that needs more than the rows of a group, whatever comes later."""
+    name = call.name.lower()
     if name in _RANDOM:
         raise Unsupported(
             f"{call.name}() takes rows at random, so the result would not follow from the log",
             call.span, hint="use quantile or approx_quantile",
         )  # fmt: skip
-    if not call.arguments and name not in ("count", "count_star") and not call.within_group:
-        raise TypeProblem(f"{call.name}() takes an argument", call.span, hint=f"write {call.name}(column)")
+    if name == "bitstring_agg" and len(call.arguments) == 1:
+        raise Unsupported(
+            f"{call.name}() has a bit for each value between the least and the greatest, and a continuous query does "
+            "not know yet what values will come", call.span,
+            hint=f"name them: {call.name}({unparse(call.arguments[0])}, least, greatest)",
+        )  # fmt: skip
 
 
 def _can_fold(function: str, type_name: str) -> bool:

@@ -3,6 +3,8 @@
 Aggregate by carrier: count(*)   [one row per group; O(1) per row]
 └─ Project carrier
    └─ StreamSource flights #1 [carrier]
+
+An operator that is read more than once is told of once: where it comes again, what feeds it is as above.
 """
 
 from __future__ import annotations
@@ -28,7 +30,13 @@ def explain_warnings(plan: Plan) -> list[str]:
 
 def plan_document(plan: Plan, more: Callable[[Plan], dict[str, Any]] = lambda _: {}) -> dict[str, Any]:
     """The tree of `plan` as JSON has it: per operator what it does, its columns, its key, its state, and `more`."""
-    state = state_of(plan)
+    return _document(plan, more, set())
+
+
+def _document(plan: Plan, more: Callable[[Plan], dict[str, Any]], told: set[Plan]) -> dict[str, Any]:
+    """The document of a part; of one that was `told` of before it says just that, without its inputs."""
+    state, is_repeated = state_of(plan), plan in told and bool(plan.inputs)
+    told.add(plan)
     return {
         "operator": type(plan).__name__,
         "detail": with_users_names(plan.label()),
@@ -38,7 +46,8 @@ def plan_document(plan: Plan, more: Callable[[Plan], dict[str, Any]] = lambda _:
         "incremental": True,
         "state": None if state is None else asdict(state),
         **more(plan),
-        "inputs": [plan_document(source, more) for source in plan.inputs],
+        **({"repeated": True} if is_repeated else {}),
+        "inputs": [] if is_repeated else [_document(source, more, told) for source in plan.inputs],
     }
 
 
@@ -48,9 +57,10 @@ def _kept(node: Plan) -> str | None:
 
 
 def _lines(node: Plan, first: str, rest: str, note: Callable[[Plan], str | None], shown: set[Plan]) -> list[str]:
-    """The lines of a tree; a clock that is read from what was `shown` before has no branch of its own."""
-    noted = note(node)
-    inputs = () if isinstance(node, Watermark) and node.source in shown else node.inputs
+    """The lines of a tree. What was `shown` before has no branch again, nor has a clock that is read from it."""
+    is_repeated = node in shown and bool(node.inputs)
+    noted = "as above" if is_repeated else note(node)
+    inputs = () if is_repeated or (isinstance(node, Watermark) and node.source in shown) else node.inputs
     shown.add(node)
     lines = [f"{first}{type(node).__name__} {with_users_names(node.label())}" + (f"   [{noted}]" if noted else "")]
     for i, source in enumerate(inputs):

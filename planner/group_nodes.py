@@ -43,7 +43,7 @@ class RecomputedCall:
         return self.sql
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Aggregate(Clocked):
     """One row per distinct value of `keys` with the aggregates of its rows; without keys, always exactly one row.
 
@@ -54,8 +54,6 @@ class Aggregate(Clocked):
     calls: tuple[AggregateCall, ...]
     recomputed: tuple[RecomputedCall, ...] = ()
     closes: Moment | None = None
-
-    __hash__ = PlanNode.__hash__
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -78,7 +76,7 @@ class Aggregate(Clocked):
         return f"by {', '.join(self.keys) or 'nothing'}: {calls or 'distinct rows'}{closes}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Union(PlanNode):
     """All rows of `sources`, which have the same columns.
 
@@ -87,8 +85,6 @@ class Union(PlanNode):
 
     sources: tuple[Plan, ...]
     in_order: bool
-
-    __hash__ = PlanNode.__hash__
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -102,13 +98,11 @@ class Union(PlanNode):
         return f"of {len(self.sources)}{', in the order of the log' if self.in_order else ''}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Repeat(Unary):
     """Each row as often as its column `times` says, without that column."""
 
     times: str
-
-    __hash__ = PlanNode.__hash__
 
     @property
     def columns(self) -> tuple[Column, ...]:

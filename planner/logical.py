@@ -103,13 +103,11 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Filter(Unary):
     """The rows for which `predicate` is true; NULL counts as false."""
 
     predicate: Expression
-
-    __hash__ = PlanNode.__hash__
 
     @property
     def key(self) -> tuple[str, ...] | None:
@@ -119,13 +117,11 @@ class Filter(Unary):
         return self.predicate.sql
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Project(Unary):
     """New columns computed row by row: pairs of output name and expression."""
 
     items: tuple[tuple[str, Expression], ...]
-
-    __hash__ = PlanNode.__hash__
 
     def __post_init__(self) -> None:
         assert len({name for name, _ in self.items}) == len(self.items), self.items
@@ -136,10 +132,11 @@ class Project(Unary):
 
     @property
     def key(self) -> tuple[str, ...] | None:
-        if self.source.key is None:
+        below = self.source.key
+        if below is None:
             return None
         kept = {e.reads[0]: name for name, e in reversed(self.items) if e.is_column}
-        return tuple(kept[k] for k in self.source.key) if all(k in kept for k in self.source.key) else None
+        return tuple(kept[k] for k in below) if all(k in kept for k in below) else None
 
     def label(self) -> str:
         return ", ".join(
@@ -147,7 +144,7 @@ class Project(Unary):
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Join(PlanNode):
     """Inner join on equal keys (NULL never matches); the names of both sides are distinct.
 
@@ -160,8 +157,6 @@ class Join(PlanNode):
     left_keys: tuple[str, ...]
     right_keys: tuple[str, ...]
     by_version: bool
-
-    __hash__ = PlanNode.__hash__
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -177,9 +172,10 @@ class Join(PlanNode):
 
     @property
     def key(self) -> tuple[str, ...] | None:
-        if self.by_version or self.left.key is None or self.right.key is None:
+        if self.by_version:
             return None
-        return (*self.left.key, *self.right.key)
+        left, right = self.left.key, self.right.key
+        return None if left is None or right is None else (*left, *right)
 
     def label(self) -> str:
         kind = "stream–table" if self.by_version else "inner"
@@ -204,14 +200,12 @@ class WindowCall:
     exact: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Over(Unary):
     """Each row with the values of window functions over the rows that have its value of `partition`; () means all."""
 
     partition: tuple[str, ...]
     calls: tuple[WindowCall, ...]
-
-    __hash__ = PlanNode.__hash__
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -229,7 +223,7 @@ class Over(Unary):
         return f"by {', '.join(self.partition) or 'nothing'}: {', '.join(c.sql for c in self.calls)}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TopK(Unary):
     """Of each partition, in order, `limit` rows after the first `offset`; `number` names a column with their places.
 
@@ -241,8 +235,6 @@ class TopK(Unary):
     limit: int
     offset: int = 0
     number: str | None = None
-
-    __hash__ = PlanNode.__hash__
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -263,7 +255,7 @@ class TopK(Unary):
         return " ".join([*parts, *([f"as {self.number}"] if self.number else [])])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SemiJoin(Unary):
     """The rows of `source` that stand in `joined`, or if `negated` (an anti join) those that do not.
 
@@ -274,8 +266,6 @@ class SemiJoin(Unary):
     on: tuple[str, ...]
     negated: bool
     by_version: bool
-
-    __hash__ = PlanNode.__hash__
 
     @property
     def inputs(self) -> tuple[Plan, ...]:
@@ -294,7 +284,7 @@ class SemiJoin(Unary):
         return f"{kind}, a match by {', '.join(self.on) or 'nothing'}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OuterJoin(PlanNode):
     """The rows of `joined`, and those of each of `sides` that do not stand in it, with NULL in all other columns.
 
@@ -306,8 +296,6 @@ class OuterJoin(PlanNode):
     sides: tuple[Plan, ...]
     on: tuple[str, ...]
     by_version: bool
-
-    __hash__ = PlanNode.__hash__
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -330,14 +318,12 @@ class OuterJoin(PlanNode):
         return f"{kind}, a match by {', '.join(self.on) or 'nothing'}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StreamOutput(Unary):
     """A derived stream: gives each row its offset in the stream's own log. Reads ROWTIME and ROWPARTITION."""
 
     id: int
     name: str
-
-    __hash__ = PlanNode.__hash__
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -355,11 +341,19 @@ Plan: TypeAlias = (
 )  # fmt: skip
 
 
-def walk_plan(node: Plan) -> Iterator[Plan]:
-    """`node` and everything below it, outermost first."""
-    yield node
-    for source in node.inputs:
-        yield from walk_plan(source)
+def walk_plan(plan: Plan) -> Iterator[Plan]:
+    """`plan` and everything below it, outermost first. What stands in it more than once comes once, where it is first.
+
+    Both sides of n outer joins in a row stand in them twice: as a tree such a plan has 2ⁿ nodes.
+    """
+    seen: set[Plan] = set()
+    waiting = [plan]
+    while waiting:
+        node = waiting.pop()
+        if node not in seen:
+            seen.add(node)
+            yield node
+            waiting += reversed(node.inputs)
 
 
 def joins_by_version(plan: Plan) -> Iterator[Join | LookupJoin | TemporalJoin]:

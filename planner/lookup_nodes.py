@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from headwater.planner.logical import Plan
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LookupJoin(PlanNode):
     """Each left row with the right row of equal keys, of which there is at most one, or else with NULL.
 
@@ -24,8 +24,6 @@ class LookupJoin(PlanNode):
     left_keys: tuple[str, ...]
     right_keys: tuple[str, ...]
     by_version: bool
-
-    __hash__ = PlanNode.__hash__
 
     @property
     def columns(self) -> tuple[Column, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -57,16 +57,28 @@ class SortKey:
         return f"{self.column}{' DESC' if self.descending else ''}{' NULLS FIRST' if self.nulls_first else ''}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PlanNode:
     """Base of all nodes. `columns` are the output columns in order, `append_only` says that no row is ever removed.
 
     `key` names columns that identify a row of the output at any time (() for at most one row), or is None.
     """
 
+    def __eq__(self, other: object) -> bool:
+        """Nodes are equal if all of their fields are: known from one number, since parts can be shared many times over.
+
+        A comparison field by field would go through a part once for each way that leads to it.
+        """
+        return self is other or (isinstance(other, PlanNode) and self._content == other._content)
+
     def __hash__(self) -> int:
-        """Plans are looked up at every step: the digest is computed once, a hash of all fields would not be."""
-        return hash(self.digest)
+        return hash(self._content)
+
+    @cached_property
+    def _content(self) -> bytes:
+        """A digest of all fields."""
+        told = [type(self).__name__, *(_told(getattr(self, field.name)) for field in fields(self))]
+        return hashlib.blake2b(", ".join(told).encode(), digest_size=16).digest()
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -100,6 +112,15 @@ class PlanNode:
         raise NotImplementedError
 
 
+def _told(value: object) -> str:
+    """The value of a field as text that no other value has."""
+    if isinstance(value, PlanNode):
+        return value._content.hex()
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_told, value))})"
+    return repr(value)
+
+
 def duration(microseconds: int) -> str:
     """A length of time in the largest unit that divides it: `90 minutes`, `1 day`."""
     for unit, length in (
@@ -114,15 +135,13 @@ def duration(microseconds: int) -> str:
     return f"{microseconds / 1000:.15g} milliseconds"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Source(PlanNode):
     """A leaf: the log of relation `id`, of which it reads `fields`."""
 
     id: int
     name: str
     fields: tuple[Column, ...]
-
-    __hash__ = PlanNode.__hash__
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -136,24 +155,20 @@ class Source(PlanNode):
         return f"{self.name} #{self.id} [{', '.join(self.names)}]"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StreamSource(Source):
     """The records of a stream's log, in commit order; `fields` are some of its columns and pseudo-columns."""
-
-    __hash__ = PlanNode.__hash__
 
     @property
     def append_only(self) -> bool:
         return True
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TableSource(Source):
     """A source table: with a primary key, each row of its log replaces the one before; without, rows are added."""
 
     primary_key: tuple[str, ...]
-
-    __hash__ = PlanNode.__hash__
 
     @property
     def key(self) -> tuple[str, ...] | None:
@@ -163,26 +178,22 @@ class TableSource(Source):
         return f"{super().label()} key {', '.join(self.primary_key) or 'none'}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Changelog(Source):
     """The stored changelog of a derived table, read from its log instead of computed."""
 
     unique: tuple[str, ...] | None
-
-    __hash__ = PlanNode.__hash__
 
     @property
     def key(self) -> tuple[str, ...] | None:
         return self.unique
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Unary(PlanNode):
     """A node with one input, whose columns it keeps unless it says otherwise."""
 
     source: Plan
-
-    __hash__ = PlanNode.__hash__
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -193,13 +204,11 @@ class Unary(PlanNode):
         return (self.source,)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Clocked(Unary):
     """A node that may have a second input, `clock`, which tells it how far time is."""
 
     clock: Plan | None = field(default=None, kw_only=True)
-
-    __hash__ = PlanNode.__hash__
 
     @property
     def inputs(self) -> tuple[Plan, ...]:

@@ -14,14 +14,20 @@ from headwater.planner.rewrite import Shared, conditions_of, filtered, with_inpu
 
 def order_joins(plan: Plan, shared: Shared) -> Plan:
     """`plan` with the inputs of joins in an order that connects them."""
-    if plan in shared:
-        return plan
-    if isinstance(plan, Filter | Join):
-        inputs, conditions = _flat(plan, shared)
-        if len(inputs) > 2:
-            inputs = [order_joins(node, shared) for node in inputs]
-            return restored(_connected(inputs, conditions), plan)
-    return with_inputs(plan, tuple(order_joins(source, shared) for source in plan.inputs))
+    done: dict[Plan, Plan] = {}
+
+    def ordered(node: Plan) -> Plan:
+        if node in shared:
+            return node
+        if node not in done:
+            inputs, conditions = _flat(node, shared) if isinstance(node, Filter | Join) else ([], [])
+            if len(inputs) > 2:
+                done[node] = restored(_connected([ordered(source) for source in inputs], conditions), node)
+            else:
+                done[node] = with_inputs(node, tuple(ordered(source) for source in node.inputs))
+        return done[node]
+
+    return ordered(plan)
 
 
 def _flat(plan: Plan, shared: Shared) -> tuple[list[Plan], list[Expression]]:

@@ -13,6 +13,7 @@ from typing import TypeVar
 from headwater.errors import SqlError, TypeProblem, UnknownName, Unsupported, suggestion
 from headwater.parser import quote, syntax, unparse
 from headwater.parser.syntax import Identifier, OrderItem
+from headwater.planner.aggregate_calls import refuse_uncertain
 from headwater.planner.expressions import bind_expression, column_expression
 from headwater.planner.logical import OVER_PARTITION, PLACE, Expression, Over, Plan, Project, SortKey, WindowCall
 from headwater.planner.names import names_in
@@ -108,6 +109,7 @@ class _OverBuilder:
 
     def call(self, call: syntax.Call, over: syntax.WindowSpec | Identifier) -> syntax.Name:
         """The column of a window function."""
+        refuse_uncertain(call)
         spec = self._whole(self._named(over) if isinstance(over, Identifier) else over)
         partition = tuple(self._column(e) for e in spec.partition_by)
         order = self._order(spec.order_by)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Comparison = Literal[">=", ">", "<=", "<"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class AsofJoin(PlanNode):
     """Each left row with one right row of equal keys: the one whose `right_time` is nearest to `left_time`.
 
@@ -31,8 +31,6 @@ class AsofJoin(PlanNode):
     right_time: str
     comparison: Comparison
     outer: bool
-
-    __hash__ = PlanNode.__hash__
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -56,11 +54,9 @@ class AsofJoin(PlanNode):
         return f"{'left' if self.outer else 'inner'} ON {' AND '.join([*pairs, nearest])}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CommitTimes(Source):
     """A leaf: for each commit to the log of relation `id` one row, its time in µs since the epoch."""
-
-    __hash__ = PlanNode.__hash__
 
     @property
     def append_only(self) -> bool:
@@ -75,7 +71,7 @@ def commit_times(source: Source) -> CommitTimes:
     return CommitTimes(source.id, source.name, (Column(COMMITTED, "BIGINT"),))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TemporalJoin(PlanNode):
     """Each row of the left stream with the rows of the right table with equal keys that were there at its `time`.
 
@@ -90,8 +86,6 @@ class TemporalJoin(PlanNode):
     left_keys: tuple[str, ...]
     right_keys: tuple[str, ...]
     time: str
-
-    __hash__ = PlanNode.__hash__
 
     @property
     def columns(self) -> tuple[Column, ...]:

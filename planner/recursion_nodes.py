@@ -20,14 +20,12 @@ LEVEL = "$level"
 LEVELS_MAX = 10_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RecursiveRef(PlanNode):
     """A leaf of a recursive term: the rows of the recursion `name` around it, which have `fields`, with their LEVEL."""
 
     name: str
     fields: tuple[Column, ...]
-
-    __hash__ = PlanNode.__hash__
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -41,7 +39,7 @@ class RecursiveRef(PlanNode):
         return f"{self.name} [{', '.join(f'{c.name} {c.type}' for c in self.fields)}]"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Recursion(PlanNode):
     """The least rows that hold those of `base` and all that `body` makes of them; with `distinct` each row once.
 
@@ -53,8 +51,6 @@ class Recursion(PlanNode):
     base: Plan
     body: Plan
     distinct: bool
-
-    __hash__ = PlanNode.__hash__
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -88,9 +84,17 @@ class Recursion(PlanNode):
 
 def reads(plan: Plan, reference: RecursiveRef) -> bool:
     """Whether `plan` reads the rows that `reference` stands for; a recursion in it may mean its own by that name."""
-    if isinstance(plan, Recursion) and plan.reference == reference:
-        return reads(plan.base, reference)
-    return plan == reference or any(reads(node, reference) for node in plan.inputs)
+    seen: set[Plan] = set()
+    waiting = [plan]
+    while waiting:
+        node = waiting.pop()
+        if node == reference:
+            return True
+        if node not in seen:
+            seen.add(node)
+            is_own = isinstance(node, Recursion) and node.reference == reference
+            waiting += node.inputs[:1] if is_own else node.inputs
+    return False
 
 
 def _outside(plan: Plan, reference: RecursiveRef) -> Iterator[Plan]:

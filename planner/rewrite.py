@@ -77,9 +77,16 @@ def _watermarks(inputs: tuple[Plan, ...]) -> tuple[Watermark, ...]:
 
 def bottom_up(plan: Plan, change: Callable[[Plan], Plan], shared: Shared) -> Plan:
     """`plan` with `change` applied to every node, inputs first, but to none in `shared` or below."""
-    if plan in shared:
-        return plan
-    return change(with_inputs(plan, tuple(bottom_up(source, change, shared) for source in plan.inputs)))
+    done: dict[Plan, Plan] = {}  # what stands in a plan more than once is changed once, and stays one object
+
+    def changed(node: Plan) -> Plan:
+        if node in shared:
+            return node
+        if node not in done:
+            done[node] = change(with_inputs(node, tuple(changed(source) for source in node.inputs)))
+        return done[node]
+
+    return changed(plan)
 
 
 def out_of_order(plan: Plan) -> Plan:

@@ -8,15 +8,13 @@ from headwater.planner.nodes import PlanNode, SortKey, Unary
 from headwater.values import Column
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Constant(PlanNode):
     """A leaf: the rows of VALUES, `count` of them, which have always been there. `sql` is the whole of it."""
 
     sql: str
     fields: tuple[Column, ...]
     count: int
-
-    __hash__ = PlanNode.__hash__
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -30,7 +28,7 @@ class Constant(PlanNode):
         return self.sql
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Unnest(Unary):
     """Each row once for each element of its column `items`, without that column, and with the element as `element`.
 
@@ -43,8 +41,6 @@ class Unnest(Unary):
     place: str | None
     outer: bool
 
-    __hash__ = PlanNode.__hash__
-
     @property
     def columns(self) -> tuple[Column, ...]:
         kept = tuple(c for c in self.source.columns if c.name != self.items)
@@ -56,14 +52,12 @@ class Unnest(Unary):
         return f"{'outer ' if self.outer else ''}{self.items} AS {self.element.name}{place}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Foremost(Unary):
     """Of each partition the rows that no other one is before in an order: those whose rank is 1, however many."""
 
     partition: tuple[str, ...]
     order: tuple[SortKey, ...]
-
-    __hash__ = PlanNode.__hash__
 
     @property
     def append_only(self) -> bool:

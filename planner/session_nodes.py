@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from headwater.planner.logical import Plan
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SessionAssign(PlanNode):
     """Each row with the bounds of its session: WINDOWSTART, the time of its first row, and WINDOWEND, that of its last.
 
@@ -28,8 +28,6 @@ class SessionAssign(PlanNode):
     time: str
     gap_us: int
     late_us: int
-
-    __hash__ = PlanNode.__hash__
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -53,7 +51,7 @@ class SessionAssign(PlanNode):
         return f"of each {', '.join(self.keys) or 'row'}, gap {duration(self.gap_us)}, on {self.time}{ends}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SessionAggregate(PlanNode):
     """One row per session with the aggregates of its rows: an `Aggregate` by the bounds that a `SessionAssign` gives.
 
@@ -68,8 +66,6 @@ class SessionAggregate(PlanNode):
     time: str
     gap_us: int
     late_us: int
-
-    __hash__ = PlanNode.__hash__
 
     @property
     def columns(self) -> tuple[Column, ...]:

@@ -249,6 +249,10 @@ def rows_bounded_by(plan: Plan) -> str | None:
             return f"the time until {until}"
         case Join(by_version=True) | LookupJoin() | AsofJoin() | TemporalJoin():
             return rows_bounded_by(plan.left)
+        case OuterJoin():
+            return rows_bounded_by(plan.joined)  # in which the sides stand
+        case SemiJoin():
+            return rows_bounded_by(plan.source)
     inputs = (plan.base, *plan.outside) if isinstance(plan, Recursion) else plan.inputs
     bounds = [rows_bounded_by(source) for source in inputs]
     if any(bound is None for bound in bounds):
@@ -259,7 +263,7 @@ def rows_bounded_by(plan: Plan) -> str | None:
 def warnings(plan: Plan) -> list[str]:
     """A sentence for each state of `plan` that nothing bounds, with what would, and for a long wait."""
     found = []
-    for node in dict.fromkeys(walk_plan(plan)):
+    for node in walk_plan(plan):
         if isinstance(node, TemporalFilter) and node.is_final and node.visible_from is not None:
             grace_us = node.visible_from.after_us
             if grace_us >= _LONG_GRACE_US:

@@ -18,11 +18,9 @@ from headwater.planner.nodes import (
 from headwater.values import Column
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Now(PlanNode):
     """A leaf: one row, the time of the commit up to which the log has been read; no row before the first commit."""
-
-    __hash__ = PlanNode.__hash__
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -40,13 +38,11 @@ class Now(PlanNode):
         return "the time of the commit"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Arrivals(PlanNode):
     """A leaf: when the streams `ids` got rows, by partition, and when the log said that time passes (NULL, a tick)."""
 
     ids: tuple[int, ...]
-
-    __hash__ = PlanNode.__hash__
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -60,7 +56,7 @@ class Arrivals(PlanNode):
         return f"of {', '.join(f'#{id}' for id in self.ids)}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Silence(Clocked):
     """To which stream time partitions are brought that have had no row for `idle_us`. The clock is `Arrivals`.
 
@@ -74,8 +70,6 @@ class Silence(Clocked):
     idle_us: int
     close_us: int
 
-    __hash__ = PlanNode.__hash__
-
     @property
     def columns(self) -> tuple[Column, ...]:
         return (Column(PARTITION, "INTEGER"), Column(STREAM_TIME, "TIMESTAMP"))
@@ -84,7 +78,7 @@ class Silence(Clocked):
         return f"of {duration(self.idle_us)} over {self.partitions} partition{'s' if self.partitions != 1 else ''}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StreamTime(Clocked):
     """Adds to each row the stream time of its partition before the row: the largest event time seen so far there.
 
@@ -94,8 +88,6 @@ class StreamTime(Clocked):
     time: str
     partition: str
 
-    __hash__ = PlanNode.__hash__
-
     @property
     def columns(self) -> tuple[Column, ...]:
         return (*self.source.columns, Column(STREAM_TIME, "TIMESTAMP"))
@@ -104,7 +96,7 @@ class StreamTime(Clocked):
         return f"of {self.time}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Watermark(Clocked):
     """One row: the stream time of the partition of `source` that is furthest behind; no row until each has had a row.
 
@@ -115,8 +107,6 @@ class Watermark(Clocked):
     time: str
     partition: str
     partitions: int
-
-    __hash__ = PlanNode.__hash__
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -134,7 +124,7 @@ class Watermark(Clocked):
         return f"of {self.time} over {self.partitions} partition{'s' if self.partitions != 1 else ''}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TemporalFilter(Clocked):
     """The rows with `visible_from` <= clock < `visible_until`, as far as they are given.
 
@@ -145,8 +135,6 @@ class TemporalFilter(Clocked):
     visible_from: Moment | None
     visible_until: Moment | None
     is_final: bool = False
-
-    __hash__ = PlanNode.__hash__
 
     @property
     def append_only(self) -> bool:

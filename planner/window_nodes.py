@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from headwater.planner.nodes import PlanNode, Unary, duration
+from headwater.planner.nodes import Unary, duration
 from headwater.values import WINDOWEND, WINDOWSTART, Column
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class WindowAssign(Unary):
     """Each row once per window that takes it, with WINDOWSTART and WINDOWEND; rows too late for a window are dropped.
 
@@ -26,8 +26,6 @@ class WindowAssign(Unary):
     grace_us: int
     is_cumulative: bool = False
     kept: tuple[str, ...] | None = None
-
-    __hash__ = PlanNode.__hash__
 
     @property
     def columns(self) -> tuple[Column, ...]:

@@ -30,15 +30,13 @@ class Span:
         return self.before_us + self.after_us + self.grace_us
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OnTime(Unary):
     """The rows that are not late: those whose partition's stream time before them is `time` + `allowed_us` at most."""
 
     time: str
     stream_time: str
     allowed_us: int
-
-    __hash__ = PlanNode.__hash__
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -48,7 +46,7 @@ class OnTime(Unary):
         return f"by {self.time}, at most {duration(self.allowed_us)} behind stream time"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class WithinJoin(PlanNode):
     """Pairs of rows of two streams with equal keys (NULL never matches) and times near each other.
 
@@ -65,8 +63,6 @@ class WithinJoin(PlanNode):
     partitions: tuple[str, str]
     span: Span
     in_order: bool
-
-    __hash__ = PlanNode.__hash__
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -88,7 +84,7 @@ class WithinJoin(PlanNode):
         return f"ON {' AND '.join([*pairs, near])}, grace {duration(self.span.grace_us)}{order}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class WithinOuter(PlanNode):
     """The pairs of `joined`, and each row of `sides` that stands in none of them once nothing can match it any more.
 
@@ -103,8 +99,6 @@ class WithinOuter(PlanNode):
     times: tuple[str, ...]
     span: Span
     on: tuple[str, ...]
-
-    __hash__ = PlanNode.__hash__
 
     @property
     def columns(self) -> tuple[Column, ...]:

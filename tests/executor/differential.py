@@ -24,7 +24,7 @@ from tests.executor.function_queries import DEFINITIONS
 from tests.executor.generator import Generator, Query
 from tests.executor.held import held_bytes
 from tests.executor.history import Append, Checkpoint, Clock, Create, Delete, Event, Reopen, Step, Update
-from tests.executor.oracle import Oracle, Rows, canonical, canonical_value
+from tests.executor.oracle import Oracle, Rows, canonical, canonical_value, differences
 from tests.executor.sources import Source, fixed_sources, literal
 
 __all__ = ["Case", "Mismatch", "Oracle", "Rows", "canonical"]
@@ -193,17 +193,6 @@ class Case:
         assert relation is not None
         return relation.id
 
-    def _set_clock(self, seconds: int) -> None:
-        """The clock of the database, in seconds after that of the first records."""
-        self.clock = seconds
-        self.disk.clock_us = START_US + seconds * 1_000_000
-        self._set_now(self.disk.clock_us)
-
-    def _set_now(self, time_us: int | None) -> None:
-        """What now() is for the oracle: when the version was committed that it is asked about."""
-        now = "NULL::TIMESTAMP" if time_us is None else f"make_timestamp({time_us})"
-        self.oracle.con.execute(f"SET VARIABLE now = {now}")
-
     def contents(self) -> dict[str, Rows]:
         return {name: canonical(self.db.sql(f"SELECT * FROM {name}").fetchall()) for name in self.made}
 
@@ -241,7 +230,7 @@ class Case:
     def compare(self, name: str, rows: Rows, expected: Rows, what: str = "") -> None:
         """Raises Mismatch unless the rows are the expected ones."""
         self.comparisons += 1
-        if rows != expected:
+        if rows != expected and any(differences(rows, expected, self.made[name].rounding)):
             raise Mismatch(name, self.report(name, rows, expected, what))
 
     def watch(self, name: str) -> Subscription:
@@ -273,9 +262,10 @@ class Case:
     def report(self, name: str, rows: Rows, expected: Rows, what: str = "") -> str:
         query = self.made[name]
         oracle = "" if query.oracle == query.sql else f"\n  DuckDB: {query.oracle}"
+        many, missing = differences(rows, expected, query.rounding)
         return (
             f"seed {self.seed}, {what or name}: {query.sql}{oracle}\n"
-            f"  too many: {dict(rows - expected)}\n  missing: {dict(expected - rows)}"
+            f"  too many: {dict(many)}\n  missing: {dict(missing)}"
         )
 
 

@@ -20,6 +20,8 @@ from tests.executor.sources import Row, Source
 
 Rows = Counter[tuple[Any, ...]]
 
+_LAST_DIGIT = 1.001e-8  # of the nine digits that canonical floats have: what one more or less of it can make
+
 
 class Oracle:
     """A DuckDB database with the relations of `sources`.
@@ -139,3 +141,23 @@ def canonical_value(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return tuple(canonical_value(item) for item in value)
     return value
+
+
+def differences(rows: Rows, expected: Rows, rounding: float) -> tuple[Rows, Rows]:
+    """The rows that are too many, and those that are missing; floats no further apart than `rounding` are equal."""
+    many, missing = rows - expected, expected - rows
+    for row in list(missing.elements()):
+        same = next((other for other in many if _is_close(other, row, rounding)), None)
+        if same is not None:
+            many -= Counter([same])
+            missing -= Counter([row])
+    return many, missing
+
+
+def _is_close(one: Any, other: Any, rounding: float) -> bool:
+    """Whether two canonical values are the same, but for the last of the digits of floats."""
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return len(one) == len(other) and all(_is_close(a, b, rounding) for a, b in zip(one, other, strict=True))
+    if isinstance(one, float) and isinstance(other, float):
+        return one == other or abs(one - other) <= max(rounding, _LAST_DIGIT * min(abs(one), abs(other)))
+    return bool(one == other)

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+# Calls that add floats up, whose last digits depend on the order of the rows; and how large what they add up can be.
+_ADDED_UP = (
+    (r"\bcorr\(", 1),
+    (r"\bcovar_pop\(", 15),
+    (r"\bvar_pop\(", 49),
+    (r"\bstddev\(", 1000),
+    (r"\b(sum|avg)\((\w+\.)?[dm]\b", 1000),
+)
+_DIGITS_LOST = 2.0**-40  # of a float's 52, by adding up as many rows as a case has
 
 
 @dataclass(frozen=True)
@@ -12,3 +23,8 @@ class Query:
     sql: str
     oracle: str
     errors: str | None = None  # the records of s, by partition and offset, that must be in its error stream
+
+    @property
+    def rounding(self) -> float:
+        """How far apart two floats of the same value may be, if rows are added up in two orders."""
+        return _DIGITS_LOST * max((size for call, size in _ADDED_UP if re.search(call, self.oracle)), default=0)

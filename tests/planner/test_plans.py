@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from headwater.parser import parse_statement
 from headwater.parser.syntax import CreateRelation, Query
-from headwater.planner import BoundQuery, Catalog, Plan, bind_query, define, explain_plan, walk_plan
+from headwater.planner import BoundQuery, Catalog, Plan, bind_query, define, explain_plan, plan_document, walk_plan
 from headwater.planner.logical import StreamSource
 from tests.golden import check
 from tests.planner.shop import DEFINITIONS, catalog_of, shop
@@ -148,6 +150,58 @@ def test_queries_share_what_they_have_in_common() -> None:
     one = plan("SELECT auction, top FROM totals WHERE top > 5", catalog)
     two = plan("SELECT n, count(*) FROM totals GROUP BY n", catalog)
     assert set(walk_plan(one)) & set(walk_plan(two))
+
+
+# ---------------------------------------------------------------- parts that are shared
+
+
+def outer_joins(count: int) -> Plan:
+    """A plan that is twice as large as a tree with each join more: both sides of an outer join stand in it twice."""
+    joins = " ".join(f"LEFT JOIN people p{i} ON p{i}.id = n.person AND p{i}.age > {i}" for i in range(count))
+    return plan(f"SELECT n.text, {', '.join(f'p{i}.name' for i in range(count))} FROM notes n {joins}")
+
+
+def objects(plan: Plan) -> dict[int, Plan]:
+    """All the objects that a plan is made of, equal or not."""
+    found, waiting = {}, [plan]
+    while waiting:
+        node = waiting.pop()
+        if id(node) not in found:
+            found[id(node)] = node
+            waiting += node.inputs
+    return found
+
+
+def operators(document: dict[str, Any]) -> int:
+    return 1 + sum(map(operators, document["inputs"]))
+
+
+@pytest.mark.parametrize(
+    "size",
+    [
+        lambda plan: len(objects(plan)),
+        lambda plan: len(list(walk_plan(plan))),
+        lambda plan: len(explain_plan(plan).splitlines()),
+        lambda plan: operators(plan_document(plan)),
+    ],
+    ids=["objects", "nodes that are walked", "lines of EXPLAIN", "operators of its JSON"],
+)
+def test_each_outer_join_adds_as_much_to_a_plan_as_the_one_before(size: Callable[[Plan], int]) -> None:
+    one, two, three = (size(outer_joins(count)) for count in (10, 11, 12))
+    assert two - one == three - two <= 8
+
+
+def test_plans_with_many_outer_joins_are_compared_without_going_through_them_as_trees() -> None:
+    one, two = outer_joins(40), outer_joins(40)
+    assert one == two and len({one, two}) == 1
+    assert one != outer_joins(39)
+
+
+def test_what_is_told_of_twice_says_so_and_has_no_inputs_again() -> None:
+    (document,) = plan_document(outer_joins(1))["inputs"]
+    joined, side = document["inputs"]
+    assert "repeated" not in joined and side["repeated"] and side["inputs"] == []
+    assert explain_plan(outer_joins(1)).splitlines()[-1].endswith("[as above]")
 
 
 # ---------------------------------------------------------------- stored relations, output columns
