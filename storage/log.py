@@ -101,7 +101,7 @@ class Log:
         streams = self._chain.state.streams
         for number, stream in streams.items():
             if stream.segments:
-                self._segments.restore(number, stream.segments[-1])
+                self._segments.restore(number, stream.segments[-1], stream.start)
         self._remover.remove_unneeded(streams)
         for number in self._chain.tail.streams:
             for _ in self._history.scan(number, max(self.version - 1, self.start(number).version), None, None):
