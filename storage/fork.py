@@ -218,8 +218,8 @@ def _point_of(storage: Storage, directory: OpenDirectory, chain: CommitLog, vers
     """The database as of a version (default: the newest)."""
     latest, earliest = chain.state.version, chain.first_version - 1
     version = latest if version is None else version
-    if version > latest:
-        raise StorageError(f"version {version} is not there yet: the latest is {latest}")
+    if not 0 <= version <= latest:
+        raise StorageError(f"there is no version {version}: the latest is {latest}")
     if version < earliest:
         raise _gone(version, earliest)
     first = chain.file_of(version)

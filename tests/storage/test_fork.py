@@ -107,7 +107,7 @@ def test_a_version_that_is_no_more_or_not_yet_is_one_clear_error_and_nothing_is_
     with pytest.raises(PositionGone, match="version 9 is no more") as gone:
         fork(disk, PATH, FORK, 9)
     assert gone.value.earliest == 10
-    with pytest.raises(StorageError, match="version 99 is not there yet: the latest is 44"):
+    with pytest.raises(StorageError, match="there is no version 99: the latest is 44"):
         fork(disk, PATH, FORK, 99)
     assert not disk.exists(FORK)
 
