@@ -385,21 +385,13 @@ class Database:
             made = self.fork(statement.path, version)
         except PositionGone as gone:
             raise no_more(gone, span) from gone
-        except StorageError as error:
-            error.span = statement.span
-            raise
         return Result.of_message(f'forked version {made:,} to "{statement.path}"')
 
     def _diff(self, statement: syntax.Diff) -> Result:
         path = absolute(statement.path)
-        try:
-            other = Database(
-                OsStorage(read_only=True), path, path, background=False, read_only=True,
-                functions=self._functions.all_given,
-            )  # fmt: skip
-        except StorageError as error:
-            error.span = statement.span
-            raise
+        other = Database(
+            OsStorage(read_only=True), path, path, background=False, read_only=True, functions=self._functions.all_given
+        )
         with other:
             here = Side(self.pipeline, self.reader, "this database")
             return difference(statement, here, Side(other.pipeline, other.reader, f'"{statement.path}"'))

@@ -17,7 +17,7 @@ from headwater.engine.outputs import created_at
 from headwater.engine.positions import resolve
 from headwater.engine.recovery import recorded
 from headwater.engine.stops import stops_of
-from headwater.errors import OutOfRange
+from headwater.errors import OutOfRange, PositionGone
 from headwater.executor.feed import Cut
 from headwater.executor.past import check_computable
 from headwater.parser.syntax import AsOf
@@ -54,8 +54,18 @@ def _check_computable(log: Log, version: int) -> None:
     stopped, created = stops_of(log, catalog, version), created_at(log)
     kept = [r for r in catalog.ordered() if (r.is_derived or not r.is_stream) and r.id not in stopped]
     frontier = max([recorded(log, images, version).last_step[1], *(created.get(r.id, 0) for r in kept if r.is_derived)])
+    earliest = []
     for relation in kept:
-        check_computable(log, relation.content(), Cut(frontier), images)
+        try:
+            check_computable(log, relation.content(), Cut(frontier), images)
+        except PositionGone as gone:
+            earliest.append(gone.earliest)
+    if earliest:
+        raise PositionGone(
+            f"version {version} is no more: retention has taken what it was made of",
+            earliest=max(earliest),
+            hint=f"the earliest version is {max(earliest)}",
+        )
 
 
 def version_at(as_of: AsOf, catalog: Catalog, log: Log, now_us: Callable[[], int]) -> int:
