@@ -58,5 +58,8 @@ class _UnsyncedFile:
     def size(self) -> int:
         return self._file.size()
 
+    def is_shared(self) -> bool:
+        return self._file.is_shared()
+
     def close(self) -> None:
         self._file.close()

@@ -44,10 +44,10 @@ Definition = (
 )
 
 
-def catalog_of(log: Log) -> Catalog:
-    """The catalog: a fold over the definitions in the log."""
+def catalog_of(log: Log, upto: int | None = None) -> Catalog:
+    """The catalog as of a version (default: now): a fold over the definitions in the log."""
     catalog = Catalog()
-    for version, note in log.kept("ddl"):
+    for version, note in log.kept("ddl", upto):
         try:
             catalog = _folded(catalog, note)
         except HeadwaterError as error:

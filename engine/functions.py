@@ -44,6 +44,11 @@ class Functions:
         """What the program gives as the function of that name, or None."""
         return self._given.get(name.lower())
 
+    @property
+    def all_given(self) -> Mapping[str, Any]:
+        """What the program gives, by name."""
+        return self._given
+
     @contextmanager
     def giving(self, name: str, target: Any) -> Iterator[None]:
         """Takes what the program gives for a statement that defines it; if that fails, what it gave before counts."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import duckdb
 
-from headwater.errors import OutOfRange, SqlError, UnknownName, suggestion
+from headwater.errors import OutOfRange, PositionGone, Span, SqlError, UnknownName, suggestion
 from headwater.executor.evaluate import connection
 from headwater.executor.feed import Cut
 from headwater.parser.syntax import AsOf
@@ -38,6 +38,12 @@ def resolve(as_of: AsOf, plans: Sequence[Plan], log: Log, latest: int, now_us: C
             return Cut(version, {source.id: limits})
         case _:
             return _offsets(as_of, plans, log, latest)
+
+
+def no_more(gone: PositionGone, span: Span | None) -> OutOfRange:
+    """The error for a point that retention has taken, with its place."""
+    hint = f"the earliest is AS OF VERSION {gone.earliest}"
+    return OutOfRange("this point is no more: retention has taken what it was made of", span, hint=hint)
 
 
 def _version(as_of: AsOf, latest: int) -> Cut:

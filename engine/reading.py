@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from headwater.engine.pipeline import Pipeline
-from headwater.engine.positions import resolve
+from headwater.engine.positions import no_more, resolve
 from headwater.engine.result import Result
-from headwater.errors import OutOfRange, PositionGone, Unsupported
+from headwater.errors import PositionGone, Unsupported
 from headwater.executor.feed import Cut, read_chunks, rows_of
 from headwater.executor.past import circuit_at
 from headwater.executor.snapshot import SnapshotReader
@@ -46,11 +46,7 @@ class Reader:
             return self._answer(query)
         except PositionGone as gone:
             span = next((node.span for node in syntax.walk(query) if isinstance(node, syntax.AsOf)), query.span)
-            raise OutOfRange(
-                "this point is no more: retention has taken what it was made of",
-                span,
-                hint=f"the earliest is AS OF VERSION {gone.earliest}",
-            ) from gone
+            raise no_more(gone, span) from gone
 
     def columns(self, query: syntax.Query, catalog: Catalog) -> tuple[Column, ...]:
         """The columns that a query has, which is not run. Raises SqlError as `query` does."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from headwater.engine.outputs import digest_of
 from headwater.errors import CorruptLog
 from headwater.executor.circuit import Circuit
 from headwater.planner import Relation
-from headwater.storage import Log
+from headwater.storage import Image, Log
 
 logger = logging.getLogger("headwater")
 
@@ -28,15 +28,23 @@ class Recorded:
     frontier: int  # of the image; 0 without one
 
 
-def recorded(log: Log) -> Recorded:
-    """What the log says. Steps that were made while the image was being saved come after it, wherever they stand."""
-    images = log.images()
+def recorded(log: Log, images: Sequence[Image] | None = None, upto: int | None = None) -> Recorded:
+    """What the log says as of a version (default: now), going by the last of some images (default: all).
+
+    Steps that were made while the image was being saved come after it, wherever they stand. What an image says itself
+    of rows that failed is no younger than its last step.
+    """
+    images = log.images() if images is None else images
+    upto = log.version if upto is None else upto
+    published = {image.version for image in log.images()}
     note = images[-1].note if images else {}
     digests, last_step = note.get("digests", {}), tuple(note.get("last_step", (0, 0)))
     begin = last_step[0]
-    counts = [count for _, count in log.notes(FAILED_ROWS, begin)]
+    counts = [count for version, count in log.notes(FAILED_ROWS, begin) if version <= upto and version not in published]
     steps = []
     for version, step in log.notes("step", begin):
+        if version > upto:
+            break
         digests, last_step = step["digests"], (version, step["to"])
         steps.append(step["to"])
     failed_rows = {FAILED_ROWS: counts[-1]} if counts else note

@@ -47,10 +47,10 @@ class Stop:
         return QueryFailed(f'"{name}" stopped at version {self.version}: {self.cause}', hint=hint)
 
 
-def stops_of(log: Log, catalog: Catalog) -> dict[int, Stop]:
-    """The queries that stand still, by the ids of their relations: a fold over the log."""
+def stops_of(log: Log, catalog: Catalog, upto: int | None = None) -> dict[int, Stop]:
+    """The queries that stand still as of a version (default: now), by the ids of their relations: a fold of the log."""
     stopped: dict[int, Stop] = {}
-    for _, note in log.kept(NOTE):
+    for _, note in log.kept(NOTE, upto):
         for stop in note.get("stop", ()):
             stopped[stop["id"]] = Stop(**stop)
         for id in note.get("resume", ()):

@@ -69,6 +69,12 @@ def circuit_at(
     return circuit
 
 
+def check_computable(log: Log, root: Plan, cut: Cut, images: Sequence[Image]) -> None:
+    """Raise `PositionGone` unless `root` at a cut can be computed from one of some images, or from the beginning."""
+    if _nearest_image(log, root, cut, images) is None:
+        _check_beginning(log, root, cut)
+
+
 def covering_images(log: Log, roots: Sequence[Plan]) -> list[Image]:
     """The images that have the state of all operators of `roots`, oldest first."""
     probe = Circuit(roots)

@@ -28,7 +28,7 @@ examples:
   headwater demo                               see what Headwater does
   headwater bench log                          measure the commit log on this machine; see also nexmark and state
   headwater test tests/                        run tests written in SQL
-  headwater check shop.hw                      verify every byte; see also repair and backup
+  headwater check shop.hw                      verify every byte; see also repair, backup and fork
 """
 
 
@@ -138,6 +138,7 @@ _COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "check": partial(_operate, "check"),
     "repair": partial(_operate, "repair"),
     "backup": partial(_operate, "backup"),
+    "fork": partial(_operate, "fork"),
 }
 
 

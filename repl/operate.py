@@ -1,7 +1,7 @@
-"""The commands `headwater check`, `headwater repair` and `headwater backup`: for whoever looks after a database.
+"""The commands `headwater check`, `repair`, `backup` and `fork`: for whoever looks after a database.
 
-They work on the files, know no SQL, and never open a database that is damaged. What they find goes to standard output,
-a bar to standard error when it takes long.
+They work on the files, and never open a database that is damaged. What they find goes to standard output, a bar to
+standard error when it takes long.
 """
 
 from __future__ import annotations
@@ -52,6 +52,16 @@ examples:
   headwater backup shop.hw /mnt/monday.hw --no-verify   only copy
 
 Works while another process has the database open. The copy is a database of its own: open it like any other.
+"""
+
+
+_FORK_EXAMPLES = """\
+examples:
+  headwater fork shop.hw what-if.hw                a second database that begins as this one is now
+  headwater fork shop.hw what-if.hw --version 41   as it was at version 41
+
+Works while another process has the database open. The two share files, and neither changes the other. A fork is no
+backup: what a disk does to bytes that both have befalls both.
 """
 
 
@@ -118,7 +128,28 @@ def backup(arguments: Sequence[str]) -> int:
     )
 
 
-COMMANDS = {"check": check, "repair": repair, "backup": backup}
+def fork(arguments: Sequence[str]) -> int:
+    """`headwater fork`."""
+    from headwater.engine.forking import fork_directory
+
+    parser = _parser("fork", "Make a second database that begins as one was, and shares its files.", _FORK_EXAMPLES)
+    parser.add_argument("directory", metavar="DIR", help="the database")
+    parser.add_argument(
+        "target", metavar="TO", help="where the fork goes: a directory that does not exist, or is empty"
+    )
+    parser.add_argument("--version", type=int, metavar="N", help="as of which version (default: now)")
+    options = parser.parse_args(arguments)
+    started = perf_counter()
+    made = fork_directory(options.directory, options.target, options.version)
+    seconds = perf_counter() - started
+    print(
+        f'forked version {made.version:,} to "{options.target}" in {seconds:.2f} s: {made.shared:,} '
+        f"file{_s(made.shared)} shared, {_bytes(made.copied)} copied"
+    )
+    return 0
+
+
+COMMANDS = {"check": check, "repair": repair, "backup": backup, "fork": fork}
 
 
 def _parser(name: str, description: str, examples: str) -> argparse.ArgumentParser:

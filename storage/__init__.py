@@ -1,5 +1,6 @@
 """Storage: a commit log with streams of Arrow batches and images, on a real or a simulated disk. It knows no SQL."""
 
+from headwater.storage.common import common_version
 from headwater.storage.faults import Fault, FaultyStorage
 from headwater.storage.files import File, Lock, OsStorage, Storage
 from headwater.storage.groups import GroupOffsets
@@ -27,4 +28,5 @@ __all__ = [
     "SimulatedDisk",
     "Stamp",
     "Storage",
+    "common_version",
 ]

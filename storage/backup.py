@@ -14,19 +14,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from headwater.errors import CorruptLog, NotADatabase, StorageError
+from headwater.errors import CorruptLog
 from headwater.storage.chain import CommitLog, commits_path
+from headwater.storage.copies import check_target, with_retries
 from headwater.storage.directory import OpenDirectory, copy_format, read_format
 from headwater.storage.failures import explained
-from headwater.storage.files import File, Storage, parent, sync_file, write_all
+from headwater.storage.files import COPY_BYTES, File, Storage, parent, sync_file, write_all
 from headwater.storage.images import image_path
 from headwater.storage.index_files import index_path
 from headwater.storage.retention import live_images
 
 Progress = Callable[[int, int], None]  # bytes that are done, bytes in all
-
-_CHUNK_BYTES = 4 << 20
-_TRIES = 20  # how often retention may come between
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,42 +43,16 @@ def back_up(storage: Storage, path: str, target: str, on_progress: Progress = la
     """
     path, target = path.rstrip("/") or path, target.rstrip("/") or target
     with explained(f'cannot back up "{path}" to "{target}"'):
-        _make_target(storage, path, target)
-        return _with_retries(_Copying(storage, path, target, on_progress))
-
-
-def _with_retries(copying: _Copying) -> Backup:
-    """The backup, also if what is copied changes: a file that is being begun or removed may look damaged for once."""
-    last: Exception | None = None
-    for _ in range(_TRIES):
-        try:
-            copying.copy_all()
-            return copying.finish()
-        except (FileNotFoundError, CorruptLog) as error:
-            last = error
-    if isinstance(last, CorruptLog):
-        raise last
-    raise StorageError(
-        "the backup was not finished: retention removed files faster than they could be copied",
-        hint="try again with a longer retention, or to a faster disk",
-    ) from last
-
-
-def _make_target(storage: Storage, path: str, target: str) -> None:
-    if not storage.exists(f"{path}/FORMAT"):
-        raise NotADatabase(f'there is no database at "{path}"')
-    if storage.exists(target):
-        try:
-            names = storage.listdir(target)
-        except NotADirectoryError:
-            raise StorageError(f'"{target}" is a file: give the name of a directory that does not exist') from None
-        if names:
-            raise StorageError(f'"{target}" is not empty: give the name of a directory that does not exist')
-        return
-    if not storage.exists(parent(target)):
-        raise StorageError(f'"{target}" cannot be made: there is no directory "{parent(target)}"')
-    storage.mkdir(target)
-    storage.sync_dir(parent(target))
+        check_target(storage, path, target)
+        if not storage.exists(target):
+            storage.mkdir(target)
+            storage.sync_dir(parent(target))
+        copying = _Copying(storage, path, target, on_progress)
+        return with_retries(
+            copying.copied,
+            "the backup was not finished: retention removed files faster than they could be copied",
+            hint="try again with a longer retention, or to a faster disk",
+        )
 
 
 class _Copying:
@@ -95,6 +67,11 @@ class _Copying:
         self._version = 0
         for name in ("commits", "streams", "images"):
             storage.mkdir(f"{target}/{name}")
+
+    def copied(self) -> Backup:
+        """The finished backup. Raises as `copy_all` does."""
+        self.copy_all()
+        return self.finish()
 
     def copy_all(self) -> None:
         """Copy all files of the newest version, and remove copies of those that are no part of it any more.
@@ -142,7 +119,7 @@ class _Copying:
         try:
             position = done or 0
             while position < size:
-                data = source.read(position, min(_CHUNK_BYTES, size - position))
+                data = source.read(position, min(COPY_BYTES, size - position))
                 if not data:
                     raise CorruptLog(
                         f'"{self._path}/{file}" ends at byte {position}, before byte {size} up to which it was '

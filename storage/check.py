@@ -156,14 +156,16 @@ class Check:
         """Whether the segments are there and long enough. Which rows that costs is found with the commits."""
         for number, stream in state.streams.items():
             for segment in stream.segments:
-                yield from self._check_segment(number, segment, is_last=segment is stream.segments[-1])
+                is_last = segment is stream.segments[-1]
+                has_rows = segment.version > stream.start.version
+                yield from self._check_segment(number, segment, is_last=is_last, has_rows=has_rows)
 
-    def _check_segment(self, stream: int, segment: Segment, *, is_last: bool) -> Iterator[Finding]:
+    def _check_segment(self, stream: int, segment: Segment, *, is_last: bool, has_rows: bool) -> Iterator[Finding]:
         path = self._segment_path(stream, segment.number)
         try:
             size = self._segments.open(path).size()
         except FileNotFoundError:
-            if is_last:
+            if is_last and has_rows:
                 yield damage("segment", path, 0, f"the file is missing; {segment.end} bytes of it were committed")
             return
         if size < segment.end and is_last:

@@ -308,6 +308,13 @@ class CommitFile:
             raise CorruptLog(f'"{self.path}" is damaged at byte {position}: {reason}') from None
         return Record.unpack(version, payload)
 
+    def seal_at(self, position: int) -> int:
+        """The seal of the frame at a position. Raise `CorruptLog` if there is none."""
+        try:
+            return unpack_header(self.file.read(position, HEADER_BYTES))[1]
+        except BadFrame as reason:
+            raise CorruptLog(f'"{self.path}" is damaged at byte {position}: {reason}') from None
+
     def _was_durable(self, position: int) -> bool:
         """Whether what was at a position, where something is wrong now, was durable once: then this is no torn write.
 

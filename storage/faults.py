@@ -19,7 +19,7 @@ from headwater.storage.simulated import SimulatedFile
 
 Operation = Literal[
     "lock", "open", "read", "view", "pwrite", "truncate", "sync", "size",
-    "listdir", "exists", "rename", "remove", "mkdir", "sync_dir",
+    "is_shared", "listdir", "exists", "rename", "link", "remove", "mkdir", "sync_dir",
 ]  # fmt: skip
 Counted = Operation | Literal["any"]
 
@@ -78,6 +78,10 @@ class FaultyStorage:
     def rename(self, source: str, target: str) -> None:
         self._begin("rename")
         self._inner.rename(source, target)
+
+    def link(self, source: str, target: str) -> None:
+        self._begin("link")
+        self._inner.link(source, target)
 
     def remove(self, path: str) -> None:
         self._begin("remove")
@@ -152,6 +156,10 @@ class _FaultyFile:
     def size(self) -> int:
         self._storage._begin("size")
         return self._inner.size()
+
+    def is_shared(self) -> bool:
+        self._storage._begin("is_shared")
+        return self._inner.is_shared()
 
     def close(self) -> None:
         self._inner.close()

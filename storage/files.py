@@ -26,6 +26,10 @@ from headwater.errors import AlreadyOpen
 REMAP_BYTES = 4 << 20
 SYNC_THREADS = 4
 PARTS_MAX = 512  # pieces of one write; systems allow 1024
+COPY_BYTES = 4 << 20  # how much of a file is copied at once
+
+# What a system says where it cannot give a file another name: over devices, without the right to, after too many.
+NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 
 class File(Protocol):
@@ -54,6 +58,9 @@ class File(Protocol):
 
     def size(self) -> int:
         """Length of the file in bytes."""
+
+    def is_shared(self) -> bool:
+        """Whether the file has more than one name, so that it may be part of another database, too."""
 
     def close(self) -> None:
         """Give the file back to the system; idempotent. Views taken before stay valid."""
@@ -90,8 +97,14 @@ class Storage(Protocol):
     def rename(self, source: str, target: str) -> None:
         """Give a file another name in the same directory, replacing what has it."""
 
+    def link(self, source: str, target: str) -> None:
+        """Give a file one more name, in whatever directory; an `OSError` in `NO_LINKS` where that cannot be.
+
+        The new name is durable only after `sync_dir` of its directory.
+        """
+
     def remove(self, path: str) -> None:
-        """Remove a file."""
+        """Remove a name of a file, and with the last one the file."""
 
     def mkdir(self, path: str) -> None:
         """Make a directory; its parent must exist."""
@@ -127,6 +140,41 @@ def write_parts(file: File, offset: int, parts: Sequence[bytes | pa.Buffer]) -> 
         if written < size:
             write_all(file, offset + written, memoryview(b"".join(some))[written:])
         offset += size
+
+
+def copy_bytes(source: File, target: File, start: int, end: int) -> None:
+    """Copy what a file has from a position on to the beginning of another; fewer bytes where the first one ends."""
+    position = start
+    while data := source.read(position, min(COPY_BYTES, end - position)):
+        write_all(target, position - start, data)
+        position += len(data)
+
+
+def empty_file(storage: Storage, path: str) -> File:
+    """An empty file of this name. One that has other names, too, stays under those what it is."""
+    file = storage.open(path, create=True)
+    if not file.size():
+        return file
+    if not file.is_shared():
+        file.truncate(0)
+        return file
+    file.close()
+    storage.remove(path)
+    return storage.open(path, create=True)
+
+
+def own_file(storage: Storage, path: str) -> File:
+    """A file that is to be changed in place: of one that has other names, too, a copy takes the place, durably."""
+    file = storage.open(path)
+    if not file.is_shared():
+        return file
+    copy = empty_file(storage, f"{path}.new")
+    copy_bytes(file, copy, 0, file.size())
+    sync_file(copy)
+    file.close()
+    storage.rename(f"{path}.new", path)
+    storage.sync_dir(parent(path))
+    return copy
 
 
 def wall_clock_us() -> int:
@@ -223,6 +271,9 @@ class OsStorage:
     def rename(self, source: str, target: str) -> None:
         os.rename(self._resolve(source), self._resolve(target))
 
+    def link(self, source: str, target: str) -> None:
+        os.link(self._resolve(source), self._resolve(target))
+
     def remove(self, path: str) -> None:
         os.remove(self._resolve(path))
 
@@ -287,6 +338,9 @@ class _OsFile:
 
     def size(self) -> int:
         return os.fstat(self._descriptor).st_size
+
+    def is_shared(self) -> bool:
+        return os.fstat(self._descriptor).st_nlink > 1
 
     def close(self) -> None:
         if self._descriptor >= 0:

@@ -15,14 +15,13 @@ from contextlib import suppress
 
 from headwater.storage.chain import commits_path, listed_files
 from headwater.storage.commits import CommitFile, pack_json
-from headwater.storage.files import Storage, sync_directory, sync_file, write_all
+from headwater.storage.files import Storage, copy_bytes, own_file, sync_directory, sync_file, write_all
 from headwater.storage.findings import Finding
 from headwater.storage.frames import BadFrame
 from headwater.storage.index_files import index_path
 from headwater.storage.state import State
 
 _PLAN = "UNFINISHED"  # says what is being given up, until a commit says so
-_CHUNK_BYTES = 4 << 20
 
 
 def unfinished(storage: Storage, path: str) -> dict[str, int | str] | None:
@@ -120,8 +119,7 @@ def _save(storage: Storage, path: str, source: str, start: int, saved: str) -> N
     if size > start:
         name = source.removeprefix(f"{path}/").replace("/", "-")
         target = storage.open(f"{saved}/{name}.{start}", create=True)
-        for position in range(start, size, _CHUNK_BYTES):
-            write_all(target, position - start, file.read(position, min(_CHUNK_BYTES, size - position)))
+        copy_bytes(file, target, start, size)
         sync_file(target)
         target.close()
     file.close()
@@ -136,7 +134,7 @@ def _cut(storage: Storage, directory: str, kept: int, end: int) -> None:
         if first > kept:
             storage.remove(log)
             sync_directory(storage, directory)
-    file = storage.open(commits_path(directory, kept))
+    file = own_file(storage, commits_path(directory, kept))
     file.truncate(end)
     sync_file(file)
     file.close()

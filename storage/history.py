@@ -268,11 +268,17 @@ class History:
                     record = commits.record(index.position(version), version)
                     yield version, parse_json(record.note)[key]
 
-    def kept(self, key: str) -> Iterator[tuple[int, Any]]:
+    def kept(self, key: str, upto: int | None) -> Iterator[tuple[int, Any]]:
         """As `Log.kept`."""
         self._check_open()
-        kept = tuple(self._chain.state.kept.items())
-        return iter([(v, note[key]) for v, note in kept if v <= self._chain.published and key in note])
+        kept, upto = tuple(self._chain.state.kept.items()), self.upto(upto)
+        return iter([(v, note[key]) for v, note in kept if v <= upto and key in note])
+
+    def seal_of(self, version: int) -> int:
+        """As `Log.seal_of`."""
+        self._check_open()
+        commits, index = self._chain.index_of(version)
+        return commits.seal_at(index.position(version))
 
     def _index_of(self, version: int) -> FileIndex:
         """The index of the commit file with a version. Raises `PositionGone` if that is no more."""

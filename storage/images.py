@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from headwater.errors import CorruptLog
-from headwater.storage.files import File, Storage, sync_file
+from headwater.storage.files import File, Storage, empty_file, sync_file
 from headwater.storage.frames import (
     HEADER_BYTES,
     BadFrame,
@@ -78,10 +78,8 @@ def write_image(storage: Storage, directory: str, number: int, parts: Parts, bef
     """
     known = _known_chunks(storage, directory, before)
     path = image_path(directory, number)
-    file = storage.open(path, create=True)
+    file = empty_file(storage, path)
     try:
-        if file.size():
-            file.truncate(0)
         writer = _Writer(storage, directory, number)
         listing = _Listing({name: writer.add(table, known.get(name, ())) for name, table in parts.items()})
         payload = listing.pack()

@@ -21,7 +21,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from headwater.storage.commits import CommitFile, Placed
-from headwater.storage.files import Storage
+from headwater.storage.files import Storage, empty_file
 from headwater.storage.frames import (
     HEADER_BYTES,
     BadFrame,
@@ -72,9 +72,8 @@ def write_index(storage: Storage, commits: CommitFile, index: FileIndex) -> None
     payload = pack_index(index)
     chain = FrameChain(0, commits.seal)
     chain.add(Header(Kind.INDEX, len(payload), crc32c(payload), version=index.first), payload)
-    file = storage.open(index_path(commits.path), create=True)
+    file = empty_file(storage, index_path(commits.path))
     try:
-        file.truncate(0)
         chain.write(file)
     finally:
         file.close()

@@ -101,7 +101,7 @@ class Log:
         streams = self._chain.state.streams
         for number, stream in streams.items():
             if stream.segments:
-                self._segments.restore(number, stream.segments[-1])
+                self._segments.restore(number, stream.segments[-1], stream.start)
         self._remover.remove_unneeded(streams)
         for number in self._chain.tail.streams:
             for _ in self._history.scan(number, max(self.version - 1, self.start(number).version), None, None):
@@ -249,9 +249,16 @@ class Log:
         """Versions, younger than `after`, of commits whose note has `key`, in order, each with the value of the key."""
         return self._explain_each(self._history.notes(key, after))
 
-    def kept(self, key: str) -> Iterator[tuple[int, Any]]:
-        """As `notes`, of the commits that were made with `keep`: at no cost, however long the log is."""
-        return self._history.kept(key)
+    def kept(self, key: str, upto: int | None = None) -> Iterator[tuple[int, Any]]:
+        """As `notes`, of the commits up to a version (default: now) that were made with `keep`: at no cost, however
+        long the log is.
+        """
+        return self._history.kept(key, upto)
+
+    def seal_of(self, version: int) -> int:
+        """What a commit's record, and all before it, can be told by from those of other logs: a checksum."""
+        with self._reading():
+            return self._history.seal_of(version)
 
     def wait(self, after: int, timeout: float | None) -> int:
         """Sleep until there is a version above `after`, for at most `timeout` seconds; return the current version.

@@ -13,7 +13,7 @@ from headwater.storage.chain import commits_path, listed_files
 from headwater.storage.check_commits import latest_state, seal_before_mark
 from headwater.storage.commits import CommitFile, pack_json
 from headwater.storage.directory import read_format, rebuilt_format, write_format
-from headwater.storage.files import Storage, parent, sync_directory, sync_file
+from headwater.storage.files import Storage, own_file, parent, sync_directory, sync_file
 from headwater.storage.findings import Finding
 from headwater.storage.frames import HEADER_BYTES, BadFrame, FrameChain, Header, Kind, crc32c, unpack_header
 from headwater.storage.state import State
@@ -57,7 +57,7 @@ def _rebuild_base(storage: Storage, path: str, finding: Finding, apply: bool) ->
     payload = pack_json(state.to_json())
     chain = FrameChain(0, seal)
     chain.add(Header(Kind.BASE, len(payload), crc32c(payload), version=first - 1), payload)
-    file = storage.open(finding.path)
+    file = own_file(storage, finding.path) if apply else storage.open(finding.path)
     try:
         following, _ = unpack_header(file.read(chain.end, HEADER_BYTES))
         if following.previous != chain.seal:
@@ -106,7 +106,8 @@ def stretch_segment(storage: Storage, path: str, segment_path: str) -> None:
                 if not storage.exists(directory):
                     storage.mkdir(directory)
                     sync_directory(storage, parent(directory))
-                file = storage.open(segment_path, create=True)
+                exists = storage.exists(segment_path)
+                file = own_file(storage, segment_path) if exists else storage.open(segment_path, create=True)
                 if file.size() < segment.end:
                     file.truncate(segment.end)
                 sync_file(file)

@@ -2,7 +2,8 @@
 
 A stream is a chain of numbered files, `streams/<stream>/<number>.seg`; its partitions share them. Files are only ever
 appended to. In: rows with the offsets that they get; out: where they went, and the rows again. Which frames are true is
-decided by the commit log; so what is behind the last true frame may be overwritten at any time.
+decided by the commit log; so what is behind the last true frame may be overwritten at any time: unless the file has
+another name, since then a fork may know more of it to be true, or less. Such a file is left as it is.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ import pyarrow as pa
 from headwater.errors import CorruptLog
 from headwater.storage.commits import INLINE, Placed, Record, rows_header
 from headwater.storage.file_cache import FileCache
-from headwater.storage.files import File, Storage, numbered_files, sync_directory, sync_file
+from headwater.storage.files import File, Storage, empty_file, numbered_files, sync_directory, sync_file
 from headwater.storage.frames import BadFrame, FrameChain
 from headwater.storage.rows import Known, Projections, Rows, read_layout, read_rows, verify_rows
-from headwater.storage.state import Segment, StreamState, named_by
+from headwater.storage.state import Segment, Start, StreamState, named_by
 
 SEGMENT_BYTES = 64 << 20
 
@@ -32,10 +33,15 @@ class Segments:
         self.files = FileCache(storage)
         self._found: set[str] = set()
 
-    def restore(self, stream: int, segment: Segment) -> None:
-        """Check that a segment has its true bytes, and cut what is behind them."""
+    def restore(self, stream: int, segment: Segment, start: Start) -> None:
+        """Check that a last segment has its true bytes, and cut what is behind them.
+
+        One that has no rows behind the stream's start can be missing: a fork does without it.
+        """
+        if segment.version <= start.version and not self._storage.exists(self.path(stream, segment.number)):
+            return
         file = self._existing(stream, segment)
-        if file.size() > segment.end:
+        if file.size() > segment.end and not file.is_shared():
             file.truncate(segment.end)
             sync_file(file)
 
@@ -85,23 +91,28 @@ class Segments:
             sync_file(self.files.open(path))
         self._found.clear()
 
-    def starts_after(self, segment: Segment | None) -> int | None:
-        """The segment to begin for a new commit, or None to go on with this one."""
-        if segment is None:
-            return 0
-        return segment.number + 1 if segment.end >= self._segment_bytes else None
+    def is_full(self, end: int) -> bool:
+        """Whether a segment that ends at a position is followed by another."""
+        return end >= self._segment_bytes
+
+    def can_grow(self, stream: int, segment: Segment) -> bool:
+        """Whether the next rows of a stream may go behind those that its last segment has."""
+        if self.is_full(segment.end):
+            return False
+        try:
+            return not self.files.open(self.path(stream, segment.number)).is_shared()
+        except FileNotFoundError:
+            return False
 
     def create(self, stream: int, segment: int) -> File:
-        """An empty file for a new segment, with a durable name. Remains of a commit that was not made are cut."""
+        """An empty file for a new segment, with a durable name. Remains of a commit that was not made are no more."""
         directory = f"{self._path}/{stream}"
         if not self._storage.exists(directory):
             self._storage.mkdir(directory)
         if segment == 0:
             sync_directory(self._storage, self._path)
         path = self.path(stream, segment)
-        file = self._storage.open(path, create=True)
-        if file.size():
-            file.truncate(0)
+        file = empty_file(self._storage, path)
         sync_directory(self._storage, directory)
         self.files.keep(path, file)
         return file
@@ -142,25 +153,30 @@ class SegmentGroup:
     def undo(self) -> None:
         """Cut off what was written. It need not be durable: nothing names these bytes."""
         for file, start in self._written:
-            file.truncate(start)
+            if not file.is_shared():
+                file.truncate(start)
 
     def _tail(self, stream: int, version: int) -> tuple[int, FrameChain]:
-        known = self._streams.get(stream)
-        durable = known.segments[-1] if known is not None and known.segments else None
+        """The segment that rows of a version go to, and its frames."""
         if stream in self._tails:
             number, last = self._tails[stream]
-            chain = self._chains[stream, number]
-            tail: Segment | None = Segment(number, chain.end, chain.seal, last)
+            if last != version and self._segments.is_full(self._chains[stream, number].end):
+                number += 1
+            chain = self._chains.setdefault((stream, number), FrameChain(0, 0))
         else:
-            tail = durable
-        following = self._segments.starts_after(tail)
-        if tail is not None and (following is None or (stream in self._tails and tail.version == version)):
-            number, start, seal = tail.number, tail.end, tail.seal
-        else:
-            assert following is not None
-            number, start, seal = following, 0, 0
+            number, chain = self._first_tail(stream)
+            self._chains[stream, number] = chain
         self._tails[stream] = number, version
-        return number, self._chains.setdefault((stream, number), FrameChain(start, seal))
+        return number, chain
+
+    def _first_tail(self, stream: int) -> tuple[int, FrameChain]:
+        known = self._streams.get(stream)
+        if known is None or not known.segments:
+            return 0, FrameChain(0, 0)
+        durable = known.segments[-1]
+        if self._segments.can_grow(stream, durable):
+            return durable.number, FrameChain(durable.end, durable.seal)
+        return durable.number + 1, FrameChain(0, 0)
 
 
 def read_placed(

@@ -22,7 +22,7 @@ later write shares.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -105,6 +105,13 @@ class SimulatedDisk:
             raise FileNotFoundError(2, "No such file or directory", source)
         self._change_names(target, (target, self._names[source]), (source, _REMOVED))
 
+    def link(self, source: str, target: str) -> None:
+        if self._names.get(source) is None:
+            raise FileNotFoundError(2, "No such file", source)
+        if self.exists(target):
+            raise FileExistsError(17, "File exists", target)
+        self._change_names(target, (target, self._names[source]))
+
     def remove(self, path: str) -> None:
         if self._names.get(path) is None:
             raise FileNotFoundError(2, "No such file", path)
@@ -179,10 +186,8 @@ class SimulatedDisk:
 
     def state(self) -> Hashable:
         """A value that is equal for disks that nothing can tell apart: shown, durable, and pending."""
-        shown = tuple((name, inode and inode.state()) for name, inode in self._names.items())
-        if not self._pending_names:
-            return shown
-        return shown, tuple((name, inode and inode.state()) for name, inode in self._durable_names.items())
+        shown = _state_of(self._names)
+        return (shown, _state_of(self._durable_names)) if self._pending_names else shown
 
     def _blank(self, seed: int, crash_at: int | None) -> SimulatedDisk:
         blank = SimulatedDisk(seed=seed, crash_at=crash_at)
@@ -272,6 +277,10 @@ class SimulatedFile:
         self._disk._stay_alive()
         return self._inode.content.size
 
+    def is_shared(self) -> bool:
+        self._disk._stay_alive()
+        return sum(inode is self._inode for inode in tuple(self._disk._names.values())) > 1
+
     def close(self) -> None:
         pass
 
@@ -356,6 +365,14 @@ class _NameChange:
 
 
 _REMOVED = _Inode()
+
+
+def _state_of(names: Mapping[str, _Inode | None]) -> Hashable:
+    """A value that is equal for the same names of files that are the same; some may be names of one file."""
+    numbers: dict[_Inode, int] = {}
+    return tuple(
+        (name, inode and (numbers.setdefault(inode, len(numbers)), inode.state())) for name, inode in names.items()
+    )
 
 
 def _tear(content: Content, offset: int, data: bytes, chance: random.Random) -> None:

@@ -230,11 +230,16 @@ def pack_placed(placed: Placed) -> list[int]:
     return list(astuple(placed)[1:])
 
 
+def pack_start(stream: int, start: Start) -> list[Any]:
+    """The start of a stream as the effects of a record have it."""
+    replacement = [pack_placed(placed) for placed in start.replacement]
+    return [stream, start.version, start.rows, list(start.ends.items()), replacement]
+
+
 def _pack_stream(stream: StreamState) -> list[Any]:
-    start = stream.start
     return [
         stream.oldest,
-        [start.version, start.rows, list(start.ends.items()), [pack_placed(placed) for placed in start.replacement]],
+        pack_start(0, stream.start)[1:],
         list(stream.ends.items()),
         stream.rows,
         [astuple(segment) for segment in stream.segments],

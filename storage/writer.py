@@ -21,7 +21,7 @@ import struct
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -38,7 +38,7 @@ from headwater.storage.producers import Accepted, Stamp
 from headwater.storage.records import Append, Commit, Extent
 from headwater.storage.rows import Rows, encode_rows
 from headwater.storage.segments import SegmentGroup, Segments
-from headwater.storage.state import Start, pack_offsets, pack_placed, pack_schema
+from headwater.storage.state import Start, pack_offsets, pack_schema, pack_start
 
 INLINE_BYTES = 1 << 15  # rows of a commit up to this size are kept in the commit file
 _PASSING = NO_SPACE | {errno.EMFILE, errno.ENFILE}  # what the same call may not meet again later
@@ -341,8 +341,7 @@ class _Placement:
                 offset, schema = ends.get(partition, 0), self._schema(rows, effects)
                 placed.append(self.segments.add(stream, partition, offset, self.version, schema, rows))
                 ends[partition] = offset + rows.count
-            packed = [pack_placed(place) for place in placed]
-            starts.append([stream, start.version, start.rows, list(start.ends.items()), packed])
+            starts.append(pack_start(stream, replace(start, replacement=tuple(placed))))
         if starts:
             effects["starts"] = starts
         if removal.discard:

@@ -353,4 +353,33 @@ BUGS = (
         "",
         test("test_retention.py::test_what_a_crash_left_to_be_removed_is_removed_when_the_log_is_opened"),
     ),
+    # ---------------------------------------------------------------- forks
+    PlantedBug(
+        "a segment that a fork shares is gone on with",
+        "segments.py",
+        "            return not self.files.open(self.path(stream, segment.number)).is_shared()",
+        "            return bool(self.files.open(self.path(stream, segment.number)))",
+        test("test_fork.py::test_whatever_becomes_of_one_does_not_matter_to_the_other[0]"),
+    ),
+    PlantedBug(
+        "a segment that a fork shares is cut when the log is opened",
+        "segments.py",
+        "        if file.size() > segment.end and not file.is_shared():",
+        "        if file.size() > segment.end:",
+        test("test_fork.py::test_opening_a_fork_of_the_past_cuts_nothing_that_the_original_has_more"),
+    ),
+    PlantedBug(
+        "a commit file that a fork shares is cut by a repair",
+        "giving_up.py",
+        "    file = own_file(storage, commits_path(directory, kept))",
+        "    file = storage.open(commits_path(directory, kept))",
+        test("test_fork.py::test_the_original_stays_as_it_is_when_commits_of_a_fork_are_given_up"),
+    ),
+    PlantedBug(
+        "a fork shares rows that are not durable",
+        "fork.py",
+        "sync=(number, segment.number) in point.recent)",
+        "sync=False)",
+        test("test_fork.py::test_a_fork_is_durable_although_the_original_has_not_synced_its_last_commit"),
+    ),
 )

@@ -32,6 +32,9 @@ class PassingStorage:
     def rename(self, source: str, target: str) -> None:
         self.inner.rename(source, target)
 
+    def link(self, source: str, target: str) -> None:
+        self.inner.link(source, target)
+
     def remove(self, path: str) -> None:
         self.inner.remove(path)
 
@@ -76,6 +79,9 @@ class PassingFile:
     def size(self) -> int:
         return self.inner.size()
 
+    def is_shared(self) -> bool:
+        return self.inner.is_shared()
+
     def close(self) -> None:
         self.inner.close()
 
@@ -92,6 +98,9 @@ class UnchangeableStorage(PassingStorage):
 
     def rename(self, source: str, target: str) -> None:
         raise AssertionError(f"{source} was renamed")
+
+    def link(self, source: str, target: str) -> None:
+        raise AssertionError(f"{target} was linked")
 
     def remove(self, path: str) -> None:
         raise AssertionError(f"{path} was removed")

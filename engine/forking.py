@@ -1,0 +1,87 @@
+"""FORK: a second database that begins as this one was at some point, and shares its files.
+
+In: a log, and a point of it; out: a database in another directory, or an error before anything is made of it. What is
+shared, and how, is the business of `storage/fork.py`; here is what a point means, and whether the queries that ran then
+can still be computed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from typing import Any
+
+from headwater.engine.definitions import catalog_of
+from headwater.engine.outputs import created_at
+from headwater.engine.positions import resolve
+from headwater.engine.recovery import recorded
+from headwater.engine.stops import stops_of
+from headwater.errors import OutOfRange, PositionGone
+from headwater.executor.feed import Cut
+from headwater.executor.past import check_computable
+from headwater.parser.syntax import AsOf
+from headwater.planner import Catalog
+from headwater.storage import Log, OsStorage, Storage
+from headwater.storage.fork import Fork, fork
+
+
+def fork_directory(path: str, target: str, version: int | None) -> Fork:
+    """Forks the database in a directory, which another process may have open, as of a version (default: now)."""
+    with closing(Log.open(OsStorage(read_only=True), path, create=False, read_only=True)) as log:
+        return fork_log(OsStorage(), log, path, target, version)
+
+
+def fork_log(storage: Storage, log: Log, path: str, target: str, version: int | None) -> Fork:
+    """Forks the database whose log is open, as of a version (default: now). Raises as `storage.fork.fork` does."""
+    version = log.version if version is None else version
+    if 0 <= version < log.version:
+        _check_computable(log, version)
+    return fork(storage, path, target, version, _is_of)
+
+
+def _is_of(note: Mapping[str, Any], version: int) -> bool:
+    """Whether an image with this note shows the queries as they were at a version or before."""
+    return "frontier" in note and max(note["frontier"], note["last_step"][0]) <= version
+
+
+def _check_computable(log: Log, version: int) -> None:
+    """Raises PositionGone unless all that ran at a version can be computed from what retention has left."""
+    catalog = catalog_of(log, version)
+    if not any(log.start(relation.id).version for relation in catalog.ordered()):
+        return
+    images = [image for image in log.images() if _is_of(image.note, version)]
+    stopped, created = stops_of(log, catalog, version), created_at(log)
+    kept = [r for r in catalog.ordered() if (r.is_derived or not r.is_stream) and r.id not in stopped]
+    frontier = max([recorded(log, images, version).last_step[1], *(created.get(r.id, 0) for r in kept if r.is_derived)])
+    earliest = []
+    for relation in kept:
+        try:
+            check_computable(log, relation.content(), Cut(frontier), images)
+        except PositionGone as gone:
+            earliest.append(gone.earliest)
+    if earliest:
+        raise PositionGone(
+            f"version {version} is no more: retention has taken what it was made of",
+            earliest=max(earliest),
+            hint=f"the earliest version is {max(earliest)}",
+        )
+
+
+def version_at(as_of: AsOf, catalog: Catalog, log: Log, now_us: Callable[[], int]) -> int:
+    """The version that a point means. Raises OutOfRange for one that is not there, or lies inside a commit."""
+    logs = [relation.source() for relation in catalog.ordered() if relation.is_stream or not relation.is_derived]
+    cut = resolve(as_of, logs, log, log.version, now_us)
+    for relation, limits in cut.limits.items():
+        ends = log.ends(relation, cut.version)
+        if any(limits.get(partition, 0) != end for partition, end in ends.items()):
+            raise OutOfRange(
+                "a fork has commits as a whole, and this point is inside one", as_of.span,
+                hint=f"AS OF VERSION {cut.version - 1} is before it, AS OF VERSION {cut.version} after it",
+            )  # fmt: skip
+    return cut.version
+
+
+def absolute(path: str | os.PathLike[str]) -> str:
+    """A path that stays what it is when the program goes to another directory."""
+    return os.path.abspath(os.path.expanduser(os.fspath(path)))
