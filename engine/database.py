@@ -18,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 
 from headwater.engine import asserts, changes, definitions, ingest, retention, statements
+from headwater.engine.catalogs import Catalogs
 from headwater.engine.control import control
 from headwater.engine.follower import Follower
 from headwater.engine.functions import Functions, statement_of
@@ -30,7 +31,7 @@ from headwater.engine.session import AUTO_OFFSET_RESET, is_about_session, sessio
 from headwater.engine.subscription import Subscription
 from headwater.errors import SqlError, StorageError
 from headwater.parser import syntax
-from headwater.planner import Catalog, Relation, refuse_statement, with_named_types
+from headwater.planner import Relation, refuse_statement, with_named_types
 from headwater.storage import Append, Commit, Log, OsStorage, SimulatedDisk, Storage
 from headwater.values import Column
 
@@ -107,12 +108,13 @@ class Database:
         try:
             self._opened = storage.now_us(), storage.monotonic()
             self._retained_at = storage.monotonic()
+            catalogs = Catalogs(self.log)
             self.pipeline = (
-                Follower(self.log, self._catalog_of)
+                Follower(self.log, lambda: self._functions.loaded(catalogs.latest()))
                 if read_only
                 else Pipeline(
                     self.log,
-                    self._catalog_of(self.log),
+                    self._functions.loaded(catalogs.latest()),
                     background=background,
                     now_us=storage.now_us,
                     idle=self._idle,
@@ -124,12 +126,9 @@ class Database:
             self.log.close()
             self._functions.close()
             raise
-        self.reader = Reader(self.pipeline, storage.now_us)
+        self.reader = Reader(self.pipeline, catalogs, self._functions, storage.now_us)
         self._gate = Gate()
         _open.add(self)
-
-    def _catalog_of(self, log: Log) -> Catalog:
-        return self._functions.loaded(definitions.catalog_of(log))
 
     # ---------------------------------------------------------------- SQL
 
@@ -167,12 +166,12 @@ class Database:
             return self._watch(statement)
 
     def _run(self, statement: syntax.Statement) -> Result | Subscription:
-        statement = with_named_types(statement, self.pipeline.known().types)
         refuse_statement(statement)
+        if isinstance(statement, syntax.Query) and statement.emit is None:
+            return self.reader.query(statement)
+        statement = with_named_types(statement, self.pipeline.known().types)
         self._functions.check(statement, self.pipeline.catalog)
         match statement:
-            case syntax.Query(emit=None):
-                return self.reader.query(statement)
             case syntax.Query():
                 return self._watch(statement)
             case _ if isinstance(statement, definitions.Definition):

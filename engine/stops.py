@@ -47,10 +47,12 @@ class Stop:
         return QueryFailed(f'"{name}" stopped at version {self.version}: {self.cause}', hint=hint)
 
 
-def stops_of(log: Log, catalog: Catalog) -> dict[int, Stop]:
-    """The queries that stand still, by the ids of their relations: a fold over the log."""
+def stops_of(log: Log, catalog: Catalog, upto: int | None = None) -> dict[int, Stop]:
+    """The queries of a catalog that stand still, by the ids of their relations: a fold over the log up to a version."""
     stopped: dict[int, Stop] = {}
-    for _, note in log.kept(NOTE):
+    for version, note in log.kept(NOTE):
+        if upto is not None and version > upto:
+            break
         for stop in note.get("stop", ()):
             stopped[stop["id"]] = Stop(**stop)
         for id in note.get("resume", ()):
