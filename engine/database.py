@@ -12,12 +12,12 @@ import logging
 import os
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
 
-from headwater.engine import asserts, changes, definitions, ingest, retention, statements
+from headwater.engine import asserts, changes, definitions, ingest, looking_back, retention, statements
 from headwater.engine.catalogs import Catalogs
 from headwater.engine.control import control
 from headwater.engine.follower import Follower
@@ -29,7 +29,7 @@ from headwater.engine.result import Acknowledgement, Result
 from headwater.engine.scripts import Scripts, refuse_endless
 from headwater.engine.session import AUTO_OFFSET_RESET, is_about_session, session_with
 from headwater.engine.subscription import Subscription
-from headwater.errors import SqlError, StorageError
+from headwater.errors import OutOfRange, SqlError, StorageError
 from headwater.parser import syntax
 from headwater.planner import Relation, refuse_statement, with_named_types
 from headwater.storage import Append, Commit, Log, OsStorage, SimulatedDisk, Storage
@@ -100,7 +100,7 @@ class Database:
     ) -> None:
         self.path = path
         self.session = session_with(state_limit)
-        self._scripts = Scripts(self.session, self._run)
+        self._scripts = Scripts(self.session, self._ask)
         self._storage = storage
         self._functions = Functions(storage, functions or {})
         self.log = Log.open(storage, directory, read_only=read_only)
@@ -161,14 +161,27 @@ class Database:
         with placed:
             if not isinstance(statement, syntax.Query):
                 raise SqlError("only a query can be watched", statement.span, hint="SELECT … FROM … EMIT CHANGES")
+            self.session.asked(replace(statement, emit="CHANGES"))
             statement = with_named_types(statement, self.pipeline.known().types)
             self._functions.check(statement, self.pipeline.catalog)
             return self._watch(statement)
+
+    def _ask(self, statement: syntax.Statement) -> Result | Subscription:
+        """Runs a statement of the session, which may be about the past."""
+        asked = self.session.asked(statement)
+        try:
+            return self._run(asked)
+        except OutOfRange as error:
+            if asked is not statement:
+                error.hint = "; ".join(filter(None, (error.hint, "UNSET as_of asks about now")))
+            raise
 
     def _run(self, statement: syntax.Statement) -> Result | Subscription:
         refuse_statement(statement)
         if isinstance(statement, syntax.Query) and statement.emit is None:
             return self.reader.query(statement)
+        if isinstance(statement, looking_back.Looking) and statement.as_of is not None:
+            return looking_back.answer(statement, self.pipeline, self.reader)
         statement = with_named_types(statement, self.pipeline.known().types)
         self._functions.check(statement, self.pipeline.catalog)
         match statement:
@@ -201,7 +214,7 @@ class Database:
                 self.pipeline.limit_state(self.session.state_limit)
                 return result
             case _:
-                return statements.show(statement, self.pipeline, self._storage.now_us())
+                return statements.show(statement, self.pipeline, self.reader, self._storage.now_us())
 
     def _watch(self, query: syntax.Query) -> Subscription:
         subscription = Subscription(self.pipeline, query)

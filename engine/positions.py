@@ -46,6 +46,8 @@ class Points:
                 return _version(as_of, self.latest)
             case "timestamp" | "ago":
                 return _time(as_of, self.log, self.latest, self.now_us)
+            case "latest":
+                return self.latest
             case _:
                 return None
 

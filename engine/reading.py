@@ -34,7 +34,7 @@ class Reader:
     def __init__(self, pipeline: Pipeline, catalogs: Catalogs, functions: Functions, now_us: Callable[[], int]) -> None:
         self._pipeline = pipeline
         self._log = pipeline.log
-        self._catalogs = catalogs
+        self.catalogs = catalogs
         self._functions = functions
         self._now_us = now_us
         self._duckdb = SnapshotReader()
@@ -60,7 +60,7 @@ class Reader:
     def points(self, present: Catalog | None = None) -> Points:
         """The points that a statement may name now, where names mean by default what they mean in `present`."""
         pipeline = self._pipeline
-        return Points(self._log, self._catalogs, present or pipeline.catalog, pipeline.circuit.version, self._now_us())
+        return Points(self._log, self.catalogs, present or pipeline.catalog, pipeline.circuit.version, self._now_us())
 
     def columns(self, query: syntax.Query, catalog: Catalog) -> tuple[Column, ...]:
         """The columns that a query has, which is not run: it may name points that are not there yet.
@@ -72,6 +72,13 @@ class Reader:
             snapshot = plan_snapshot(query, catalog, lambda as_of: points.catalog(as_of, or_present=True))
         tables = {i.name: (arrow_schema(i.columns).empty_table(), i.columns) for i in snapshot.inputs}
         return self._duckdb.run(snapshot.sql, tables, query, has_user_calls=snapshot.has_user_calls)[0]
+
+    def plan(self, query: syntax.Query) -> SnapshotQuery:
+        """How a query is answered, which is not run. Raises SqlError as `query` does."""
+        self._pipeline.catch_up()
+        with self._pipeline.lock:
+            points = self.points()
+            return plan_snapshot(query, points.present, points.catalog)
 
     def numbered(self, query: syntax.Query, relation: Relation) -> tuple[pa.RecordBatch, pa.Table]:
         """The rows that a source table has, and the answer to a query in which ROWS is the table with one more column,

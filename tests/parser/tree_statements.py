@@ -133,7 +133,9 @@ OPERATING = short(
     st.one_of(
         st.builds(ast.Preview, CREATES),
         st.builds(
-            ast.Show, st.sampled_from(["STREAMS", "ALL TOPICS", "SOURCE CONNECTORS", "PROPERTIES"]), FLAGS,
+            ast.Show,
+            st.sampled_from(["STREAMS", "ALL TOPICS", "SOURCE CONNECTORS", "PROPERTIES"]),
+            FLAGS,
             maybe(STARTS),
         ),
         st.builds(ast.Describe, IDENTIFIERS, FLAGS, st.sampled_from([None, "FUNCTION", "CONNECTOR"]), maybe(STARTS)),
