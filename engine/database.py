@@ -12,12 +12,13 @@ import logging
 import os
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
 
-from headwater.engine import asserts, changes, definitions, ingest, retention, statements
+from headwater.engine import asserts, changes, definitions, ingest, looking_back, retention, statements
+from headwater.engine.catalogs import Catalogs
 from headwater.engine.control import control
 from headwater.engine.differing import Side, difference
 from headwater.engine.follower import Follower
@@ -31,9 +32,9 @@ from headwater.engine.result import Acknowledgement, Result
 from headwater.engine.scripts import Scripts, refuse_endless
 from headwater.engine.session import AUTO_OFFSET_RESET, is_about_session, session_with
 from headwater.engine.subscription import Subscription
-from headwater.errors import PositionGone, SqlError, StorageError
+from headwater.errors import OutOfRange, PositionGone, SqlError, StorageError
 from headwater.parser import syntax
-from headwater.planner import Catalog, Relation, refuse_statement, with_named_types
+from headwater.planner import Relation, refuse_statement, with_named_types
 from headwater.storage import Append, Commit, Log, OsStorage, SimulatedDisk, Storage
 from headwater.values import Column
 
@@ -103,7 +104,7 @@ class Database:
         self.path = path
         self._place = None if path is None else absolute(path)
         self.session = session_with(state_limit)
-        self._scripts = Scripts(self.session, self._run)
+        self._scripts = Scripts(self.session, self._ask)
         self._storage = storage
         self._functions = Functions(storage, functions or {})
         self.log = Log.open(storage, directory, read_only=read_only)
@@ -111,12 +112,13 @@ class Database:
         try:
             self._opened = storage.now_us(), storage.monotonic()
             self._retained_at = storage.monotonic()
+            catalogs = Catalogs(self.log)
             self.pipeline = (
-                Follower(self.log, self._catalog_of)
+                Follower(self.log, lambda: self._functions.loaded(catalogs.latest()))
                 if read_only
                 else Pipeline(
                     self.log,
-                    self._catalog_of(self.log),
+                    self._functions.loaded(catalogs.latest()),
                     background=background,
                     now_us=storage.now_us,
                     idle=self._idle,
@@ -128,12 +130,9 @@ class Database:
             self.log.close()
             self._functions.close()
             raise
-        self.reader = Reader(self.pipeline, storage.now_us)
+        self.reader = Reader(self.pipeline, catalogs, self._functions, storage.now_us)
         self._gate = Gate()
         _open.add(self)
-
-    def _catalog_of(self, log: Log) -> Catalog:
-        return self._functions.loaded(definitions.catalog_of(log))
 
     # ---------------------------------------------------------------- SQL
 
@@ -166,17 +165,30 @@ class Database:
         with placed:
             if not isinstance(statement, syntax.Query):
                 raise SqlError("only a query can be watched", statement.span, hint="SELECT … FROM … EMIT CHANGES")
+            self.session.asked(replace(statement, emit="CHANGES"))
             statement = with_named_types(statement, self.pipeline.known().types)
             self._functions.check(statement, self.pipeline.catalog)
             return self._watch(statement)
 
+    def _ask(self, statement: syntax.Statement) -> Result | Subscription:
+        """Runs a statement of the session, which may be about the past."""
+        asked = self.session.asked(statement)
+        try:
+            return self._run(asked)
+        except OutOfRange as error:
+            if asked is not statement:
+                error.hint = "; ".join(filter(None, (error.hint, "UNSET as_of asks about now")))
+            raise
+
     def _run(self, statement: syntax.Statement) -> Result | Subscription:
-        statement = with_named_types(statement, self.pipeline.known().types)
         refuse_statement(statement)
+        if isinstance(statement, syntax.Query) and statement.emit is None:
+            return self.reader.query(statement)
+        if isinstance(statement, looking_back.Looking) and statement.as_of is not None:
+            return looking_back.answer(statement, self.pipeline, self.reader)
+        statement = with_named_types(statement, self.pipeline.known().types)
         self._functions.check(statement, self.pipeline.catalog)
         match statement:
-            case syntax.Query(emit=None):
-                return self.reader.query(statement)
             case syntax.Query():
                 return self._watch(statement)
             case _ if isinstance(statement, definitions.Definition):
@@ -210,7 +222,7 @@ class Database:
                 self.pipeline.limit_state(self.session.state_limit)
                 return result
             case _:
-                return statements.show(statement, self.pipeline, self._storage.now_us())
+                return statements.show(statement, self.pipeline, self.reader, self._storage.now_us())
 
     def _watch(self, query: syntax.Query) -> Subscription:
         subscription = Subscription(self.pipeline, query)
@@ -380,7 +392,9 @@ class Database:
         version, span = None, statement.span
         if statement.as_of is not None:
             span = statement.as_of.span
-            version = version_at(statement.as_of, self.pipeline.known(), self.log, self._storage.now_us)
+            with self.pipeline.lock:
+                points = replace(self.reader.points(), latest=self.log.version)
+            version = version_at(statement.as_of, points)
         try:
             made = self.fork(statement.path, version)
         except PositionGone as gone:

@@ -1,17 +1,4 @@
-"""Definitions: statements that change the catalog, each one commit with a note, and the catalog as the fold of these.
-
-A note says in text what was done:
-
-    create         CREATE STREAM | TABLE | VIEW | TYPE | FUNCTION, with the `id` that all but a type got; of a function
-                   without a body `given` tells it from others
-    replace        a list of such notes, made in the place of what `drop` and `drop_function` name
-    alter          ALTER STREAM | TABLE
-    drop           names of relations and views, dependants first
-    drop_type      the name of a type
-    drop_function  the name of a function
-
-and at which version of their input (`frontier`) new relations begin.
-"""
+"""Definitions: statements that change the catalog, each one commit with a note, of which `catalogs` is the fold."""
 
 from __future__ import annotations
 
@@ -23,62 +10,23 @@ from headwater.engine import functions
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.reading import Reader
 from headwater.engine.result import Result
-from headwater.errors import HeadwaterError, NameTaken, SqlError, StorageError, UnknownName, suggestion
-from headwater.parser import parse_statement, syntax, unparse
+from headwater.errors import NameTaken, SqlError, UnknownName, suggestion
+from headwater.parser import syntax, unparse
 from headwater.planner import (
     Catalog,
     Item,
     Relation,
     View,
     altered,
-    define_function,
     define_item,
     define_type,
     replaced,
 )
-from headwater.storage import Log
 from headwater.values import Column
 
 Definition = (
     syntax.CreateRelation | syntax.CreateView | syntax.CreateType | syntax.CreateFunction | syntax.Alter | syntax.Drop
 )
-
-
-def catalog_of(log: Log, upto: int | None = None) -> Catalog:
-    """The catalog as of a version (default: now): a fold over the definitions in the log."""
-    catalog = Catalog()
-    for version, note in log.kept("ddl", upto):
-        try:
-            catalog = _folded(catalog, note)
-        except HeadwaterError as error:
-            raise StorageError(f"the definition made at version {version} cannot be read: {error.message}") from error
-    return catalog
-
-
-def _folded(catalog: Catalog, note: dict[str, Any]) -> Catalog:
-    for name in note.get("drop", ()):
-        catalog = catalog.remove(name)
-    if "drop_function" in note:
-        catalog = catalog.without_function(note["drop_function"])
-    for made in note.get("replace", [note] if "create" in note else []):
-        statement = parse_statement(made["create"])
-        if isinstance(statement, syntax.CreateType):
-            catalog = catalog.with_type(define_type(statement, {}))
-            continue
-        if isinstance(statement, syntax.CreateFunction):
-            catalog = catalog.with_function(define_function(statement, catalog, made.get("given", "")))
-            continue
-        assert isinstance(statement, syntax.CreateRelation | syntax.CreateView)
-        item = define_item(statement, catalog)
-        assert item.id == made["id"]
-        catalog = catalog.add(item)
-    if "alter" in note:
-        statement = parse_statement(note["alter"])
-        assert isinstance(statement, syntax.Alter)
-        catalog = catalog.with_item(altered(statement, catalog))
-    if "drop_type" in note:
-        catalog = catalog.without_type(note["drop_type"])
-    return catalog
 
 
 def define(statement: Definition, pipeline: Pipeline, reader: Reader, known: functions.Functions) -> Result:

@@ -13,6 +13,7 @@ from typing import Any
 
 from headwater.engine.definitions import to_drop
 from headwater.engine.pipeline import Pipeline
+from headwater.engine.reading import Reader
 from headwater.errors import SqlError, Unsupported
 from headwater.executor.circuit import Circuit
 from headwater.executor.feed import Cut
@@ -29,16 +30,15 @@ from headwater.planner import (
     explain_warnings,
     is_only_ordered,
     plan_document,
-    plan_snapshot,
 )
 from headwater.planner.duckdb_errors import with_users_names
 
 
-def explain(statement: syntax.Explain, pipeline: Pipeline) -> list[str]:
+def explain(statement: syntax.Explain, pipeline: Pipeline, reader: Reader) -> list[str]:
     """The lines of the answer to EXPLAIN. Raises SqlError for what there is nothing to say of."""
     target = statement.statement
     if isinstance(target, syntax.Query) and target.emit is None:
-        return _snapshot(statement, target, pipeline.catalog)
+        return _snapshot(statement, target, reader)
     if isinstance(target, syntax.Drop):
         return [f"DROP {item.kind} {quote(item.name)}" for item in to_drop(target, pipeline.catalog)]
     if isinstance(target, syntax.CreateView | syntax.Insert | syntax.Update | syntax.Delete):
@@ -119,13 +119,13 @@ def _measured(node: Plan, circuit: Circuit) -> str | None:
 # ---------------------------------------------------------------- snapshot queries
 
 
-def _snapshot(statement: syntax.Explain, query: syntax.Query, catalog: Catalog) -> list[str]:
+def _snapshot(statement: syntax.Explain, query: syntax.Query, reader: Reader) -> list[str]:
     if statement.analyze:
         raise Unsupported(
             "EXPLAIN ANALYZE of a snapshot query is not supported yet", statement.span,
             hint="name a continuous query, or write EMIT CHANGES",
         )  # fmt: skip
-    snapshot = plan_snapshot(query, catalog)
+    snapshot = reader.plan(query)
     if statement.format == "json":
         return _json({
             "operator": "DuckDB",

@@ -16,12 +16,12 @@ class Follower(Pipeline):
     """A pipeline over a log that is open for reading only.
 
     It computes for itself what the writer's queries have not committed yet, so a query sees every commit there was when
-    it began. `catalog_of` gives the catalog of a log.
+    it began. `catalog` gives the catalog as it is in the log.
     """
 
-    def __init__(self, log: Log, catalog_of: Callable[[Log], Catalog]) -> None:
-        super().__init__(log, catalog_of(log), background=False)
-        self._catalog_of = catalog_of
+    def __init__(self, log: Log, catalog: Callable[[], Catalog]) -> None:
+        super().__init__(log, catalog(), background=False)
+        self._read_catalog = catalog
         self._definitions = self._count_definitions()
 
     def catch_up(self, version: int | None = None) -> None:
@@ -30,7 +30,7 @@ class Follower(Pipeline):
             self.log.refresh()
             count = self._count_definitions()
             if count != self._definitions:
-                self.catalog = self._catalog_of(self.log)
+                self.catalog = self._read_catalog()
                 self.stopped = stops_of(self.log, self.catalog)
                 self._definitions, self._circuit = count, None
             while self.step():

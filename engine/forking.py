@@ -8,20 +8,19 @@ can still be computed.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from typing import Any
 
-from headwater.engine.definitions import catalog_of
+from headwater.engine.catalogs import Catalogs
 from headwater.engine.outputs import created_at
-from headwater.engine.positions import resolve
+from headwater.engine.positions import Points
 from headwater.engine.recovery import recorded
 from headwater.engine.stops import stops_of
 from headwater.errors import OutOfRange, PositionGone
 from headwater.executor.feed import Cut
 from headwater.executor.past import check_computable
 from headwater.parser.syntax import AsOf
-from headwater.planner import Catalog
 from headwater.storage import Log, OsStorage, Storage
 from headwater.storage.fork import Fork, fork
 
@@ -47,7 +46,7 @@ def _is_of(note: Mapping[str, Any], version: int) -> bool:
 
 def _check_computable(log: Log, version: int) -> None:
     """Raises PositionGone unless all that ran at a version can be computed from what retention has left."""
-    catalog = catalog_of(log, version)
+    catalog = Catalogs(log).at(version)
     if not any(log.start(relation.id).version for relation in catalog.ordered()):
         return
     images = [image for image in log.images() if _is_of(image.note, version)]
@@ -68,12 +67,12 @@ def _check_computable(log: Log, version: int) -> None:
         )
 
 
-def version_at(as_of: AsOf, catalog: Catalog, log: Log, now_us: Callable[[], int]) -> int:
+def version_at(as_of: AsOf, points: Points) -> int:
     """The version that a point means. Raises OutOfRange for one that is not there, or lies inside a commit."""
-    logs = [relation.source() for relation in catalog.ordered() if relation.is_stream or not relation.is_derived]
-    cut = resolve(as_of, logs, log, log.version, now_us)
+    relations = points.present.ordered()
+    cut = points.cut(as_of, [r.source() for r in relations if r.is_stream or not r.is_derived])
     for relation, limits in cut.limits.items():
-        ends = log.ends(relation, cut.version)
+        ends = points.log.ends(relation, cut.version)
         if any(limits.get(partition, 0) != end for partition, end in ends.items()):
             raise OutOfRange(
                 "a fork has commits as a whole, and this point is inside one", as_of.span,

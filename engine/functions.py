@@ -13,7 +13,7 @@ from typing import Any
 
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.result import Result
-from headwater.errors import HeadwaterError, NameTaken, SqlError, StorageError, UnknownName, suggestion
+from headwater.errors import HeadwaterError, NameTaken, Span, SqlError, StorageError, UnknownName, suggestion
 from headwater.executor import python_functions
 from headwater.parser import parse_statement, syntax
 from headwater.planner import Catalog, Function, Relation, View, define_function, replaced_function
@@ -141,6 +141,16 @@ class Functions:
                 except SqlError as error:
                     error.message, error.span = f'in view "{view.name}": {error.message}', inner.span
                     raise
+
+    def check_relation(self, relation: Relation, catalog: Catalog, span: Span) -> None:
+        """Raises SqlError if a relation is computed by a function whose code the program has not given."""
+        for function in catalog.functions.values():
+            if function.internal not in self._provided and relation in catalog.dependents(function):
+                try:
+                    self.provide(function)
+                except SqlError as error:
+                    message = f'"{relation.name}" cannot be computed: {error.message}'
+                    raise SqlError(message, span, hint=error.hint) from error
 
     def token(self, body: object) -> str:
         """What tells a function that has no body from all others: some letters, chosen at random."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import duckdb
 
+from headwater.engine.catalogs import Catalogs
 from headwater.errors import OutOfRange, PositionGone, Span, SqlError, UnknownName, suggestion
 from headwater.executor.evaluate import connection
 from headwater.executor.feed import Cut
+from headwater.executor.past import earliest_version
 from headwater.parser.syntax import AsOf
-from headwater.planner import Plan, walk_plan
+from headwater.planner import Catalog, Plan, walk_plan
 from headwater.planner.logical import StreamSource, TableSource
 from headwater.storage import Log
 
@@ -22,22 +25,80 @@ _UNITS_US = {
 }  # fmt: skip
 
 
-def resolve(as_of: AsOf, plans: Sequence[Plan], log: Log, latest: int, now_us: Callable[[], int]) -> Cut:
-    """The cut that `as_of` means for relations computed by `plans`, at most at version `latest`.
+@dataclass(frozen=True, slots=True)
+class Points:
+    """The points that one statement names, at most at version `latest`. What is now does not change meanwhile.
 
-    Raises OutOfRange for a point that is not there.
+    A point of the database is a version, and a name means there what it meant then, or if it was not known yet, what it
+    means in `present`. Points that count records of relations keep the present catalog.
     """
-    match as_of.kind:
-        case "version":
-            return _version(as_of, latest)
-        case "timestamp" | "ago":
-            return _time(as_of, log, latest, now_us())
-        case "offset":
-            source = _one_source(as_of, plans)
-            version, limits = _first_records(as_of, source, int(as_of.value), log, latest)
-            return Cut(version, {source.id: limits})
-        case _:
-            return _offsets(as_of, plans, log, latest)
+
+    log: Log
+    catalogs: Catalogs
+    present: Catalog
+    latest: int
+    now_us: int
+
+    def version(self, as_of: AsOf) -> int | None:
+        """The version of a point of the database; None for one that counts records. Raises OutOfRange."""
+        match as_of.kind:
+            case "version":
+                return _version(as_of, self.latest)
+            case "timestamp" | "ago":
+                return _time(as_of, self.log, self.latest, self.now_us)
+            case "latest":
+                return self.latest
+            case _:
+                return None
+
+    def catalog(self, as_of: AsOf | None, *, or_present: bool = False) -> Catalog:
+        """What names mean as of a point, or if that is not there, and you say so, what they mean now."""
+        try:
+            version = None if as_of is None else self.version(as_of)
+        except OutOfRange:
+            if not or_present:
+                raise
+            version = None
+        if version is None:
+            return self.present
+        then = self.catalogs.at(version)
+        return self.present if then is self.catalogs.latest() else then.before(self.present)
+
+    def cut(self, as_of: AsOf, plans: Sequence[Plan]) -> Cut:
+        """The cut that `as_of` means for relations computed by `plans`. Raises OutOfRange for one that is not there."""
+        version = self.version(as_of)
+        if version is not None:
+            return Cut(version)
+        match as_of.kind:
+            case "earliest":
+                return Cut(max((earliest_version(self.log, plan) for plan in plans), default=0))
+            case "offset":
+                source = _one_source(as_of, plans)
+                reached, limits = _first_records(as_of, source, int(as_of.value), self.log, self.latest)
+                return Cut(reached, {source.id: limits})
+            case _ if all(isinstance(key, int) for key, _ in as_of.positions):
+                return self._partition_offsets(as_of, _one_source(as_of, plans))
+            case _:
+                return _offsets(as_of, plans, self.log, self.latest)
+
+    def _partition_offsets(self, as_of: AsOf, source: StreamSource | TableSource) -> Cut:
+        ends = self.log.ends(source.id, self.latest)
+        there = next((r.partitions for r in self.present.relations.values() if r.id == source.id), 1)
+        wanted = {int(key): count for key, count in as_of.positions}
+        for partition, count in wanted.items():
+            if partition >= there:
+                raise OutOfRange(
+                    f'there is no partition {partition} of "{source.name}", '
+                    f"which has {there} partition{'' if there == 1 else 's'}",
+                    as_of.span, hint=f"AS OF OFFSET ({', '.join(f'{p} => {ends.get(p, 0)}' for p in range(there))})",
+                )  # fmt: skip
+            if count > ends.get(partition, 0):
+                raise OutOfRange(
+                    f'offset {count} is beyond the end of partition {partition} of "{source.name}", '
+                    f"which has {_records(ends.get(partition, 0))}", as_of.span,
+                )  # fmt: skip
+        reached = max((self.log.version_of(source.id, p, count - 1) for p, count in wanted.items() if count), default=0)
+        return Cut(reached, {source.id: {**self.log.ends(source.id, reached), **wanted}})
 
 
 def no_more(gone: PositionGone, span: Span | None) -> OutOfRange:
@@ -46,14 +107,14 @@ def no_more(gone: PositionGone, span: Span | None) -> OutOfRange:
     return OutOfRange("this point is no more: retention has taken what it was made of", span, hint=hint)
 
 
-def _version(as_of: AsOf, latest: int) -> Cut:
+def _version(as_of: AsOf, latest: int) -> int:
     version = int(as_of.value)
     if version > latest:
         raise OutOfRange(f"version {version} is not there yet: the latest is {latest}", as_of.span)
-    return Cut(version)
+    return version
 
 
-def _time(as_of: AsOf, log: Log, latest: int, now_us: int) -> Cut:
+def _time(as_of: AsOf, log: Log, latest: int, now_us: int) -> int:
     if as_of.kind == "ago":
         match = _AGO.fullmatch(as_of.value)
         unit = _UNITS_US.get(match[2].lower()) if match else None
@@ -65,7 +126,13 @@ def _time(as_of: AsOf, log: Log, latest: int, now_us: int) -> Cut:
     if time_us > now_us:
         now = f"{_text_of(now_us)}, at version {latest}"
         raise OutOfRange(f"'{as_of.value}' has not come yet: now is {now}", as_of.span)
-    return Cut(min(log.version_at(time_us), latest))
+    version, first = log.version_at(time_us), log.first_version
+    if not version and first > 1:
+        raise OutOfRange(
+            f"'{as_of.value}' is before what retention has kept",
+            as_of.span, hint=f"the earliest is AS OF VERSION {first}, of {_text_of(log.time_of(first))}",
+        )  # fmt: skip
+    return min(version, latest)
 
 
 def _timestamp_us(as_of: AsOf) -> int:
@@ -115,9 +182,7 @@ def _first_records(
 
 
 def _offsets(as_of: AsOf, plans: Sequence[Plan], log: Log, latest: int) -> Cut:
-    """OFFSET (partition => n, …) of the one source, or OFFSET (relation => n, …)."""
-    if all(isinstance(key, int) for key, _ in as_of.positions):
-        return _partition_offsets(as_of, _one_source(as_of, plans), log, latest)
+    """OFFSET (relation => n, …)."""
     known = {leaf.name.lower(): leaf for leaf in sources(plans)}
     version, limits = 0, dict[int, dict[int, int]]()
     for key, count in as_of.positions:
@@ -128,19 +193,6 @@ def _offsets(as_of: AsOf, plans: Sequence[Plan], log: Log, latest: int) -> Cut:
         reached, limits[leaf.id] = _first_records(as_of, leaf, count, log, latest)
         version = max(version, reached)
     return Cut(version, limits)
-
-
-def _partition_offsets(as_of: AsOf, source: StreamSource | TableSource, log: Log, latest: int) -> Cut:
-    ends = log.ends(source.id, latest)
-    wanted = {int(key): count for key, count in as_of.positions}
-    for partition, count in wanted.items():
-        if count > ends.get(partition, 0):
-            raise OutOfRange(
-                f'offset {count} is beyond the end of partition {partition} of "{source.name}", '
-                f"which has {_records(ends.get(partition, 0))}", as_of.span,
-            )  # fmt: skip
-    version = max((log.version_of(source.id, p, count - 1) for p, count in wanted.items() if count), default=0)
-    return Cut(version, {source.id: {**log.ends(source.id, version), **wanted}})
 
 
 def _records(count: int) -> str:

@@ -8,15 +8,18 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
+from headwater.engine.catalogs import Catalogs
+from headwater.engine.functions import Functions
 from headwater.engine.pipeline import Pipeline
-from headwater.engine.positions import no_more, resolve
+from headwater.engine.positions import Points, no_more
 from headwater.engine.result import Result
+from headwater.engine.stops import stops_of
 from headwater.errors import PositionGone, Unsupported
 from headwater.executor.feed import Cut, read_chunks, rows_of
 from headwater.executor.past import circuit_at
 from headwater.executor.snapshot import SnapshotReader
 from headwater.parser import syntax
-from headwater.planner import Catalog, Input, Plan, Relation, SnapshotQuery, plan_snapshot
+from headwater.planner import Catalog, Input, Plan, Relation, SnapshotQuery, plan_snapshot, point_of, with_named_types
 from headwater.planner.logical import StreamSource, has_order_of_log
 from headwater.planner.sql_types import arrow_schema
 from headwater.values import Column
@@ -28,9 +31,11 @@ ROW_NUMBER = "$row"
 class Reader:
     """Answers snapshot queries over the relations of a database. Reading changes nothing."""
 
-    def __init__(self, pipeline: Pipeline, now_us: Callable[[], int]) -> None:
+    def __init__(self, pipeline: Pipeline, catalogs: Catalogs, functions: Functions, now_us: Callable[[], int]) -> None:
         self._pipeline = pipeline
         self._log = pipeline.log
+        self.catalogs = catalogs
+        self._functions = functions
         self._now_us = now_us
         self._duckdb = SnapshotReader()
 
@@ -48,11 +53,28 @@ class Reader:
             span = next((node.span for node in syntax.walk(query) if isinstance(node, syntax.AsOf)), query.span)
             raise no_more(gone, span) from gone
 
+    def points(self, present: Catalog | None = None) -> Points:
+        """The points that a statement may name now, where names mean by default what they mean in `present`."""
+        pipeline = self._pipeline
+        return Points(self._log, self.catalogs, present or pipeline.catalog, pipeline.circuit.version, self._now_us())
+
     def columns(self, query: syntax.Query, catalog: Catalog) -> tuple[Column, ...]:
-        """The columns that a query has, which is not run. Raises SqlError as `query` does."""
-        snapshot = plan_snapshot(query, catalog)
+        """The columns that a query has, which is not run: it may name points that are not there yet.
+
+        Raises SqlError as `query` does.
+        """
+        with self._pipeline.lock:
+            points = self.points(catalog)
+            snapshot = plan_snapshot(query, catalog, lambda as_of: points.catalog(as_of, or_present=True))
         tables = {i.name: (arrow_schema(i.columns).empty_table(), i.columns) for i in snapshot.inputs}
         return self._duckdb.run(snapshot.sql, tables, query, has_user_calls=snapshot.has_user_calls)[0]
+
+    def plan(self, query: syntax.Query) -> SnapshotQuery:
+        """How a query is answered, which is not run. Raises SqlError as `query` does."""
+        self._pipeline.catch_up()
+        with self._pipeline.lock:
+            points = self.points()
+            return plan_snapshot(query, points.present, points.catalog)
 
     def numbered(self, query: syntax.Query, relation: Relation) -> tuple[pa.RecordBatch, pa.Table]:
         """The rows that a source table has, and the answer to a query in which ROWS is the table with one more column,
@@ -62,21 +84,35 @@ class Reader:
         with self._pipeline.lock:
             while self._pipeline.step():  # not waited for: that would let go of the lock
                 pass
-            snapshot = plan_snapshot(query, self._pipeline.catalog.add(numbered))
+            points = self.points(self._pipeline.catalog.add(numbered))
+            snapshot = plan_snapshot(query, points.present, points.catalog)
             rows = self._pipeline.circuit.rows(relation.content())
             with_numbers = rows.append_column(ROW_NUMBER, pa.array(np.arange(rows.num_rows)))
-            places = self._places(snapshot.inputs, {numbered.source(): with_numbers})
+            places = self._places(snapshot.inputs, points, {numbered.source(): with_numbers})
         return rows, self._run(snapshot, places, query).arrow()
 
     def _answer(self, query: syntax.Query) -> Result:
         self._pipeline.catch_up()
         with self._pipeline.lock:
             # Where each input stands is decided under the lock, at one version; the rest does not hold up the steps.
-            snapshot = plan_snapshot(query, self._pipeline.catalog)
-            places = self._places(snapshot.inputs, {})
+            points = self.points()
+            catalog = points.catalog(point_of(query))
+            query = with_named_types(query, catalog.types)
+            self._functions.check(query, catalog)
+            snapshot = plan_snapshot(query, points.present, points.catalog)
+            self._check_functions(snapshot.inputs, points)
+            places = self._places(snapshot.inputs, points, {})
         return self._run(snapshot, places, query)
 
-    def _places(self, inputs: tuple[Input, ...], given: Mapping[Plan, pa.RecordBatch]) -> list[Cut | pa.RecordBatch]:
+    def _check_functions(self, inputs: Sequence[Input], points: Points) -> None:
+        """Raises SqlError for a relation of the past that needs a function whose code the program has not given."""
+        for source in inputs:
+            if source.relation is not None and source.as_of is not None:
+                self._functions.check_relation(source.relation, points.catalog(source.as_of), source.as_of.span)
+
+    def _places(
+        self, inputs: tuple[Input, ...], points: Points, given: Mapping[Plan, pa.RecordBatch]
+    ) -> list[Cut | pa.RecordBatch]:
         """Where to read each input, or its rows, which some are given."""
         places: list[Cut | pa.RecordBatch] = []
         for source in inputs:
@@ -85,7 +121,7 @@ class Reader:
             elif source.as_of is None:
                 places.append(self._present(source))
             else:
-                places.append(self._cut(source, source.as_of, inputs))
+                places.append(self._cut(source, source.as_of, inputs, points))
         return places
 
     def _run(self, snapshot: SnapshotQuery, places: Sequence[Cut | pa.RecordBatch], query: syntax.Query) -> Result:
@@ -108,19 +144,33 @@ class Reader:
         # A derived stream's rows are committed after the input that its circuit has read.
         return Cut(self._log.version if source.relation.is_derived else circuit.version)
 
-    def _cut(self, source: Input, as_of: syntax.AsOf, inputs: tuple[Input, ...]) -> Cut:
-        """Where to read `source` as of a point. An offset of a stream asked for alone counts its own records."""
-        plans = [other.plan for other in inputs if other.as_of is as_of]
-        by_name = any(isinstance(key, str) for key, _ in as_of.positions)
-        latest = self._pipeline.circuit.version
-        if len(plans) == 1 and source.relation is not None and source.relation.is_stream and not by_name:
-            plans = [source.relation.source()]
-            if source.relation.is_derived and as_of.kind in ("offset", "offsets"):
-                latest = self._log.version  # its records are committed after the input that its circuit has read
-        cut = resolve(as_of, plans, self._log, latest, self._now_us)
-        if source.relation is not None:
-            self._pipeline.check_running(source.relation, cut.version)
-        return cut
+    def _cut(self, source: Input, as_of: syntax.AsOf, inputs: tuple[Input, ...], points: Points) -> Cut:
+        """Where to read `source` as of a point. Offsets of a derived stream count its own records where it is asked for
+        alone, or named.
+        """
+        asked = [other for other in inputs if other.as_of is as_of]
+        plans = [other.plan for other in asked]
+        streams = [other.relation for other in asked if other.relation is not None and other.relation.is_stream]
+        derived = [stream for stream in streams if stream.is_derived]
+        if as_of.kind == "offsets" and any(isinstance(key, str) for key, _ in as_of.positions):
+            plans += [stream.source() for stream in derived]
+        elif as_of.kind in ("offset", "offsets") and len(asked) == 1 and streams:
+            plans = [streams[0].source()]
+        if derived and as_of.kind in ("offset", "offsets"):
+            # Its records are committed after the input that its circuit has read.
+            points = replace(points, latest=self._log.version)
+        cut = points.cut(as_of, plans)
+        return cut if source.relation is None else self._as_it_ran(source.relation, cut, points.catalog(as_of))
+
+    def _as_it_ran(self, relation: Relation, cut: Cut, catalog: Catalog) -> Cut:
+        """`cut` or, of a query that stood still then, where it stood. Raises QueryFailed for one that had failed."""
+        self._pipeline.check_running(relation, cut.version)
+        failed = stops_of(self._log, catalog).get(relation.id)
+        if failed is not None and failed.state == "failed" and cut.version > failed.version:
+            raise failed.error(relation)
+        stop = stops_of(self._log, catalog, cut.version).get(relation.id)
+        stood = stop is not None and stop.state != "failed" and not cut.limits
+        return Cut(min(stop.version, cut.version)) if stop is not None and stood else cut
 
     def _table(self, source: Input, place: Cut | pa.RecordBatch) -> pa.Table:
         """The rows of an input, at a cut or as they were found."""

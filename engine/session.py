@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
 from headwater.engine.records import Records
 from headwater.engine.result import Result
-from headwater.errors import DataError, SqlError, UnknownName, Unsupported, suggestion
-from headwater.parser import syntax
+from headwater.errors import DataError, SqlError, SyntaxProblem, UnknownName, Unsupported, suggestion
+from headwater.parser import parse_point, syntax
 from headwater.planner import Relation
 from headwater.planner.properties import PROPERTIES, bytes_of
 from headwater.storage import Log
@@ -22,12 +22,21 @@ SUBSTITUTION = "ksql.variable.substitution.enable"
 
 STATE_LIMIT = "state_limit"  # how much state a query may hold that does not say so itself
 
+AS_OF = "as_of"  # the point of the log that questions are about which do not say so themselves
+
 # Each setting with its values, the default first.
 SETTINGS = {
+    AS_OF: ("latest",),  # or a point
     AUTO_OFFSET_RESET: ("earliest", "latest"),
     STATE_LIMIT: ("none",),  # or a size
     SUBSTITUTION: ("true", "false"),
 }
+
+_CHANGING = (
+    syntax.Alter, syntax.Control, syntax.CreateFunction, syntax.CreateRelation, syntax.CreateType, syntax.CreateView,
+    syntax.Delete, syntax.Drop, syntax.Insert, syntax.Update,
+)  # fmt: skip
+_OF_THE_CATALOG = frozenset({"STREAMS", "TABLES", "VIEWS", "QUERIES", "TYPES", "FUNCTIONS"})
 
 _NAME = re.compile(r"[A-Za-z_]\w*")  # of a variable
 _PREFIX = "ksql.streams."  # ksqlDB takes the settings of what is below it with and without this
@@ -64,6 +73,35 @@ class Session:
     def state_limit(self) -> int | None:
         """How many bytes of state a query may hold that does not say so itself."""
         return bytes_of(self.setting(STATE_LIMIT))
+
+    def asked(self, statement: syntax.Statement) -> syntax.Statement:
+        """A statement as this session asks it: as of the point in `as_of`, where it names none itself.
+
+        Raises SqlError for one that is not about the past: it would change something, or go on for ever.
+        """
+        text = self.setting(AS_OF)
+        if text == SETTINGS[AS_OF][0]:
+            return statement
+        point = replace(parse_point(text), span=statement.span)
+        is_version = point.kind in ("version", "timestamp", "ago")
+        match statement:
+            case syntax.Query(emit=None, as_of=None):
+                return replace(statement, as_of=point)
+            case syntax.Show(what=what, as_of=None) if is_version and what in _OF_THE_CATALOG:
+                return replace(statement, as_of=point)
+            case syntax.Describe(as_of=None) if is_version:
+                return replace(statement, as_of=point)
+            case syntax.Query(emit=emit) if emit is not None:
+                self._refuse("it ends there and cannot be watched", statement)
+            case _ if isinstance(statement, _CHANGING):
+                self._refuse("nothing can be changed there", statement)
+        return statement
+
+    def _refuse(self, why: str, statement: syntax.Statement) -> None:
+        raise SqlError(
+            f"this session asks about the past, as of {self.setting(AS_OF)}, and {why}", statement.span,
+            hint="UNSET as_of; first",
+        )  # fmt: skip
 
     def records(self, relation: Relation, log: Log) -> Records:
         """The records of a relation that ASSERT has not taken yet."""
@@ -114,7 +152,9 @@ class Session:
                 hint=f"SET '{statement.name}' = '{statement.value}'",
             )  # fmt: skip
         name, value = _known(statement), statement.value.lower()
-        if name == STATE_LIMIT and bytes_of(value) is not None:
+        if name == AS_OF and value != SETTINGS[AS_OF][0]:
+            value = _checked_point(statement)
+        elif name == STATE_LIMIT and bytes_of(value) is not None:
             value = statement.value
         elif value not in SETTINGS[name]:
             raise SqlError(f"{name} cannot be '{statement.value}'", statement.span, hint=_choice(name))
@@ -155,7 +195,17 @@ def _known(statement: syntax.SetProperty | syntax.UnsetProperty) -> str:
     raise UnknownName(f'there is no setting "{statement.name}"', statement.span, hint=nearest)
 
 
+def _checked_point(statement: syntax.SetProperty) -> str:
+    try:
+        parse_point(statement.value)
+    except SyntaxProblem as error:
+        raise SqlError(f"as_of cannot be '{statement.value}'", statement.span, hint=_choice(AS_OF)) from error
+    return statement.value
+
+
 def _choice(name: str) -> str:
+    if name == AS_OF:
+        return "write what stands after AS OF: 'VERSION 42', 'OFFSET 1000', '5 minutes ago'"
     if name == STATE_LIMIT:
         return "write a size, '1 GB', or 'none'"
     return "one of " + ", ".join(f"'{value}'" for value in SETTINGS[name])

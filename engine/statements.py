@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import duckdb
 import pyarrow as pa
@@ -10,6 +10,7 @@ import pyarrow as pa
 from headwater.engine import functions, log_facts, query_facts
 from headwater.engine.explain import explain
 from headwater.engine.pipeline import Pipeline
+from headwater.engine.reading import Reader
 from headwater.engine.result import Result
 from headwater.errors import Span, SqlError, TypeProblem, Unsupported
 from headwater.executor.evaluate import connection
@@ -27,7 +28,7 @@ _TEXT = pa.string()
 _NUMBER = pa.int64()
 
 
-def show(statement: syntax.Statement, pipeline: Pipeline, now_us: int) -> Result:
+def show(statement: syntax.Statement, pipeline: Pipeline, reader: Reader, now_us: int) -> Result:
     """The answer to a statement that only looks: SHOW, DESCRIBE or EXPLAIN."""
     match statement:
         case syntax.Show(what="STREAMS" | "TABLES", extended=extended):
@@ -35,25 +36,19 @@ def show(statement: syntax.Statement, pipeline: Pipeline, now_us: int) -> Result
             wanted = [r for r in pipeline.catalog.ordered() if r.is_stream == (statement.what == "STREAMS")]
             if statement.what == "STREAMS":
                 wanted += [r for r in pipeline.catalog.error_streams() if pipeline.log.row_count(r.id)]
-            return _relations(wanted, pipeline, now_us if extended else None)
-        case syntax.Show(what="VIEWS"):
-            views = sorted(pipeline.known().views.values(), key=lambda view: view.id)
-            return _result(("name", "query"), [(view.name, view.definition) for view in views])
-        case syntax.Show(what="TYPES"):
-            types = sorted(pipeline.known().types.values(), key=lambda named: named.name.lower())
-            return _result(("name", "type"), [(named.name, named.type) for named in types])
-        case syntax.Show(what="FUNCTIONS"):
-            known = sorted(pipeline.known().functions.values(), key=lambda function: function.name.lower())
-            names = ("name", "parameters", "returns", "kind", "code")
-            return _result(names, [functions.shown(function) for function in known])
+            facts = (lambda r: log_facts.log_facts(r, pipeline.log, now_us)) if extended else None
+            return relations(wanted, lambda relation: _row_count(relation, pipeline), facts)
+        case syntax.Show(what="VIEWS" | "TYPES" | "FUNCTIONS" as what):
+            return named(what, pipeline.known())
         case syntax.Show(what="QUERIES"):
-            return _queries(pipeline)
+            pipeline.catch_up()
+            return queries(query_facts.queries(pipeline))
         case syntax.Show(what="GROUPS"):
             return _groups(pipeline)
         case syntax.Describe():
             return _describe(pipeline.catalog.find(statement.name), statement.extended, pipeline)
         case syntax.Explain():
-            return _result(("plan",), [(line,) for line in explain(statement, pipeline)])
+            return _result(("plan",), [(line,) for line in explain(statement, pipeline, reader)])
     raise AssertionError(statement)
 
 
@@ -64,16 +59,31 @@ def _result(
     return Result.of_rows(columns, list(rows), [_NUMBER if n in numbers else _TEXT for n in names])
 
 
-def _relations(relations: list[Relation], pipeline: Pipeline, facts_at_us: int | None) -> Result:
-    """The relations, each with facts about its log as of a time if one is given."""
-    names: tuple[str, ...] = ("name", "from", "key", "partitions", "rows")
+def named(what: str, catalog: Catalog) -> Result:
+    """The answer to SHOW VIEWS, TYPES or FUNCTIONS."""
+    if what == "VIEWS":
+        views = sorted(catalog.views.values(), key=lambda view: view.id)
+        return _result(("name", "query"), [(view.name, view.definition) for view in views])
+    if what == "TYPES":
+        types = sorted(catalog.types.values(), key=lambda named: named.name.lower())
+        return _result(("name", "type"), [(named.name, named.type) for named in types])
+    known = sorted(catalog.functions.values(), key=lambda function: function.name.lower())
+    return _result(("name", "parameters", "returns", "kind", "code"), [functions.shown(f) for f in known])
+
+
+def relations(
+    wanted: list[Relation],
+    row_count: Callable[[Relation], int | None],
+    facts: Callable[[Relation], tuple[object, ...]] | None = None,
+) -> Result:
+    """The answer to SHOW STREAMS or TABLES, with `facts` about the log of each if they are given."""
     rows: list[tuple[object, ...]] = []
-    for relation in relations:
+    for relation in wanted:
         key = ", ".join(relation.key or relation.partition_key)
         origin = "query" if relation.is_derived else "errors" if relation.errors_of is not None else "source"
-        facts = () if facts_at_us is None else log_facts.log_facts(relation, pipeline.log, facts_at_us)
-        rows.append((relation.name, origin, key or None, relation.partitions, _row_count(relation, pipeline), *facts))
-    names += () if facts_at_us is None else log_facts.NAMES
+        row = (relation.name, origin, key or None, relation.partitions, row_count(relation))
+        rows.append(row if facts is None else (*row, *facts(relation)))
+    names = ("name", "from", "key", "partitions", "rows", *(() if facts is None else log_facts.NAMES))
     return _result(names, rows, frozenset({"partitions", "rows"}) | log_facts.NUMBERS)
 
 
@@ -99,12 +109,13 @@ def _row_count(relation: Relation, pipeline: Pipeline) -> int | None:
         return pipeline.circuit.row_count(relation.content())
 
 
-def _queries(pipeline: Pipeline) -> Result:
-    pipeline.catch_up()
-    return _result(query_facts.NAMES, query_facts.queries(pipeline), query_facts.NUMBERS)
+def queries(rows: list[tuple[object, ...]]) -> Result:
+    """The answer to SHOW QUERIES with such rows."""
+    return _result(query_facts.NAMES, rows, query_facts.NUMBERS)
 
 
-def _describe(relation: Relation, extended: bool, pipeline: Pipeline) -> Result:
+def described(relation: Relation, facts: Sequence[tuple[str, str]]) -> Result:
+    """The answer to DESCRIBE of a relation: its columns, and facts about it."""
     rows: list[tuple[object, ...]] = []
     for column in relation.columns:
         roles = []
@@ -115,8 +126,12 @@ def _describe(relation: Relation, extended: bool, pipeline: Pipeline) -> Result:
         if column.name == relation.timestamp:
             roles.append("event time")
         rows.append((column.name, column.type, ", ".join(roles) or None))
+    return _result(("column", "type", "role"), rows + [(f"· {name}", value, None) for name, value in facts])
+
+
+def _describe(relation: Relation, extended: bool, pipeline: Pipeline) -> Result:
     if not extended:
-        return _result(("column", "type", "role"), rows)
+        return described(relation, [])
     facts = [("kind", relation.kind), ("definition", relation.definition)]
     facts.append(("partitions", str(relation.partitions)))
     if relation.is_stream:
@@ -125,7 +140,7 @@ def _describe(relation: Relation, extended: bool, pipeline: Pipeline) -> Result:
         pipeline.catch_up()
         facts += query_facts.facts(relation, pipeline)
         facts += [("plan", line) for line in explain_plan(relation.plan).splitlines()]
-    return _result(("column", "type", "role"), rows + [(f"· {name}", value, None) for name, value in facts])
+    return described(relation, facts)
 
 
 def describe_view(view: View, columns: tuple[Column, ...], extended: bool) -> Result:

@@ -121,15 +121,26 @@ def _check_beginning(log: Log, root: Plan, cut: Cut) -> None:
     What a query made of records that are no more is in its images alone; one that no image has never saw them.
     """
     first = first_version(log, _source_ids(root))
-    has_streams = any(isinstance(leaf, StreamSource) for leaf in walk_plan(root))
-    covering = [image.note["frontier"] for image in covering_images(log, [root])] if first and has_streams else []
-    earliest = min((frontier for frontier in covering if frontier >= first), default=first)
+    covering = _frontiers(log, root, first)
     if cut.version < first or covering:
+        earliest = earliest_version(log, root)
         raise PositionGone(
             f"version {cut.version} is no more: retention has taken what it was computed from",
             earliest=earliest,
             hint=f"the earliest version is {earliest}",
         )
+
+
+def earliest_version(log: Log, root: Plan) -> int:
+    """The earliest version at which `root` can be computed; 0 where retention has taken nothing of what it needs."""
+    first = first_version(log, _source_ids(root))
+    return min((frontier for frontier in _frontiers(log, root, first) if frontier >= first), default=first)
+
+
+def _frontiers(log: Log, root: Plan, first: int) -> list[int]:
+    """Where the images stand that have what records gave which are no more; `first` is what `root` begins with."""
+    has_streams = any(isinstance(leaf, StreamSource) for leaf in walk_plan(root))
+    return [image.note["frontier"] for image in covering_images(log, [root])] if first and has_streams else []
 
 
 def _source_ids(root: Plan) -> set[int]:

@@ -300,7 +300,8 @@ class Builder(QueryBuilder):
 
     # ------------------------------------------------------------ operate
 
-    show = makes(syntax.Show, "what extended")
+    preview = makes(syntax.Preview, "statement")
+    show = makes(syntax.Show, "what extended as_of")
     describe_all = makes(syntax.DescribeAll, "kind extended")
     explain = makes(syntax.Explain, "analyze format statement")
     define = makes(syntax.Define, "name value")
@@ -308,8 +309,10 @@ class Builder(QueryBuilder):
     run_script = makes(syntax.RunScript, "path")
     checkpoint = makes(syntax.Checkpoint, "")
 
-    def describe(self, span: Span, kind: Token | None, name: Identifier, extended: bool | None) -> syntax.Describe:
-        return syntax.Describe(name, bool(extended), kind and kind.upper(), span=span)
+    def describe(
+        self, span: Span, kind: Token | None, name: Identifier, extended: bool | None, as_of: syntax.AsOf | None
+    ) -> syntax.Describe:
+        return syntax.Describe(name, bool(extended), kind and kind.upper(), as_of, span=span)
 
     def explain_format(self, span: Span, name: Identifier) -> str:
         if name.text.lower() not in ("text", "json"):

@@ -6,6 +6,7 @@ checked. Whatever does not parse raises SyntaxProblem, or Unsupported where the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from headwater.caches import cache_file
 from headwater.errors import Span, SqlError, SyntaxProblem, Unsupported
 from headwater.parser.keywords import GRAMMAR
 from headwater.parser.script import Piece, check_closed, pieces
-from headwater.parser.syntax import Define, Node, Statement, Undefine, children
+from headwater.parser.syntax import AsOf, Define, Node, Show, Statement, Undefine, children
 from headwater.parser.variables import substitute
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 # How deep an AST may be. What walks over trees is recursive, and Python has 1000 levels for everything.
 DEPTH_MAX = 200
+
+_POINT = re.compile(r"\s*('|(VERSION|OFFSET|TIMESTAMP|EARLIEST|LATEST)\b)", re.IGNORECASE)
 
 # Lark notices a new grammar, Lark or Python by itself. To be renamed when `_as_keyword` changes.
 TABLES = "grammar-1.tables"
@@ -57,6 +60,14 @@ def parse_statement(text: str, variables: Mapping[str, str] | None = None) -> St
             hint="give one at a time, or run all as a script with execute()",
         )  # fmt: skip
     return statement
+
+
+def parse_point(text: str) -> AsOf:
+    """The point of the log that `text` names, written as after AS OF; a time may go without its quotes."""
+    written = text if _POINT.match(text) else "'" + text.replace("'", "''") + "'"
+    statement = parse_statement(f"SHOW TABLES AS OF {written}")
+    assert isinstance(statement, Show) and statement.as_of is not None
+    return statement.as_of
 
 
 def parse_piece(text: str, piece: Piece, variables: Mapping[str, str] | None = None) -> Statement:

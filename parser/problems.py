@@ -18,7 +18,7 @@ from headwater.parser.keywords import KEYWORDS, RESERVED
 from headwater.parser.script import tokens
 
 # Beyond this many, what is expected is a list that nobody reads.
-_EXPECTED_MAX = 5
+_EXPECTED_MAX = 6
 
 
 @dataclass(frozen=True, slots=True)

@@ -211,20 +211,29 @@ class ExplainRow(Node):
 
 
 @dataclass(frozen=True)
+class Preview(Node):
+    """PREVIEW CREATE [OR REPLACE] STREAM | TABLE name AS query: the rows that it would take away and bring."""
+
+    statement: CreateRelation
+
+
+@dataclass(frozen=True)
 class Show(Node):
-    """SHOW | LIST `what`: 'STREAMS', 'TABLES', 'QUERIES', 'PROPERTIES', 'ALL TOPICS', 'SOURCE CONNECTORS' …"""
+    """SHOW | LIST `what` [AS OF …]: 'STREAMS', 'TABLES', 'QUERIES', 'PROPERTIES', 'ALL TOPICS' …"""
 
     what: str
     extended: bool = False
+    as_of: AsOf | None = None
 
 
 @dataclass(frozen=True)
 class Describe(Node):
-    """DESCRIBE [kind] name [EXTENDED]; without a `kind` it is a relation."""
+    """DESCRIBE [kind] name [EXTENDED] [AS OF …]; without a `kind` it is a relation."""
 
     name: Identifier
     extended: bool = False
     kind: str | None = None
+    as_of: AsOf | None = None
 
 
 @dataclass(frozen=True)
@@ -369,7 +378,7 @@ Statement: TypeAlias = (
     Query | CreateRelation | CreateView | CreateType | CreateFunction | CreateConnector | CreateQueue | CreatePipeline
     | CreateInstance | CreateAssertion | CreateRemote | Insert | Update | Delete | Drop | Alter
     | Fetch | CommitGroup | Seek | Receive | Ack | Transaction | Verify | Sync | Fork | Diff | ExplainRow
-    | Show | Describe | DescribeAll | Explain | Print
+    | Preview | Show | Describe | DescribeAll | Explain | Print
     | Control | SetProperty | UnsetProperty | Define | Undefine | RunScript | Checkpoint | Copy
     | AssertValues | AssertRelation | AssertTopic | AssertSchema
 )  # fmt: skip

@@ -314,13 +314,18 @@ def _explain_row(node: syntax.ExplainRow) -> str:
 
 
 @unparse.register
+def _preview(node: syntax.Preview) -> str:
+    return f"PREVIEW {unparse(node.statement)}"
+
+
+@unparse.register
 def _show(node: syntax.Show) -> str:
-    return words("SHOW", node.what, when(node.extended, "EXTENDED"))
+    return words("SHOW", node.what, when(node.extended, "EXTENDED"), optional(node.as_of))
 
 
 @unparse.register
 def _describe(node: syntax.Describe) -> str:
-    return words("DESCRIBE", node.kind, quote(node.name), when(node.extended, "EXTENDED"))
+    return words("DESCRIBE", node.kind, quote(node.name), when(node.extended, "EXTENDED"), optional(node.as_of))
 
 
 @unparse.register

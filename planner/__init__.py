@@ -9,7 +9,7 @@ from headwater.planner.explain import explain_plan, explain_warnings, plan_docum
 from headwater.planner.first_rows import is_only_ordered
 from headwater.planner.logical import Plan, walk_plan
 from headwater.planner.named_types import define_type, with_named_types
-from headwater.planner.snapshot import Input, SnapshotQuery, plan_snapshot
+from headwater.planner.snapshot import Input, SnapshotQuery, plan_snapshot, point_of
 from headwater.planner.unsupported import refuse_statement
 from headwater.planner.user_functions import Function
 from headwater.planner.views import Item, define_item, replaced
@@ -35,6 +35,7 @@ __all__ = [
     "is_only_ordered",
     "plan_document",
     "plan_snapshot",
+    "point_of",
     "refuse_statement",
     "replaced",
     "replaced_function",

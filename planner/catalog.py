@@ -203,6 +203,17 @@ class Catalog:
         """Without the function `name`."""
         return replace(self, functions={k: f for k, f in self.functions.items() if k != name.lower()})
 
+    def before(self, later: Catalog) -> Catalog:
+        """With what a later catalog has under names that are free here."""
+        taken = self.relations.keys() | self.views.keys()
+        return Catalog(
+            {**{n: r for n, r in later.relations.items() if n not in taken}, **self.relations},
+            {**{n: v for n, v in later.views.items() if n not in taken}, **self.views},
+            {**later.types, **self.types},
+            {**later.functions, **self.functions},
+            later.next_id,
+        )
+
     def dependents(self, item: Relation | View | Function) -> list[Relation | View]:
         """The derived relations and views that read or call `item`, or put their errors into it, directly or not, in
         the order of their making.

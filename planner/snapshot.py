@@ -7,6 +7,7 @@ input of its own: the content of the same continuous query at that point.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
@@ -50,18 +51,44 @@ class SnapshotQuery:
     has_user_calls: bool = False
 
 
-def plan_snapshot(query: syntax.Query, catalog: Catalog) -> SnapshotQuery:
-    """The DuckDB statement for `query`. Raises SqlError for relations that do not exist."""
+CatalogAt = Callable[[syntax.AsOf], Catalog]  # what names mean as of a point
+
+
+def plan_snapshot(query: syntax.Query, catalog: Catalog, catalog_at: CatalogAt | None = None) -> SnapshotQuery:
+    """The DuckDB statement for `query`. Raises SqlError for relations that do not exist.
+
+    Names mean what they mean in `catalog` and, as of a point, what `catalog_at` says.
+    """
     refuse_snapshot(query)
-    query = with_duckdb_calls(_named_items(query), catalog.functions)
-    planner = _SnapshotPlanner(query, catalog)
+    known = _Known(catalog, catalog_at or (lambda _: catalog))
+    query = with_duckdb_calls(_named_items(query), known.at(point_of(query)).functions)
+    planner = _SnapshotPlanner(query, known)
     rewritten = planner.rewrite(query)
     return SnapshotQuery(unparse(rewritten), tuple(planner.inputs), has_user_call(rewritten))
 
 
+def point_of(query: syntax.Query) -> syntax.AsOf | None:
+    """The point as of which a whole query is asked: its own, or that of all its relations if it is the same."""
+    if query.as_of is not None:
+        return query.as_of
+    points = {node.as_of for node in syntax.walk(query) if isinstance(node, syntax.Relation)}
+    return points.pop() if len(points) == 1 else None
+
+
+@dataclass(frozen=True)
+class _Known:
+    """The catalogs in which names are looked up."""
+
+    present: Catalog
+    past: CatalogAt
+
+    def at(self, as_of: syntax.AsOf | None) -> Catalog:
+        return self.present if as_of is None else self.past(as_of)
+
+
 class _SnapshotPlanner:
-    def __init__(self, query: syntax.Query, catalog: Catalog) -> None:
-        self.catalog = catalog
+    def __init__(self, query: syntax.Query, known: _Known) -> None:
+        self.known = known
         self.as_of: syntax.AsOf | None = None  # of the query around the place where the planner is
         self.emit: str | None = None  # of that query, which may be a view's
         self.ctes = {c.name.text.lower() for n in syntax.walk(query) if isinstance(n, syntax.Query) for c in n.ctes}
@@ -119,25 +146,28 @@ class _SnapshotPlanner:
             return self._streams(item.left) | self._streams(item.right)
         if not isinstance(item, syntax.Relation) or item.name.text.lower() in self.ctes:
             return set()
-        relation = self.catalog.get(item.name.text)
+        relation = self.known.at(item.as_of or self.as_of).get(item.name.text)
         return {(item.alias or item.name).text.lower()} if relation is not None and relation.is_stream else set()
 
     def relation(self, node: syntax.Relation) -> syntax.FromItem | None:
-        view = self.catalog.view(node.name)
+        as_of = node.as_of or self.as_of
+        catalog = self.known.at(as_of)
+        view = catalog.view(node.name)
         if view is not None and node.name.text.lower() not in self.ctes:
             return self.view(node, view)
-        if node.name.text.lower() in self.ctes and self.catalog.get(node.name.text) is None:
+        if node.name.text.lower() in self.ctes and catalog.get(node.name.text) is None:
             return None
-        relation = self.catalog.find(node.name)
+        relation = catalog.find(node.name)
         columns = relation.columns + (self.pseudo if relation.is_stream else ())
-        name = self.add(relation, relation.content(), columns, node.as_of or self.as_of)
+        name = self.add(relation, relation.content(), columns, as_of)
         return syntax.Relation(Identifier(name, quoted=True), node.alias or node.name, columns=node.columns)
 
     def view(self, node: syntax.Relation, view: View) -> syntax.Derived:
         """The query of a view as a subquery; names in it are the catalog's."""
-        query = with_duckdb_calls(_named_items(view.query), self.catalog.functions)
-        planner = _SnapshotPlanner(query, self.catalog)
-        planner.inputs, planner.as_of = self.inputs, node.as_of or self.as_of
+        as_of = node.as_of or self.as_of
+        query = with_duckdb_calls(_named_items(view.query), self.known.at(as_of).functions)
+        planner = _SnapshotPlanner(query, self.known)
+        planner.inputs, planner.as_of = self.inputs, as_of
         names = (*node.columns, *view.columns[len(node.columns) :])
         return syntax.Derived(planner.rewrite(query), node.alias or node.name, names, span=node.span)
 
@@ -152,14 +182,16 @@ class _SnapshotPlanner:
         def plain(node: syntax.Node) -> syntax.Node | None:
             return replace(node, as_of=None) if isinstance(node, syntax.Relation) and node.as_of is not None else None
 
-        bound = bind_query(syntax.Query(syntax.rewrite(select, plain), emit=self.emit), self.catalog)
-        name = self.add(None, out_of_order(bound.plan), bound.columns, positions[0] if positions else self.as_of)
+        as_of = positions[0] if positions else self.as_of
+        bound = bind_query(syntax.Query(syntax.rewrite(select, plain), emit=self.emit), self.known.at(as_of))
+        name = self.add(None, out_of_order(bound.plan), bound.columns, as_of)
         return syntax.Select(
             items=(syntax.SelectItem(syntax.Star()),), source=syntax.Relation(Identifier(name, quoted=True))
         )
 
     def add(self, relation: Relation | None, plan: Plan, columns: tuple[Column, ...], as_of: syntax.AsOf | None) -> str:
         """The name of an input; the same relation at the same point is one input."""
+        as_of = None if as_of is not None and as_of.kind == "latest" else as_of
         for known in self.inputs:
             if known.plan == plan and known.columns == columns and known.as_of == as_of:
                 return known.name

@@ -131,8 +131,14 @@ CONSUMING = short(
 EXPLAINABLE = QUERIES | CREATES | VIEWS | INSERTS | UPDATES | DELETES | IDENTIFIERS
 OPERATING = short(
     st.one_of(
-        st.builds(ast.Show, st.sampled_from(["STREAMS", "ALL TOPICS", "SOURCE CONNECTORS", "PROPERTIES"]), FLAGS),
-        st.builds(ast.Describe, IDENTIFIERS, FLAGS, st.sampled_from([None, "FUNCTION", "CONNECTOR"])),
+        st.builds(ast.Preview, CREATES),
+        st.builds(
+            ast.Show,
+            st.sampled_from(["STREAMS", "ALL TOPICS", "SOURCE CONNECTORS", "PROPERTIES"]),
+            FLAGS,
+            maybe(STARTS),
+        ),
+        st.builds(ast.Describe, IDENTIFIERS, FLAGS, st.sampled_from([None, "FUNCTION", "CONNECTOR"]), maybe(STARTS)),
         st.builds(ast.DescribeAll, st.sampled_from(["STREAMS", "TABLES"]), FLAGS),
         st.builds(ast.Explain, EXPLAINABLE, FLAGS, st.sampled_from(["text", "json"])),
         st.builds(ast.Print, IDENTIFIERS, FLAGS, maybe(COUNTS), maybe(COUNTS)),
