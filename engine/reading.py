@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
 
+from headwater.engine.changelogs import Range, change_rows, records_at
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.positions import resolve
 from headwater.engine.result import Result
-from headwater.errors import OutOfRange, PositionGone, Unsupported
+from headwater.errors import OutOfRange, PositionGone
 from headwater.executor.feed import Cut, read_chunks, rows_of
 from headwater.executor.past import circuit_at
+from headwater.executor.ranges import BEGINNING, is_within
 from headwater.executor.snapshot import SnapshotReader
 from headwater.parser import syntax
 from headwater.planner import Catalog, Input, Plan, Relation, SnapshotQuery, plan_snapshot
-from headwater.planner.logical import StreamSource, has_order_of_log
+from headwater.planner.logical import StreamSource
 from headwater.planner.sql_types import arrow_schema
 from headwater.values import Column
+
+Place: TypeAlias = Cut | pa.RecordBatch | Range  # where to read an input, or its rows
 
 ROWS = "$rows"  # how a query names the rows of a table that a statement changes
 ROW_NUMBER = "$row"
@@ -80,11 +85,14 @@ class Reader:
             places = self._places(snapshot.inputs, {})
         return self._run(snapshot, places, query)
 
-    def _places(self, inputs: tuple[Input, ...], given: Mapping[Plan, pa.RecordBatch]) -> list[Cut | pa.RecordBatch]:
+    def _places(self, inputs: tuple[Input, ...], given: Mapping[Plan, pa.RecordBatch]) -> list[Place]:
         """Where to read each input, or its rows, which some are given."""
-        places: list[Cut | pa.RecordBatch] = []
+        places: list[Place] = []
         for source in inputs:
-            if source.plan in given:
+            if source.changes is not None:
+                start = self._point(source, source.changes.start, inputs)
+                places.append(Range(start, self._point(source, source.as_of, inputs), self._log.version))
+            elif source.plan in given:
                 places.append(given[source.plan])
             elif source.as_of is None:
                 places.append(self._present(source))
@@ -92,7 +100,7 @@ class Reader:
                 places.append(self._cut(source, source.as_of, inputs))
         return places
 
-    def _run(self, snapshot: SnapshotQuery, places: Sequence[Cut | pa.RecordBatch], query: syntax.Query) -> Result:
+    def _run(self, snapshot: SnapshotQuery, places: Sequence[Place], query: syntax.Query) -> Result:
         tables = {
             source.name: (self._table(source, place), source.columns)
             for source, place in zip(snapshot.inputs, places, strict=True)
@@ -112,9 +120,22 @@ class Reader:
         # A derived stream's rows are committed after the input that its circuit has read.
         return Cut(self._log.version if source.relation.is_derived else circuit.version)
 
+    def _point(self, source: Input, point: syntax.AsOf | None, inputs: tuple[Input, ...]) -> Cut:
+        """Where changes of `source` begin or end: at a point, or now."""
+        if point is not None and point.kind == "earliest":
+            return BEGINNING
+        if point is not None and point.kind != "latest":
+            return self._cut(source, point, inputs)
+        now = self._pipeline.circuit.version
+        if source.relation is None:
+            return Cut(now)
+        self._pipeline.check_running(source.relation)
+        stop = self._pipeline.stopped.get(source.relation.id)
+        return Cut(now if stop is None else stop.version)
+
     def _cut(self, source: Input, as_of: syntax.AsOf, inputs: tuple[Input, ...]) -> Cut:
         """Where to read `source` as of a point. An offset of a stream asked for alone counts its own records."""
-        plans = [other.plan for other in inputs if other.as_of is as_of]
+        plans = [other.plan for other in inputs if other.as_of is as_of] or [source.plan]
         by_name = any(isinstance(key, str) for key, _ in as_of.positions)
         latest = self._pipeline.circuit.version
         if len(plans) == 1 and source.relation is not None and source.relation.is_stream and not by_name:
@@ -126,8 +147,10 @@ class Reader:
             self._pipeline.check_running(source.relation, cut.version)
         return cut
 
-    def _table(self, source: Input, place: Cut | pa.RecordBatch) -> pa.Table:
-        """The rows of an input, at a cut or as they were found."""
+    def _table(self, source: Input, place: Place) -> pa.Table:
+        """The rows of an input, at a cut or as they were found, or its changes in a range."""
+        if isinstance(place, Range):
+            return self._changes(source, place)
         if source.relation is not None and source.relation.is_stream:
             return self._stream(source, source.relation, place)
         rows = circuit_at(self._log, [source.plan], place).rows(source.plan) if isinstance(place, Cut) else place
@@ -135,14 +158,26 @@ class Reader:
 
     def _stream(self, source: Input, relation: Relation, cut: Cut) -> pa.Table:
         """The records of a stream; those of a derived one at a cut of its sources are the first so many of its log."""
-        if source.as_of is not None and relation.plan is not None and relation.id not in cut.limits:
-            if cut.limits and has_order_of_log(relation.plan):
-                raise Unsupported(
-                    f'"{relation.name}" has the records of several streams in the order of the log, so offsets of its '
-                    "sources are no place in it", source.as_of.span, hint="use its own OFFSET, or a VERSION",
-                )  # fmt: skip
-            ends = circuit_at(self._log, [relation.plan], cut).ends(relation.plan)
-            cut = Cut(self._log.version, {relation.id: ends})
+        if source.as_of is not None:
+            cut = records_at(self._log, relation, cut, source.as_of)
         leaf = StreamSource(relation.id, relation.name, source.columns)
         batches = [rows_of([chunk], leaf) for chunk in read_chunks(self._log, leaf, 0, cut)]
         return pa.Table.from_batches(batches, schema=arrow_schema(source.columns))
+
+    def _changes(self, source: Input, place: Range) -> pa.Table:
+        """The changes of an input in a range."""
+        relation, asked = source.relation, source.changes
+        assert asked is not None
+        if not is_within(self._log, place.start, place.end):
+            raise OutOfRange(
+                "these changes end before they begin", asked.span,
+                hint="CHANGES FROM the earlier point TO the later one",
+            )  # fmt: skip
+        if relation is not None and relation.is_stream and relation.is_derived:
+            start, end = place.start, Cut(place.written)
+            if start is not BEGINNING:
+                start = records_at(self._log, relation, start, asked.start)
+            if source.as_of is not None and source.as_of.kind != "latest":
+                end = records_at(self._log, relation, place.end, source.as_of)
+            place = replace(place, records=(start, end))
+        return change_rows(self._log, relation, source.plan, place, source.columns)

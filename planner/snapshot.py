@@ -10,12 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
-from headwater.errors import SqlError
+from headwater.errors import SqlError, Unsupported
 from headwater.parser import syntax, unparse
 from headwater.parser.syntax import Identifier
 from headwater.planner.bind import bind_query
 from headwater.planner.calls import with_duckdb_calls
 from headwater.planner.catalog import PSEUDO_TYPES, Catalog, Relation, View
+from headwater.planner.change_rows import changes_of, with_change_columns
 from headwater.planner.logical import Plan
 from headwater.planner.rewrite import out_of_order
 from headwater.planner.select_list import output_name
@@ -31,7 +32,8 @@ N = TypeVar("N", bound=syntax.Node)
 class Input:
     """What a snapshot query reads under `name`: a relation, or the plan of a windowed SELECT, as of a point.
 
-    `columns` are those to provide, pseudo-columns last. `reads` are ids of the relations the position speaks about.
+    `columns` are those to provide, pseudo-columns last. Of an input with `changes` these are its changes in that range,
+    which ends at `as_of`. A plan without a relation is that of a view if it has changes.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Input:
     plan: Plan
     columns: tuple[Column, ...]
     as_of: syntax.AsOf | None
+    changes: syntax.Changes | None = None
 
 
 @dataclass(frozen=True)
@@ -123,14 +126,34 @@ class _SnapshotPlanner:
         return {(item.alias or item.name).text.lower()} if relation is not None and relation.is_stream else set()
 
     def relation(self, node: syntax.Relation) -> syntax.FromItem | None:
+        changes = changes_of(node)
         view = self.catalog.view(node.name)
         if view is not None and node.name.text.lower() not in self.ctes:
-            return self.view(node, view)
+            return self.view(node, view) if changes is None else self.changes_of_view(node, changes)
         if node.name.text.lower() in self.ctes and self.catalog.get(node.name.text) is None:
+            if changes is not None:
+                raise SqlError(f'"{node.name.text}" is a query, which has no changes', node.span)
             return None
         relation = self.catalog.find(node.name)
-        columns = relation.columns + (self.pseudo if relation.is_stream else ())
-        name = self.add(relation, relation.content(), columns, node.as_of or self.as_of)
+        columns = relation.columns if changes is None else with_change_columns(relation.columns, node)
+        columns += self.pseudo if relation.is_stream else ()
+        as_of = (changes and changes.end) or node.as_of or self.as_of
+        name = self.add(relation, relation.content(), columns, as_of, changes)
+        return syntax.Relation(Identifier(name, quoted=True), node.alias or node.name, columns=node.columns)
+
+    def changes_of_view(self, node: syntax.Relation, changes: syntax.Changes) -> syntax.Relation:
+        """The changes of a view, whose query must be one that can be kept up to date."""
+        star = syntax.SelectItem(syntax.Star(span=node.span), span=node.span)
+        every = syntax.Select((star,), syntax.Relation(node.name, span=node.span), span=node.span)
+        try:
+            bound = bind_query(syntax.Query(every, span=node.span), self.catalog, as_table=True)
+        except SqlError as error:
+            raise Unsupported(
+                f'"{node.name.text}" has no changes, as no continuous query could keep it: {error.message}', node.span,
+                hint="a view has changes where CREATE TABLE … AS SELECT could keep its rows",
+            ) from error  # fmt: skip
+        columns = with_change_columns(bound.columns, node)
+        name = self.add(None, out_of_order(bound.plan), columns, changes.end or node.as_of or self.as_of, changes)
         return syntax.Relation(Identifier(name, quoted=True), node.alias or node.name, columns=node.columns)
 
     def view(self, node: syntax.Relation, view: View) -> syntax.Derived:
@@ -158,13 +181,21 @@ class _SnapshotPlanner:
             items=(syntax.SelectItem(syntax.Star()),), source=syntax.Relation(Identifier(name, quoted=True))
         )
 
-    def add(self, relation: Relation | None, plan: Plan, columns: tuple[Column, ...], as_of: syntax.AsOf | None) -> str:
+    def add(
+        self,
+        relation: Relation | None,
+        plan: Plan,
+        columns: tuple[Column, ...],
+        as_of: syntax.AsOf | None,
+        changes: syntax.Changes | None = None,
+    ) -> str:
         """The name of an input; the same relation at the same point is one input."""
-        for known in self.inputs:
-            if known.plan == plan and known.columns == columns and known.as_of == as_of:
-                return known.name
         name = f"{relation.name if relation else 'windowed'}${len(self.inputs)}"
-        self.inputs.append(Input(name, relation, plan, columns, as_of))
+        wanted = Input(name, relation, plan, columns, as_of, changes)
+        for known in self.inputs:
+            if replace(known, name=name) == wanted:
+                return known.name
+        self.inputs.append(wanted)
         return name
 
 
