@@ -8,7 +8,7 @@ changelog: its changes are computed, an entry per commit of its input.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
@@ -21,10 +21,10 @@ from headwater.errors import Unsupported
 from headwater.executor.clocks import commit_time
 from headwater.executor.feed import Cut, read_chunks, rows_of, with_weights
 from headwater.executor.past import circuit_at
-from headwater.executor.ranges import BEGINNING, Changes, by_commit, is_within, joined, moved, per_version, recorded
+from headwater.executor.ranges import BEGINNING, Changes, Moving, is_within, joined, moved, per_version, recorded
 from headwater.parser import syntax
 from headwater.planner import Plan, Relation
-from headwater.planner.change_rows import CHANGE_COLUMNS
+from headwater.planner.change_rows import OP, TIME, VERSION
 from headwater.planner.logical import Changelog, StreamSource, TableSource, has_order_of_log
 from headwater.planner.sql_types import arrow_schema
 from headwater.storage import Log
@@ -45,21 +45,39 @@ class Range:
     records: tuple[Cut, Cut] | None = None
 
 
-def change_rows(log: Log, relation: Relation | None, plan: Plan, asked: Range, columns: tuple[Column, ...]) -> pa.Table:
-    """The changes of a relation, or without one of a view's plan, by version, removals first.
+def changes_in(log: Log, relation: Relation | None, plan: Plan, asked: Range, shown: Sequence[Column]) -> Changes:
+    """The changes of a relation, or without one of a view's plan, with the columns `shown` at least.
 
-    `columns` are CHANGE_COLUMNS and those that are shown of the relation. Raises `PositionGone` for what is no more.
+    Raises `PositionGone` for what is no more.
     """
-    shown = columns[len(CHANGE_COLUMNS) :]
-    changes = _changes(log, relation, plan, asked, shown)
+    start, end = asked.start, asked.end
+    if relation is None:
+        return Moving(log, plan, start).through(end)
+    if relation.is_stream:
+        leaf = StreamSource(relation.id, relation.name, tuple(shown))
+        records = recorded(log, leaf, *(asked.records or (start, end)))
+        return _by_step(log, relation, records, end) if relation.is_derived else records
+    if relation.is_derived:
+        return _stored(log, relation, plan, start, end)
+    if isinstance(plan, TableSource) and not plan.primary_key:
+        return recorded(log, plan, start, end)
+    return Moving(log, plan, start).through(end)
+
+
+def as_rows(log: Log, changes: Changes, columns: Sequence[Column]) -> pa.RecordBatch:
+    """A row per change, by version, removals first; `columns` are some of CHANGE_COLUMNS and of the relation."""
     weights = changes.delta.weight_array
     order = np.lexsort((weights > 0, changes.versions))
     places = np.repeat(order, np.abs(weights[order]))
     versions, is_added = changes.versions[places], weights[places] > 0
-    words = pa.array(["DELETE", "INSERT"]).take(pa.array(is_added.astype(np.int8)))
     rows = changes.delta.rows.take(pa.array(places))
-    arrays = [words, pa.array(versions), _times(log, versions), *(rows.column(c.name) for c in shown)]
-    return pa.Table.from_arrays(arrays, schema=arrow_schema(columns))
+    made = {
+        OP: lambda: pa.array(["DELETE", "INSERT"]).take(pa.array(is_added.astype(np.int8))),
+        VERSION: lambda: pa.array(versions),
+        TIME: lambda: _times(log, versions),
+    }
+    arrays = [made[c.name]() if c.name in made else rows.column(c.name) for c in columns]
+    return pa.RecordBatch.from_arrays(arrays, schema=arrow_schema(columns))
 
 
 def _times(log: Log, versions: Versions) -> pa.Array:
@@ -67,20 +85,6 @@ def _times(log: Log, versions: Versions) -> pa.Array:
     distinct, numbers = np.unique(versions, return_inverse=True)
     times = [commit_time(log, version) for version in distinct.tolist()]
     return pa.array(times, type=pa.int64()).cast(pa.timestamp("us")).take(pa.array(numbers))
-
-
-def _changes(log: Log, relation: Relation | None, plan: Plan, asked: Range, shown: tuple[Column, ...]) -> Changes:
-    start, end = asked.start, asked.end
-    if relation is None:
-        return by_commit(log, plan, start, end)
-    if relation.is_stream:
-        records = recorded(log, StreamSource(relation.id, relation.name, shown), *(asked.records or (start, end)))
-        return _by_step(log, relation, records, end) if relation.is_derived else records
-    if relation.is_derived:
-        return _stored(log, relation, plan, start, end)
-    if isinstance(plan, TableSource) and not plan.primary_key:
-        return recorded(log, plan, start, end)
-    return by_commit(log, plan, start, end)
 
 
 def records_at(log: Log, relation: Relation, cut: Cut, point: syntax.AsOf) -> Cut:
@@ -140,13 +144,23 @@ def _stored(log: Log, relation: Relation, plan: Plan, start: Cut, end: Cut) -> C
     if not steps:
         return moved(log, plan, start, end)
     (first, first_to), (last, last_to) = steps[0], steps[-1]
-    is_whole = start is BEGINNING
+    if start is BEGINNING:
+        parts = [written_between(log, relation, (), 0, last)]
+    else:
+        parts = [moved(log, plan, start, Cut(first_to)), written_between(log, relation, (), first, last)]
+    return joined(arrow_schema(plan.columns), [*parts, moved(log, plan, Cut(last_to), end)])
+
+
+def written_between(log: Log, relation: Relation, shown: Sequence[Column], after: int, upto: int) -> Changes:
+    """What the steps committed in (after, upto] wrote in a derived relation's log; of a stream the columns `shown`."""
+    if relation.is_stream:
+        records = recorded(log, StreamSource(relation.id, relation.name, tuple(shown)), Cut(after), Cut(upto))
+        return _by_step(log, relation, records, Cut(upto))
     leaf = Changelog(relation.id, relation.name, relation.columns, None)
-    chunks = read_chunks(log, leaf, 0 if is_whole else first, Cut(last))
+    chunks = read_chunks(log, leaf, after, Cut(upto))
     written = np.repeat([c.version for c in chunks], [c.rows.num_rows for c in chunks]).astype(np.int64)
-    stored = Changes(with_weights(rows_of(chunks, leaf)), _inputs_of(written, steps))
-    parts = [] if is_whole else [moved(log, plan, start, Cut(first_to))]
-    return joined(arrow_schema(plan.columns), [*parts, per_version(stored), moved(log, plan, Cut(last_to), end)])
+    steps = list(takewhile(lambda step: step[0] <= upto, steps_of(log, relation, after)))
+    return per_version(Changes(with_weights(rows_of(chunks, leaf)), _inputs_of(written, steps)))
 
 
 def _by_step(log: Log, relation: Relation, records: Changes, end: Cut) -> Changes:
@@ -159,6 +173,8 @@ def _by_step(log: Log, relation: Relation, records: Changes, end: Cut) -> Change
 
 def _inputs_of(written: Versions, steps: list[tuple[int, int]]) -> Versions:
     """For the versions of commits the input versions of the steps that they belong to."""
+    if not len(written):
+        return written
     commits, inputs = np.array(steps, dtype=np.int64).T
     found: Versions = inputs[np.searchsorted(commits, written)]
     return found

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 import pyarrow as pa
 
-from headwater.engine.changelogs import Range, change_rows, records_at
+from headwater.engine.changelogs import Range, as_rows, changes_in, records_at
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.positions import resolve
 from headwater.engine.result import Result
@@ -20,6 +20,7 @@ from headwater.executor.ranges import BEGINNING, is_within
 from headwater.executor.snapshot import SnapshotReader
 from headwater.parser import syntax
 from headwater.planner import Catalog, Input, Plan, Relation, SnapshotQuery, plan_snapshot
+from headwater.planner.change_rows import CHANGE_COLUMNS, ChangeSource
 from headwater.planner.logical import StreamSource
 from headwater.planner.sql_types import arrow_schema
 from headwater.values import Column
@@ -108,6 +109,14 @@ class Reader:
         columns, table = self._duckdb.run(snapshot.sql, tables, query, has_user_calls=snapshot.has_user_calls)
         return Result(columns, table)
 
+    def start_of(self, leaf: ChangeSource) -> Cut:
+        """Where the changes begin that a continuous query reads. Raises OutOfRange for a point that is not there."""
+        self._pipeline.catch_up()
+        with self._pipeline.lock:
+            relation = self._pipeline.catalog.by_id(leaf.id)
+            source = Input(relation.name, relation, relation.content(), (), None)
+            return self._point(source, leaf.since, (source,))
+
     def _present(self, source: Input) -> Cut | pa.RecordBatch:
         """What an input is now: the rows of a table, which the running circuit has, or else where to read it."""
         circuit = self._pipeline.circuit
@@ -180,4 +189,6 @@ class Reader:
             if source.as_of is not None and source.as_of.kind != "latest":
                 end = records_at(self._log, relation, place.end, source.as_of)
             place = replace(place, records=(start, end))
-        return change_rows(self._log, relation, source.plan, place, source.columns)
+        shown = source.columns[len(CHANGE_COLUMNS) :]
+        changes = changes_in(self._log, relation, source.plan, place, shown)
+        return pa.Table.from_batches([as_rows(self._log, changes, source.columns)])

@@ -118,6 +118,18 @@ def chunks_between(log: Log, leaf: StreamSource | TableSource, start: Cut, end: 
 # ---------------------------------------------------------------- circuits
 
 
+def resumed(log: Log, plan: Plan, cut: Cut) -> Circuit:
+    """A circuit of a plan at a cut, without the rows that the plan has there: to be moved on."""
+    circuit = Circuit([plan], keep=False)
+    if circuit.holders:
+        return circuit_at(log, [plan], cut, keep=False)
+    first = first_version(log, [leaf.id for leaf in circuit.leaves])
+    if cut.version < first:
+        raise PositionGone(f"version {cut.version} is no more", earliest=first)
+    circuit.version = cut.version
+    return circuit
+
+
 class Moving:
     """A circuit of one plan, moved from cut to cut."""
 
@@ -142,6 +154,15 @@ class Moving:
             return consolidate(Delta(pa.concat_batches([before.rows, after.rows]), weights))
         return consolidate(concat_deltas(arrow_schema(plan.columns), self._circuit.advance(self._log, end)[plan]))
 
+    def through(self, end: Cut) -> Changes:
+        """Moves to a cut that is not before the one where it is; gives what changed, by the commits of the input."""
+        log, plan = self._log, self._plan
+        first = self.cut.version if self.cut is not BEGINNING else _earliest(log, plan)
+        whole = [Cut(version) for version in (first, *_input_versions(log, plan, first, end.version))]
+        points = [*(cut for cut in whole if is_within(log, cut, end)), end]
+        parts = [changes_at(cut.version, self.to(cut)) for cut in points if cut != self.cut]
+        return joined(arrow_schema(plan.columns), parts)
+
 
 def moved(log: Log, plan: Plan, start: Cut, end: Cut) -> Changes:
     """What changed in the content of a plan, as one change at `end`."""
@@ -149,16 +170,6 @@ def moved(log: Log, plan: Plan, start: Cut, end: Cut) -> Changes:
     if start == end or (start is not BEGINNING and not has_limits and not _has_input(log, plan, start, end)):
         return changes_at(end.version, empty_delta(arrow_schema(plan.columns)))
     return changes_at(end.version, Moving(log, plan, start).to(end))
-
-
-def by_commit(log: Log, plan: Plan, start: Cut, end: Cut) -> Changes:
-    """What changed in the content of a plan, by the commits of its input."""
-    first = start.version if start is not BEGINNING else _earliest(log, plan)
-    moving = Moving(log, plan, start)
-    whole = [Cut(version) for version in (first, *_input_versions(log, plan, first, end.version))]
-    points = [*(cut for cut in whole if is_within(log, cut, end)), end]
-    parts = [changes_at(cut.version, moving.to(cut)) for cut in points if cut != moving.cut]
-    return joined(arrow_schema(plan.columns), parts)
 
 
 def _earliest(log: Log, plan: Plan) -> int:

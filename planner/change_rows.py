@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from headwater.errors import SqlError
-from headwater.parser import syntax
+from headwater.parser import syntax, unparse
 from headwater.planner.nodes import PlanNode, StreamSource
 from headwater.values import Column
 
@@ -17,16 +17,15 @@ CHANGE_COLUMNS = (Column(OP, "VARCHAR"), Column(VERSION, "BIGINT"), Column(TIME,
 class ChangeSource(StreamSource):
     """What happened to relation `id` since a point, a row per change. A circuit is given these rows: no log has them.
 
-    `of` is the plan of the relation; where the changes begin is `since`.
+    They begin at `since`.
     """
 
-    of: PlanNode
     since: syntax.AsOf
 
     __hash__ = PlanNode.__hash__
 
     def label(self) -> str:
-        return f"{super().label()} since {self.since.kind} {self.since.value}{list(self.since.positions) or ''}"
+        return f"{super().label()} {unparse(syntax.Changes(self.since))}"
 
 
 def changes_of(item: syntax.Relation) -> syntax.Changes | None:
