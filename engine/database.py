@@ -158,8 +158,12 @@ class Database:
         self._check_open()
         yield from self._scripts.run(text, file)
 
-    def subscribe(self, sql: str) -> Subscription:
-        """Watches a query: iterates over its changes, first the rows there are. EMIT CHANGES may be left out."""
+    def subscribe(self, sql: str, *, from_version: int | None = None) -> Subscription:
+        """Watches a query: iterates over its changes, first the rows there are. EMIT CHANGES may be left out.
+
+        With `from_version`, the `version` of the last batch that a client has, it goes on right after that batch, also
+        after a restart: the rows there are do not come again.
+        """
         self._check_open()
         statement, placed = self._scripts.statement(sql)
         with placed:
@@ -168,7 +172,7 @@ class Database:
             self.session.asked(replace(statement, emit="CHANGES"))
             statement = with_named_types(statement, self.pipeline.known().types)
             self._functions.check(statement, self.pipeline.catalog)
-            return self._watch(statement)
+            return self._watch(statement, from_version)
 
     def _ask(self, statement: syntax.Statement) -> Result | Subscription:
         """Runs a statement of the session, which may be about the past."""
@@ -224,9 +228,9 @@ class Database:
             case _:
                 return statements.show(statement, self.pipeline, self.reader, self._storage.now_us())
 
-    def _watch(self, query: syntax.Query) -> Subscription:
-        subscription = Subscription(self.pipeline, query)
-        if self.session.setting(AUTO_OFFSET_RESET) == "latest":
+    def _watch(self, query: syntax.Query, from_version: int | None = None) -> Subscription:
+        subscription = Subscription(self.pipeline, query, start_of=self.reader.start_of, from_version=from_version)
+        if from_version is None and self.session.setting(AUTO_OFFSET_RESET) == "latest":
             subscription.skip()
         return subscription
 

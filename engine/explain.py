@@ -19,7 +19,7 @@ from headwater.executor.circuit import Circuit
 from headwater.executor.feed import Cut
 from headwater.executor.operators import Stateful
 from headwater.executor.past import circuit_at
-from headwater.parser import quote, syntax
+from headwater.parser import quote, syntax, unparse
 from headwater.planner import (
     Catalog,
     Input,
@@ -30,7 +30,9 @@ from headwater.planner import (
     explain_warnings,
     is_only_ordered,
     plan_document,
+    walk_plan,
 )
+from headwater.planner.change_rows import ChangeSource
 from headwater.planner.duckdb_errors import with_users_names
 
 
@@ -45,6 +47,8 @@ def explain(statement: syntax.Explain, pipeline: Pipeline, reader: Reader) -> li
         raise Unsupported("EXPLAIN of this statement is not supported yet", target.span)
     plan = _plan(target, pipeline.catalog)
     if statement.analyze:
+        if any(isinstance(node, ChangeSource) for node in walk_plan(plan)):
+            raise Unsupported("EXPLAIN ANALYZE of changes is not supported yet", target.span, hint="leave out ANALYZE")
         return _analyzed(statement, plan, pipeline)
     if statement.format == "json":
         return _json({**plan_document(plan), "warnings": explain_warnings(plan)})
@@ -61,7 +65,7 @@ def _notes(target: syntax.Node) -> list[str]:
 def _plan(target: syntax.Query | syntax.CreateRelation | syntax.Identifier, catalog: Catalog) -> Plan:
     """The plan of a continuous query: a running one by its name, or one that is given."""
     if isinstance(target, syntax.Query):
-        return bind_query(target, catalog).plan
+        return bind_query(target, catalog, watched=True).plan
     if isinstance(target, syntax.CreateRelation):
         if target.query is None:
             raise SqlError("there is nothing to explain without AS SELECT", target.span)
@@ -131,14 +135,21 @@ def _snapshot(statement: syntax.Explain, query: syntax.Query, reader: Reader) ->
             "operator": "DuckDB",
             "detail": with_users_names(snapshot.sql),
             "incremental": False,
-            "inputs": [{"name": i.name, "plan": plan_document(i.plan)} for i in snapshot.inputs],
+            "inputs": [_input(i) for i in snapshot.inputs],
         })  # fmt: skip
     return ["DuckDB runs:", f"  {with_users_names(snapshot.sql)}", *_inputs(snapshot.inputs)]
+
+
+def _input(source: Input) -> dict[str, Any]:
+    changes = {} if source.changes is None else {"changes": unparse(source.changes)}
+    return {"name": source.name, "plan": plan_document(source.plan), **changes}
 
 
 def _inputs(inputs: Sequence[Input]) -> list[str]:
     lines = []
     for source in inputs:
-        lines.append(f"{quote(source.name)} ← {source.relation.name if source.relation else 'a windowed query'}")
+        what = source.relation.name if source.relation else "a windowed query" if source.changes is None else "a view"
+        changes = "" if source.changes is None else f" {unparse(source.changes)}"
+        lines.append(f"{quote(source.name)} ← {what}{changes}")
         lines += ["  " + line for line in explain_plan(source.plan).splitlines()]
     return lines

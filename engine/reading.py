@@ -4,25 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
 
 from headwater.engine.catalogs import Catalogs
+from headwater.engine.changelogs import Range, as_rows, changes_in, records_at
 from headwater.engine.functions import Functions
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.positions import Points, no_more
 from headwater.engine.result import Result
 from headwater.engine.stops import stops_of
-from headwater.errors import PositionGone, Unsupported
+from headwater.errors import OutOfRange, PositionGone
 from headwater.executor.feed import Cut, read_chunks, rows_of
 from headwater.executor.past import circuit_at
+from headwater.executor.ranges import BEGINNING, is_within
 from headwater.executor.snapshot import SnapshotReader
 from headwater.parser import syntax
 from headwater.planner import Catalog, Input, Plan, Relation, SnapshotQuery, plan_snapshot, point_of, with_named_types
-from headwater.planner.logical import StreamSource, has_order_of_log
+from headwater.planner.change_rows import CHANGE_COLUMNS, ChangeSource
+from headwater.planner.logical import StreamSource
 from headwater.planner.sql_types import arrow_schema
 from headwater.values import Column
+
+Place: TypeAlias = Cut | pa.RecordBatch | Range  # where to read an input, or its rows
 
 ROWS = "$rows"  # how a query names the rows of a table that a statement changes
 ROW_NUMBER = "$row"
@@ -110,13 +116,14 @@ class Reader:
             if source.relation is not None and source.as_of is not None:
                 self._functions.check_relation(source.relation, points.catalog(source.as_of), source.as_of.span)
 
-    def _places(
-        self, inputs: tuple[Input, ...], points: Points, given: Mapping[Plan, pa.RecordBatch]
-    ) -> list[Cut | pa.RecordBatch]:
+    def _places(self, inputs: tuple[Input, ...], points: Points, given: Mapping[Plan, pa.RecordBatch]) -> list[Place]:
         """Where to read each input, or its rows, which some are given."""
-        places: list[Cut | pa.RecordBatch] = []
+        places: list[Place] = []
         for source in inputs:
-            if source.plan in given:
+            if source.changes is not None:
+                start = self._point(source, source.changes.start, inputs, points)
+                places.append(Range(start, self._point(source, source.as_of, inputs, points), self._log.version))
+            elif source.plan in given:
                 places.append(given[source.plan])
             elif source.as_of is None:
                 places.append(self._present(source))
@@ -124,13 +131,21 @@ class Reader:
                 places.append(self._cut(source, source.as_of, inputs, points))
         return places
 
-    def _run(self, snapshot: SnapshotQuery, places: Sequence[Cut | pa.RecordBatch], query: syntax.Query) -> Result:
+    def _run(self, snapshot: SnapshotQuery, places: Sequence[Place], query: syntax.Query) -> Result:
         tables = {
             source.name: (self._table(source, place), source.columns)
             for source, place in zip(snapshot.inputs, places, strict=True)
         }
         columns, table = self._duckdb.run(snapshot.sql, tables, query, has_user_calls=snapshot.has_user_calls)
         return Result(columns, table)
+
+    def start_of(self, leaf: ChangeSource) -> Cut:
+        """Where the changes begin that a continuous query reads. Raises OutOfRange for a point that is not there."""
+        self._pipeline.catch_up()
+        with self._pipeline.lock:
+            relation = self._pipeline.catalog.by_id(leaf.id)
+            source = Input(relation.name, relation, relation.content(), (), None)
+            return self._point(source, leaf.since, (source,), self.points())
 
     def _present(self, source: Input) -> Cut | pa.RecordBatch:
         """What an input is now: the rows of a table, which the running circuit has, or else where to read it."""
@@ -144,11 +159,24 @@ class Reader:
         # A derived stream's rows are committed after the input that its circuit has read.
         return Cut(self._log.version if source.relation.is_derived else circuit.version)
 
+    def _point(self, source: Input, point: syntax.AsOf | None, inputs: tuple[Input, ...], points: Points) -> Cut:
+        """Where changes of `source` begin or end: at a point, or now."""
+        if point is not None and point.kind == "earliest":
+            return BEGINNING
+        if point is not None and point.kind != "latest":
+            return self._cut(source, point, inputs, points)
+        now = self._pipeline.circuit.version
+        if source.relation is None:
+            return Cut(now)
+        self._pipeline.check_running(source.relation)
+        stop = self._pipeline.stopped.get(source.relation.id)
+        return Cut(now if stop is None else stop.version)
+
     def _cut(self, source: Input, as_of: syntax.AsOf, inputs: tuple[Input, ...], points: Points) -> Cut:
         """Where to read `source` as of a point. Offsets of a derived stream count its own records where it is asked for
         alone, or named.
         """
-        asked = [other for other in inputs if other.as_of is as_of]
+        asked = [other for other in inputs if other.as_of is as_of] or [source]
         plans = [other.plan for other in asked]
         streams = [other.relation for other in asked if other.relation is not None and other.relation.is_stream]
         derived = [stream for stream in streams if stream.is_derived]
@@ -172,8 +200,10 @@ class Reader:
         stood = stop is not None and stop.state != "failed" and not cut.limits
         return Cut(min(stop.version, cut.version)) if stop is not None and stood else cut
 
-    def _table(self, source: Input, place: Cut | pa.RecordBatch) -> pa.Table:
-        """The rows of an input, at a cut or as they were found."""
+    def _table(self, source: Input, place: Place) -> pa.Table:
+        """The rows of an input, at a cut or as they were found, or its changes in a range."""
+        if isinstance(place, Range):
+            return self._changes(source, place)
         if source.relation is not None and source.relation.is_stream:
             return self._stream(source, source.relation, place)
         rows = circuit_at(self._log, [source.plan], place).rows(source.plan) if isinstance(place, Cut) else place
@@ -181,14 +211,28 @@ class Reader:
 
     def _stream(self, source: Input, relation: Relation, cut: Cut) -> pa.Table:
         """The records of a stream; those of a derived one at a cut of its sources are the first so many of its log."""
-        if source.as_of is not None and relation.plan is not None and relation.id not in cut.limits:
-            if cut.limits and has_order_of_log(relation.plan):
-                raise Unsupported(
-                    f'"{relation.name}" has the records of several streams in the order of the log, so offsets of its '
-                    "sources are no place in it", source.as_of.span, hint="use its own OFFSET, or a VERSION",
-                )  # fmt: skip
-            ends = circuit_at(self._log, [relation.plan], cut).ends(relation.plan)
-            cut = Cut(self._log.version, {relation.id: ends})
+        if source.as_of is not None:
+            cut = records_at(self._log, relation, cut, source.as_of)
         leaf = StreamSource(relation.id, relation.name, source.columns)
         batches = [rows_of([chunk], leaf) for chunk in read_chunks(self._log, leaf, 0, cut)]
         return pa.Table.from_batches(batches, schema=arrow_schema(source.columns))
+
+    def _changes(self, source: Input, place: Range) -> pa.Table:
+        """The changes of an input in a range."""
+        relation, asked = source.relation, source.changes
+        assert asked is not None
+        if not is_within(self._log, place.start, place.end):
+            raise OutOfRange(
+                "these changes end before they begin", asked.span,
+                hint="CHANGES FROM the earlier point TO the later one",
+            )  # fmt: skip
+        if relation is not None and relation.is_stream and relation.is_derived:
+            start, end = place.start, Cut(place.written)
+            if start is not BEGINNING:
+                start = records_at(self._log, relation, start, asked.start)
+            if source.as_of is not None and source.as_of.kind != "latest":
+                end = records_at(self._log, relation, place.end, source.as_of)
+            place = replace(place, records=(start, end))
+        shown = source.columns[len(CHANGE_COLUMNS) :]
+        changes = changes_in(self._log, relation, source.plan, place, shown)
+        return pa.Table.from_batches([as_rows(self._log, changes, source.columns)])

@@ -8,20 +8,27 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from itertools import takewhile
 
 import numpy as np
 import pyarrow as pa
 
+from headwater.engine.change_feed import ChangeFeed
+from headwater.engine.changelogs import steps_of
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.result import Change, ChangeBatch
-from headwater.errors import PositionGone, QueryFailed, StorageError
+from headwater.errors import OutOfRange, PositionGone, QueryFailed, StorageError, Unsupported
 from headwater.executor.circuit import Circuit
+from headwater.executor.clocks import commit_time
 from headwater.executor.feed import Cut, Leaf, read_rows, with_weights
+from headwater.executor.past import circuit_at
+from headwater.executor.ranges import resumed
 from headwater.executor.state import consolidate
 from headwater.parser import syntax
-from headwater.planner import BoundQuery, Catalog, Relation, bind_query
+from headwater.planner import BoundQuery, Catalog, Relation, bind_query, walk_plan
+from headwater.planner.change_rows import ChangeSource
 from headwater.planner.logical import Changelog, StreamSource, joins_by_version
 from headwater.planner.sql_types import arrow_schema
 from headwater.values import Column, Delta, Weights, concat_deltas
@@ -31,24 +38,65 @@ class Subscription:
     """The changes of a query, from its present content on. Iterate over it, or `poll`; `close` when done.
 
     First come the rows there are now, as additions, unless `skip` is called; then every step's changes, consolidated.
+    With `from_version` only what changed after that version comes. `start_of` says where CHANGES FROM begins.
     `is_append_only` says that rows are never removed.
+
+    What came up to a batch adds up to the answer AS OF the batch's version, so that is where to go on from.
     """
 
-    def __init__(self, pipeline: Pipeline, query: syntax.Query) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        query: syntax.Query,
+        *,
+        start_of: Callable[[ChangeSource], Cut],
+        from_version: int | None = None,
+    ) -> None:
         self._pipeline = pipeline
-        self._query = _bind(query, pipeline.catalog)
+        self._query = _bind(query, pipeline.catalog, resumes=from_version is not None)
         for relation in self._read():
-            pipeline.check_running(relation)
+            pipeline.check_running(relation, from_version)
         self.columns: tuple[Column, ...] = self._query.columns
         self.is_append_only = self._query.plan.append_only
         self._left = self._query.limit
         self.finished = self._left == 0
         self._circuit = Circuit([self._query.plan], keep=False)
-        self._written = _written_leaves(self._circuit.leaves, pipeline)
-        self._stored = _stored_leaves(self._circuit.leaves, self._written)
+        leaves, derived = self._circuit.leaves, {relation.id: relation for relation in pipeline.derived()}
+        self._feeds = {
+            leaf: ChangeFeed(pipeline.log, pipeline.catalog.by_id(leaf.id), leaf, start_of(leaf))
+            for leaf in leaves
+            if isinstance(leaf, ChangeSource)
+        }
+        written = [leaf for leaf in leaves if leaf.id in derived]
+        self._alone = derived[written[0].id] if _is_one_stream(leaves) and written else None
+        self._stored = [leaf for leaf in written if leaf not in self._feeds and self._alone is None]
+        self._follows_steps = bool(written) and self._alone is None
+        errors = {relation.errors_into for relation in derived.values()}
+        self._waits = bool(written or self._read()) or any(leaf.id in errors for leaf in leaves)
         self._stored_version = 0
+        self._reached = 0  # the version of the input that what has come stands for
         self._looked = -1  # the log's version at the last look, −1 before the first
         self._lock = threading.Lock()
+        if from_version is not None:
+            self._resume(from_version)
+
+    def _resume(self, version: int) -> None:
+        """Goes to where what came up to a version has come."""
+        log, plan = self._pipeline.log, self._query.plan
+        self._pipeline.catch_up()
+        if not 0 <= version <= log.version:
+            raise OutOfRange(f"version {version} is not there: they go from 0 to {log.version}")
+        try:
+            if self._feeds:
+                given: dict[Leaf, Delta] = {leaf: feed.upto(version) for leaf, feed in self._feeds.items()}
+                self._circuit.advance(log, Cut(version), given)
+            else:
+                self._circuit = resumed(log, plan, Cut(version))
+        except PositionGone as gone:
+            raise OutOfRange(
+                "a client cannot go on from this version: retention has taken what came after it",
+                hint=f"the earliest is version {gone.earliest}; or begin with what is there now, without from_version",
+            ) from gone
 
     def poll(self, timeout: float | None = None) -> ChangeBatch | None:
         """The next changes, waiting up to `timeout` seconds (None: for ever) for some; None if there were none.
@@ -73,6 +121,8 @@ class Subscription:
     def skip(self) -> None:
         """Goes past what there is now: only later changes come."""
         with self._lock:
+            if self._feeds:
+                return  # which say themselves where they begin
             left, self._left = self._left, None
             while not self.finished and self._looked < self._pipeline.log.version:
                 self._advance()
@@ -101,20 +151,38 @@ class Subscription:
         if version == self._looked:
             return None
         self._check_sources()
-        if self._written:
+        if self._waits:
             self._pipeline.catch_up(version)
-        if self.is_append_only and not self._stored:
-            version = self._circuit.step_end(log, log.version)  # a long log comes in pieces
-        stored_to = read_to = version
-        given: dict[Leaf, Delta] = {}
-        if self._stored:
+        written, given, limit = None, dict[Leaf, Delta](), self._limit()
+        if self._follows_steps:
             # Source relations are read as far as the last step read them, so that all inputs stand at one point.
             with self._pipeline.lock:
-                stored_to, read_to = self._pipeline.last_step
-                given = {leaf: self._stored_delta(leaf, stored_to) for leaf in self._stored}
-        changes = self._circuit.advance(log, Cut(max(read_to, self._circuit.version)), given)[self._query.plan]
-        self._looked, self._stored_version = version, stored_to
-        return self._batch(stored_to, changes)
+                written, limit = self._pipeline.last_step
+                given = {leaf: self._stored_delta(leaf, written, limit) for leaf in self._stored}
+            self._stored_version = written
+        before, to = self._circuit.version, limit
+        if self.is_append_only and not self._follows_steps and not self._feeds:
+            to = self._circuit.step_end(log, limit)  # a long log comes in pieces
+        self._looked = version if to >= limit else to
+        to = max(to, before)
+        given |= {leaf: feed.upto(to, written) for leaf, feed in self._feeds.items()}
+        changes = self._circuit.advance(log, Cut(to), given)[self._query.plan]
+        return self._batch(self._input_version(before, to), changes)
+
+    def _limit(self) -> int:
+        """Up to where to read: where queries stand still that this one computes itself, it does, too."""
+        stops, version = self._pipeline.stopped, self._pipeline.log.version
+        if self._alone is not None:
+            return version
+        return min((stops[r.id].version for r in self._read() if r.id in stops), default=version)
+
+    def _input_version(self, before: int, to: int) -> int:
+        """The version of the input that the changes up to a version of what is read stand for."""
+        if self._alone is None:
+            return to
+        steps = takewhile(lambda step: step[0] <= to, steps_of(self._pipeline.log, self._alone, before))
+        self._reached = max((read for _, read in steps), default=self._reached)
+        return self._reached
 
     def _read(self) -> list[Relation]:
         """The derived relations that the query names."""
@@ -137,12 +205,19 @@ class Subscription:
             self.finished = True
             raise QueryFailed("a stream, table or function that this query names was dropped or replaced")
 
-    def _stored_delta(self, leaf: Leaf, stored_to: int) -> Delta:
+    def _stored_delta(self, leaf: Leaf, written: int, to: int) -> Delta:
         """What a stored relation's log gained since the last look; at the first one, all that a table holds."""
         if isinstance(leaf, Changelog) and self._looked < 0:
-            return self._pipeline.content(next(r for r in self._pipeline.derived() if r.id == leaf.id))
-        rows = read_rows(self._pipeline.log, leaf, self._stored_version, Cut(stored_to))
+            return self._content(next(r for r in self._pipeline.derived() if r.id == leaf.id), to)
+        rows = read_rows(self._pipeline.log, leaf, self._stored_version, Cut(written))
         return Delta(rows) if isinstance(leaf, StreamSource) else with_weights(rows)
+
+    def _content(self, relation: Relation, version: int) -> Delta:
+        """What a derived table held at the end of the last step, which read up to a version."""
+        if self._pipeline.circuit.version == version or relation.id in self._pipeline.stopped:
+            return self._pipeline.content(relation)
+        root = relation.content()  # a reader is ahead of the steps that the writer has committed
+        return circuit_at(self._pipeline.log, [root], Cut(version)).content(root)
 
     def _batch(self, version: int, changes: list[Delta]) -> ChangeBatch | None:
         plan = self._query.plan
@@ -155,7 +230,8 @@ class Subscription:
             rows, weights = rows.slice(0, self._left), weights[: self._left]
             self._left -= rows.num_rows
             self.finished = self._left == 0
-        at = datetime.fromtimestamp(self._pipeline.log.time_of(version) / 1e6, UTC).replace(tzinfo=None)
+        time_us = commit_time(self._pipeline.log, version) or 0
+        at = datetime.fromtimestamp(time_us / 1e6, UTC).replace(tzinfo=None)
         return ChangeBatch(version, at, self.columns, rows, weights)
 
     def __iter__(self) -> Iterator[Change]:
@@ -176,23 +252,24 @@ class Subscription:
         self.close()
 
 
-def _bind(query: syntax.Query, catalog: Catalog) -> BoundQuery:
-    """Reads derived relations from their logs, unless a stream is joined with one: that needs each of its versions."""
-    bound = bind_query(query, catalog, stored=True)
-    if any(joins_by_version(bound.plan)):
-        return bind_query(query, catalog)
-    return bound
+def _bind(query: syntax.Query, catalog: Catalog, *, resumes: bool) -> BoundQuery:
+    """Reads derived relations from their logs, unless a stream is joined with one, which needs each of its versions, or
+    the query `resumes` at a version that need not be one at which a step ended.
+    """
+    bound = bind_query(query, catalog, stored=not resumes, watched=True)
+    if not any(joins_by_version(bound.plan)):
+        return bound
+    if any(isinstance(node, ChangeSource) for node in walk_plan(bound.plan)):
+        raise Unsupported(
+            "changes beside a join of a stream with a table are not supported yet", query.span,
+            hint="keep the join, CREATE STREAM … AS SELECT …, and watch what it gives",
+        )  # fmt: skip
+    return bind_query(query, catalog, watched=True)
 
 
-def _written_leaves(leaves: tuple[Leaf, ...], pipeline: Pipeline) -> list[Leaf]:
-    """The leaves that read what queries wrote."""
-    derived = {id for r in pipeline.derived() for id in (r.id, r.errors_into)}
-    return [leaf for leaf in leaves if leaf.id in derived]
-
-
-def _stored_leaves(leaves: tuple[Leaf, ...], written: list[Leaf]) -> list[Leaf]:
-    """Of the leaves that queries wrote, those to keep in step with others; a stream that is read alone is not."""
-    return [] if len(leaves) == 1 and isinstance(leaves[0], StreamSource) else written
+def _is_one_stream(leaves: tuple[Leaf, ...]) -> bool:
+    """Whether what is read is the log of one stream, which need not be kept in step with others."""
+    return len(leaves) == 1 and isinstance(leaves[0], StreamSource) and not isinstance(leaves[0], ChangeSource)
 
 
 def _unit_weights(delta: Delta) -> tuple[pa.RecordBatch, Weights]:

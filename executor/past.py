@@ -15,7 +15,7 @@ from headwater.errors import CorruptLog, PositionGone
 from headwater.executor.circuit import Circuit
 from headwater.executor.feed import Cut, first_version
 from headwater.executor.frozen import States
-from headwater.planner.logical import Plan, Source, StreamSource, walk_plan
+from headwater.planner.logical import Plan, StreamSource
 from headwater.storage import Image, Log
 
 logger = logging.getLogger("headwater")
@@ -37,26 +37,33 @@ def save_image(log: Log, states: States, note: Mapping[str, Any]) -> Image:
 
 
 def circuit_at(
-    log: Log, roots: Sequence[Plan], cut: Cut, steps: Sequence[int] = (), images: Sequence[Image] | None = None
+    log: Log,
+    roots: Sequence[Plan],
+    cut: Cut,
+    steps: Sequence[int] = (),
+    images: Sequence[Image] | None = None,
+    *,
+    keep: bool = True,
 ) -> Circuit:
     """A circuit of `roots` at `cut`, from the nearest images. `steps` are versions at which to end a step on the way.
 
     Roots that no image has are computed from the beginning of the log. `images` are those to use (default: all).
-    Raises `PositionGone` where retention has taken what that needs.
+    With `keep` it has the rows of the roots that are tables. Raises `PositionGone` where retention has taken what that
+    needs.
     """
     known = log.images() if images is None else images
     groups: dict[int, tuple[Image | None, list[Plan]]] = {}  # by the image to start from
     for root in dict.fromkeys(roots):
-        image = _nearest_image(log, root, cut, known)
+        image = _nearest_image(log, Circuit([root], keep=keep), cut, known)
         if image is None:
-            _check_beginning(log, root, cut)
+            _check_beginning(log, Circuit([root], keep=keep), cut)
         groups.setdefault(image.version if image is not None else 0, (image, []))[1].append(root)
     circuits = []
     for image, members in groups.values():
-        circuit = Circuit(members)
+        circuit = Circuit(members, keep=keep)
         if image is not None and not _restored(circuit, log, image):
             older = [other for other in known if other.version < image.version]
-            circuits.append(circuit_at(log, members, cut, steps, older))
+            circuits.append(circuit_at(log, members, cut, steps, older, keep=keep))
             continue
         first = max(circuit.version, first_version(log, [leaf.id for leaf in circuit.leaves]))
         for version in (*(v for v in steps if first < v < cut.version), cut.version):
@@ -64,20 +71,24 @@ def circuit_at(
         circuits.append(circuit)
     if len(circuits) == 1:
         return circuits[0]
-    circuit = Circuit(roots, parts=circuits)
+    circuit = Circuit(roots, keep=keep, parts=circuits)
     circuit.version = cut.version
     return circuit
 
 
 def check_computable(log: Log, root: Plan, cut: Cut, images: Sequence[Image]) -> None:
     """Raise `PositionGone` unless `root` at a cut can be computed from one of some images, or from the beginning."""
-    if _nearest_image(log, root, cut, images) is None:
-        _check_beginning(log, root, cut)
+    probe = Circuit([root])
+    if _nearest_image(log, probe, cut, images) is None:
+        _check_beginning(log, probe, cut)
 
 
 def covering_images(log: Log, roots: Sequence[Plan]) -> list[Image]:
     """The images that have the state of all operators of `roots`, oldest first."""
-    probe = Circuit(roots)
+    return _covering(log, Circuit(roots))
+
+
+def _covering(log: Log, probe: Circuit) -> list[Image]:
     return [image for image in log.images() if _covers(image, probe)]
 
 
@@ -96,12 +107,11 @@ def _restored(circuit: Circuit, log: Log, image: Image) -> bool:
     return True
 
 
-def _nearest_image(log: Log, root: Plan, cut: Cut, images: Sequence[Image]) -> Image | None:
-    """The latest image at or before `cut` that has the state of all operators of `root`, and from which the log goes
+def _nearest_image(log: Log, probe: Circuit, cut: Cut, images: Sequence[Image]) -> Image | None:
+    """The latest image at or before `cut` that has the state of all operators of `probe`, and from which the log goes
     on without a gap.
     """
-    probe = Circuit([root])
-    first = first_version(log, _source_ids(root))
+    first = first_version(log, _source_ids(probe))
     for image in reversed(images):
         frontier = image.note["frontier"]
         is_between = first <= frontier <= cut.version and _within_limits(log, frontier, cut)
@@ -114,16 +124,16 @@ def _nearest_image(log: Log, root: Plan, cut: Cut, images: Sequence[Image]) -> I
     return None
 
 
-def _check_beginning(log: Log, root: Plan, cut: Cut) -> None:
-    """Raise `PositionGone` unless `root` at `cut` can be computed from what the log begins with.
+def _check_beginning(log: Log, probe: Circuit, cut: Cut) -> None:
+    """Raise `PositionGone` unless what `probe` has at `cut` can be computed from what the log begins with.
 
     It can be while nothing it reads has lost its beginning; and where a table's changes were folded, from there on.
     What a query made of records that are no more is in its images alone; one that no image has never saw them.
     """
-    first = first_version(log, _source_ids(root))
-    covering = _frontiers(log, root, first)
+    first = first_version(log, _source_ids(probe))
+    covering = _frontiers(log, probe, first)
     if cut.version < first or covering:
-        earliest = earliest_version(log, root)
+        earliest = _earliest(log, probe)
         raise PositionGone(
             f"version {cut.version} is no more: retention has taken what it was computed from",
             earliest=earliest,
@@ -133,18 +143,22 @@ def _check_beginning(log: Log, root: Plan, cut: Cut) -> None:
 
 def earliest_version(log: Log, root: Plan) -> int:
     """The earliest version at which `root` can be computed; 0 where retention has taken nothing of what it needs."""
-    first = first_version(log, _source_ids(root))
-    return min((frontier for frontier in _frontiers(log, root, first) if frontier >= first), default=first)
+    return _earliest(log, Circuit([root]))
 
 
-def _frontiers(log: Log, root: Plan, first: int) -> list[int]:
-    """Where the images stand that have what records gave which are no more; `first` is what `root` begins with."""
-    has_streams = any(isinstance(leaf, StreamSource) for leaf in walk_plan(root))
-    return [image.note["frontier"] for image in covering_images(log, [root])] if first and has_streams else []
+def _earliest(log: Log, probe: Circuit) -> int:
+    first = first_version(log, _source_ids(probe))
+    return min((frontier for frontier in _frontiers(log, probe, first) if frontier >= first), default=first)
 
 
-def _source_ids(root: Plan) -> set[int]:
-    return {leaf.id for leaf in walk_plan(root) if isinstance(leaf, Source)}
+def _frontiers(log: Log, probe: Circuit, first: int) -> list[int]:
+    """Where the images stand that have what records gave which are no more; `first` is what `probe` begins with."""
+    has_streams = any(isinstance(leaf, StreamSource) for leaf in probe.leaves)
+    return [image.note["frontier"] for image in _covering(log, probe)] if first and has_streams else []
+
+
+def _source_ids(probe: Circuit) -> set[int]:
+    return {leaf.id for leaf in probe.leaves}
 
 
 def _within_limits(log: Log, frontier: int, cut: Cut) -> bool:

@@ -298,7 +298,7 @@ class QueryBuilder(ExpressionBuilder):
     def extreme(self, span: Span, word: Token) -> AsOf:
         return AsOf(word.lower(), span=span)
 
-    def changes(self, span: Span, start: AsOf, end: AsOf | None) -> Changes:
+    def changes(self, span: Span, start: AsOf, end: AsOf | None = None) -> Changes:
         return Changes(start, end, span=span)
 
     def from_point(self, span: Span, point: AsOf) -> Start:

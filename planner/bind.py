@@ -14,7 +14,8 @@ from headwater.planner.aggregates import bind_grouping, is_grouped, with_aliases
 from headwater.planner.array_queries import with_lists
 from headwater.planner.asof import asof_joined
 from headwater.planner.calls import with_duckdb_calls
-from headwater.planner.catalog import Catalog, Relation, View
+from headwater.planner.catalog import PSEUDO_TYPES, Catalog, Relation, View
+from headwater.planner.change_rows import ChangeSource, changes_of, with_change_columns
 from headwater.planner.closing import Closing, closing_of, final_select, silence_of
 from headwater.planner.constants import values, without_from
 from headwater.planner.expressions import bind_predicate, column_expression
@@ -75,20 +76,22 @@ def bind_query(
     catalog: Catalog,
     *,
     stored: bool = False,
+    watched: bool = False,
     as_table: bool = False,
     idle_us: int | None = None,
     without: frozenset[str] = frozenset(),
 ) -> BoundQuery:
     """The plan of a continuous query. Raises SqlError with the span of what cannot be bound.
 
-    `stored` reads derived tables from their changelogs instead of computing them (for a query that only watches).
+    `stored` reads derived tables from their changelogs instead of computing them, and `watched` allows CHANGES (for a
+    query that only watches).
     `as_table`, for a query that a table keeps, puts WINDOWSTART and WINDOWEND in front of a windowed query's columns if
     it does not name them, and leaves out an ORDER BY, as a table has no order.
     `idle_us` is after how long a silence windows close without rows; None for never.
     `without` names rewrites of the plan that are left out.
     """
     refuse_continuous(query)
-    binder = _Binder(catalog, stored, as_table, idle_us)
+    binder = _Binder(catalog, stored, watched, as_table, idle_us)
     functions = functions_in(query, catalog.functions)
     if as_table and is_only_ordered(query):
         query = binder.unordered(query)
@@ -118,9 +121,10 @@ class _Binder:
     A plan of a derived relation that keeps a state is shared: its operators run already. One without is only text.
     """
 
-    def __init__(self, catalog: Catalog, stored: bool, keeps_window: bool, idle_us: int | None) -> None:
+    def __init__(self, catalog: Catalog, stored: bool, watched: bool, keeps_window: bool, idle_us: int | None) -> None:
         self.catalog = catalog
         self.stored = stored
+        self.watched = watched
         self.keeps_window = keeps_window
         self.idle_us = idle_us
         self.reads: set[int] = set()
@@ -276,6 +280,9 @@ class _Binder:
             )  # fmt: skip
         if item.as_of is not None:
             raise OutOfRange("AS OF asks about the past; a continuous query cannot use it", item.as_of.span)
+        changes = changes_of(item)
+        if changes is not None:
+            return self.changes(item, changes)
         cte = self.ctes.get(item.name.text.lower())
         if cte is not None:
             return aliased(cte, item.alias.text if item.alias else item.name.text, item.columns)
@@ -292,6 +299,35 @@ class _Binder:
         if relation.is_stream:
             stream = BoundItem(plan, Scope(columns), ROWTIME, ROWPARTITION, partitions=relation.partitions)
             return aliased(stream, alias, item.columns)
+        return aliased(BoundItem(plan, Scope(columns)), alias, item.columns)
+
+    def changes(self, item: syntax.Relation, changes: syntax.Changes) -> BoundItem:
+        """The changes of a relation as a table to which rows are added."""
+        if item.name.text.lower() in self.ctes:
+            raise SqlError(f'"{item.name.text}" is a query, which has no changes', item.span)
+        if not self.watched:
+            raise Unsupported(
+                "CHANGES in a query that is kept is not supported yet", changes.span,
+                hint="watch it, SELECT … EMIT CHANGES, or ask for the changes so far",
+            )  # fmt: skip
+        if changes.end is not None:
+            raise SqlError(
+                "TO ends the changes, and EMIT CHANGES goes on with them",
+                changes.end.span,
+                hint="leave one of them out",
+            )
+        if self.catalog.view(item.name) is not None:
+            raise Unsupported(
+                "the changes of a view cannot be watched as rows yet", item.span,
+                hint=f"watch the view itself: SELECT … FROM {item.name.text} EMIT CHANGES",
+            )  # fmt: skip
+        relation = self.catalog.find(item.name)
+        self.reads.add(relation.id)
+        shown = with_change_columns(relation.columns, item)
+        pseudo = PSEUDO_TYPES if relation.is_stream else ()
+        plan = ChangeSource(relation.id, relation.name, (*shown, *pseudo), changes.start)
+        alias = item.alias.text if item.alias else relation.name
+        columns = tuple(ScopeColumn(alias, c.name, c.name, c.type, c in pseudo) for c in plan.columns)
         return aliased(BoundItem(plan, Scope(columns)), alias, item.columns)
 
     def view(self, item: syntax.Relation, view: View) -> BoundItem:

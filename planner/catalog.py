@@ -163,6 +163,10 @@ class Catalog:
             raise UnknownName(f'there is no stream or table "{name.text}"', name.span, hint=hint)
         return relation
 
+    def by_id(self, id: int) -> Relation:
+        """The relation with an id, which must be there; error streams are found, too."""
+        return next(r for r in (*self.relations.values(), *self.error_streams()) if r.id == id)
+
     def add(self, item: Relation | View, span: Span | None = None) -> Catalog:
         """With a relation or view, whose name and id must be new."""
         refuse_taken(item, self)

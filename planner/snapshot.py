@@ -11,12 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
-from headwater.errors import SqlError
+from headwater.errors import SqlError, Unsupported
 from headwater.parser import syntax, unparse
 from headwater.parser.syntax import Identifier
 from headwater.planner.bind import bind_query
 from headwater.planner.calls import with_duckdb_calls
 from headwater.planner.catalog import PSEUDO_TYPES, Catalog, Relation, View
+from headwater.planner.change_rows import changes_of, with_change_columns
 from headwater.planner.logical import Plan
 from headwater.planner.rewrite import out_of_order
 from headwater.planner.select_list import output_name
@@ -32,7 +33,8 @@ N = TypeVar("N", bound=syntax.Node)
 class Input:
     """What a snapshot query reads under `name`: a relation, or the plan of a windowed SELECT, as of a point.
 
-    `columns` are those to provide, pseudo-columns last. `reads` are ids of the relations the position speaks about.
+    `columns` are those to provide, pseudo-columns last. Of an input with `changes` these are its changes in that range,
+    which ends at `as_of`. A plan without a relation is that of a view if it has changes.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Input:
     plan: Plan
     columns: tuple[Column, ...]
     as_of: syntax.AsOf | None
+    changes: syntax.Changes | None = None
 
 
 @dataclass(frozen=True)
@@ -150,16 +153,37 @@ class _SnapshotPlanner:
         return {(item.alias or item.name).text.lower()} if relation is not None and relation.is_stream else set()
 
     def relation(self, node: syntax.Relation) -> syntax.FromItem | None:
-        as_of = node.as_of or self.as_of
+        changes = changes_of(node)
+        as_of = (changes and changes.end) or node.as_of or self.as_of
         catalog = self.known.at(as_of)
         view = catalog.view(node.name)
         if view is not None and node.name.text.lower() not in self.ctes:
-            return self.view(node, view)
+            return self.view(node, view) if changes is None else self.changes_of_view(node, changes, as_of)
         if node.name.text.lower() in self.ctes and catalog.get(node.name.text) is None:
+            if changes is not None:
+                raise SqlError(f'"{node.name.text}" is a query, which has no changes', node.span)
             return None
         relation = catalog.find(node.name)
-        columns = relation.columns + (self.pseudo if relation.is_stream else ())
-        name = self.add(relation, relation.content(), columns, as_of)
+        columns = relation.columns if changes is None else with_change_columns(relation.columns, node)
+        columns += self.pseudo if relation.is_stream else ()
+        name = self.add(relation, relation.content(), columns, as_of, changes)
+        return syntax.Relation(Identifier(name, quoted=True), node.alias or node.name, columns=node.columns)
+
+    def changes_of_view(
+        self, node: syntax.Relation, changes: syntax.Changes, as_of: syntax.AsOf | None
+    ) -> syntax.Relation:
+        """The changes of a view, whose query must be one that can be kept up to date."""
+        star = syntax.SelectItem(syntax.Star(span=node.span), span=node.span)
+        every = syntax.Select((star,), syntax.Relation(node.name, span=node.span), span=node.span)
+        try:
+            bound = bind_query(syntax.Query(every, span=node.span), self.known.at(as_of), as_table=True)
+        except SqlError as error:
+            raise Unsupported(
+                f'"{node.name.text}" has no changes, as no continuous query could keep it: {error.message}', node.span,
+                hint="a view has changes where CREATE TABLE … AS SELECT could keep its rows",
+            ) from error  # fmt: skip
+        columns = with_change_columns(bound.columns, node)
+        name = self.add(None, out_of_order(bound.plan), columns, as_of, changes)
         return syntax.Relation(Identifier(name, quoted=True), node.alias or node.name, columns=node.columns)
 
     def view(self, node: syntax.Relation, view: View) -> syntax.Derived:
@@ -189,14 +213,22 @@ class _SnapshotPlanner:
             items=(syntax.SelectItem(syntax.Star()),), source=syntax.Relation(Identifier(name, quoted=True))
         )
 
-    def add(self, relation: Relation | None, plan: Plan, columns: tuple[Column, ...], as_of: syntax.AsOf | None) -> str:
+    def add(
+        self,
+        relation: Relation | None,
+        plan: Plan,
+        columns: tuple[Column, ...],
+        as_of: syntax.AsOf | None,
+        changes: syntax.Changes | None = None,
+    ) -> str:
         """The name of an input; the same relation at the same point is one input."""
         as_of = None if as_of is not None and as_of.kind == "latest" else as_of
-        for known in self.inputs:
-            if known.plan == plan and known.columns == columns and known.as_of == as_of:
-                return known.name
         name = f"{relation.name if relation else 'windowed'}${len(self.inputs)}"
-        self.inputs.append(Input(name, relation, plan, columns, as_of))
+        wanted = Input(name, relation, plan, columns, as_of, changes)
+        for known in self.inputs:
+            if replace(known, name=name) == wanted:
+                return known.name
+        self.inputs.append(wanted)
         return name
 
 

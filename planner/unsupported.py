@@ -54,13 +54,10 @@ _IN_STATEMENTS = (
 )
 
 _IN_QUERIES = (
-    _Part(syntax.Changes, None, "CHANGES FROM"),
     _Part(syntax.Relation, "qualifier", "a relation of an instance"),
     _Part(syntax.Relation, "start", "FROM OFFSET"),
     _Part(syntax.Select, "partition_by", "PARTITION BY"),
 )
-
-_IN_CONTINUOUS_QUERIES = (_Part(syntax.Relation, "read_as", "a stream read as a table, or a table as a stream,"),)
 
 _DROPPED = frozenset({"FUNCTION", "STREAM", "TABLE", "TYPE", "VIEW"})
 _SHOWN = frozenset({"FUNCTIONS", "STREAMS", "TABLES", "QUERIES", "GROUPS", "PROPERTIES", "TYPES", "VARIABLES", "VIEWS"})
@@ -93,8 +90,6 @@ def refuse_snapshot(query: syntax.Query) -> None:
     """Raises Unsupported where a snapshot query says what cannot be answered yet."""
     for node in syntax.walk(query):
         _refuse((node,), _IN_QUERIES, "")
-        if isinstance(node, syntax.Relation) and node.read_as == "CHANGES":
-            raise Unsupported("CHANGES OF is not supported yet", node.span)
         _refuse_time_of_row(node)
 
 
@@ -102,7 +97,8 @@ def refuse_continuous(query: syntax.Query) -> None:
     """Raises Unsupported where a continuous query says what cannot be kept up to date yet."""
     for node in syntax.walk(query):
         _refuse((node,), _IN_QUERIES, "")
-        _refuse((node,), _IN_CONTINUOUS_QUERIES, " in a continuous query")
+        if isinstance(node, syntax.Relation) and node.read_as == "TABLE":
+            raise Unsupported("a stream read as a table is not supported in a continuous query yet", node.span)
         if isinstance(node, syntax.Call) and node.nulls is not None and node.over is None:
             raise Unsupported("IGNORE NULLS is supported with OVER alone in a continuous query", node.span)
 

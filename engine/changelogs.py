@@ -1,0 +1,180 @@
+"""CHANGES: what happened to a relation between two points of the log, as rows.
+
+A relation that is written has an entry per commit. One that a query keeps has an entry per step: its changelog as it
+was written, whose entries have the version of the input that the step had read, so that AS OF that version is the
+relation right after them. A point inside a step divides the entry of that step; the parts are computed. A view has no
+changelog: its changes are computed, an entry per commit of its input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import takewhile
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from headwater.engine.stops import NOTE
+from headwater.errors import Unsupported
+from headwater.executor.clocks import commit_time
+from headwater.executor.feed import Cut, read_chunks, rows_of, with_weights
+from headwater.executor.past import circuit_at
+from headwater.executor.ranges import BEGINNING, Changes, Moving, is_within, joined, moved, per_version, recorded
+from headwater.parser import syntax
+from headwater.planner import Plan, Relation
+from headwater.planner.change_rows import OP, TIME, VERSION
+from headwater.planner.logical import Changelog, StreamSource, TableSource, has_order_of_log
+from headwater.planner.sql_types import arrow_schema
+from headwater.storage import Log
+from headwater.values import Column
+
+Versions = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Range:
+    """From where and up to where changes are asked for, when the log was at version `written`. Of a derived stream
+    `records` are the same two places in its own log.
+    """
+
+    start: Cut
+    end: Cut
+    written: int
+    records: tuple[Cut, Cut] | None = None
+
+
+def changes_in(log: Log, relation: Relation | None, plan: Plan, asked: Range, shown: Sequence[Column]) -> Changes:
+    """The changes of a relation, or without one of a view's plan, with the columns `shown` at least.
+
+    Raises `PositionGone` for what is no more.
+    """
+    start, end = asked.start, asked.end
+    if relation is None:
+        return Moving(log, plan, start).through(end)
+    if relation.is_stream:
+        leaf = StreamSource(relation.id, relation.name, tuple(shown))
+        records = recorded(log, leaf, *(asked.records or (start, end)))
+        return _by_step(log, relation, records, end) if relation.is_derived else records
+    if relation.is_derived:
+        return _stored(log, relation, plan, start, end)
+    if isinstance(plan, TableSource) and not plan.primary_key:
+        return recorded(log, plan, start, end)
+    return Moving(log, plan, start).through(end)
+
+
+def as_rows(log: Log, changes: Changes, columns: Sequence[Column]) -> pa.RecordBatch:
+    """A row per change, by version, removals first; `columns` are some of CHANGE_COLUMNS and of the relation."""
+    weights = changes.delta.weight_array
+    order = np.lexsort((weights > 0, changes.versions))
+    places = np.repeat(order, np.abs(weights[order]))
+    versions, is_added = changes.versions[places], weights[places] > 0
+    rows = changes.delta.rows.take(pa.array(places))
+    made = {
+        OP: lambda: pa.array(["DELETE", "INSERT"]).take(pa.array(is_added.astype(np.int8))),
+        VERSION: lambda: pa.array(versions),
+        TIME: lambda: _times(log, versions),
+    }
+    arrays = [made[c.name]() if c.name in made else rows.column(c.name) for c in columns]
+    return pa.RecordBatch.from_arrays(arrays, schema=arrow_schema(columns))
+
+
+def _times(log: Log, versions: Versions) -> pa.Array:
+    """When each version was committed; NULL before the first commit."""
+    distinct, numbers = np.unique(versions, return_inverse=True)
+    times = [commit_time(log, version) for version in distinct.tolist()]
+    return pa.array(times, type=pa.int64()).cast(pa.timestamp("us")).take(pa.array(numbers))
+
+
+def records_at(log: Log, relation: Relation, cut: Cut, point: syntax.AsOf) -> Cut:
+    """The cut of a stream's own log at a cut of its sources: of a derived one, the first so many records."""
+    if relation.plan is None or relation.id in cut.limits:
+        return cut
+    if cut.limits and has_order_of_log(relation.plan):
+        raise Unsupported(
+            f'"{relation.name}" has the records of several streams in the order of the log, so offsets of its '
+            "sources are no place in it", point.span, hint="use its own OFFSET, or a VERSION",
+        )  # fmt: skip
+    return Cut(log.version, {relation.id: circuit_at(log, [relation.plan], cut).ends(relation.plan)})
+
+
+# ---------------------------------------------------------------- what steps wrote
+
+
+def steps_of(log: Log, relation: Relation, after: int) -> Iterator[tuple[int, int]]:
+    """The commits after a version that made a relation, or brought it further, each with the version of the input that
+    its log had the output of by then.
+    """
+    made = next((v, note["frontier"]) for v, note in log.kept("ddl") if relation.id in _ids(note))
+    still = _standing_still(log, relation)
+    if made[0] > after:
+        yield made
+    for version, step in log.notes("step", max(after, made[0])):
+        if not any(begin <= version < end for begin, end in still):
+            yield version, step["to"]
+
+
+def _ids(note: dict[str, object]) -> list[object]:
+    made = note.get("replace", [note])
+    assert isinstance(made, list)
+    return [item.get("id") for item in made]
+
+
+def _standing_still(log: Log, relation: Relation) -> list[tuple[int, float]]:
+    """From which commits on the query of a relation stood still, and at which it went on."""
+    found: list[tuple[int, float]] = []
+    for version, note in log.kept(NOTE):
+        if any(stop["id"] == relation.id for stop in note.get("stop", ())):
+            found.append((version, float("inf")))
+        if relation.id in note.get("resume", ()):
+            found[-1] = (found[-1][0], version)
+    return found
+
+
+def _stored(log: Log, relation: Relation, plan: Plan, start: Cut, end: Cut) -> Changes:
+    """The changelog of a derived table; what lies inside a step is computed."""
+    begin = log.start(relation.id).version
+    found = takewhile(lambda step: step[1] <= end.version, steps_of(log, relation, max(start.version, 0)))
+    steps = [
+        (written, to)
+        for written, to in found
+        if written >= begin and is_within(log, start, Cut(to)) and is_within(log, Cut(to), end)
+    ]
+    if not steps:
+        return moved(log, plan, start, end)
+    (first, first_to), (last, last_to) = steps[0], steps[-1]
+    if start is BEGINNING:
+        parts = [written_between(log, relation, (), 0, last)]
+    else:
+        parts = [moved(log, plan, start, Cut(first_to)), written_between(log, relation, (), first, last)]
+    return joined(arrow_schema(plan.columns), [*parts, moved(log, plan, Cut(last_to), end)])
+
+
+def written_between(log: Log, relation: Relation, shown: Sequence[Column], after: int, upto: int) -> Changes:
+    """What the steps committed in (after, upto] wrote in a derived relation's log; of a stream the columns `shown`."""
+    if relation.is_stream:
+        records = recorded(log, StreamSource(relation.id, relation.name, tuple(shown)), Cut(after), Cut(upto))
+        return _by_step(log, relation, records, Cut(upto))
+    leaf = Changelog(relation.id, relation.name, relation.columns, None)
+    chunks = read_chunks(log, leaf, after, Cut(upto))
+    written = np.repeat([c.version for c in chunks], [c.rows.num_rows for c in chunks]).astype(np.int64)
+    steps = list(takewhile(lambda step: step[0] <= upto, steps_of(log, relation, after)))
+    return per_version(Changes(with_weights(rows_of(chunks, leaf)), _inputs_of(written, steps)))
+
+
+def _by_step(log: Log, relation: Relation, records: Changes, end: Cut) -> Changes:
+    """Records of a derived stream, with the versions of the input that they come from."""
+    if not len(records):
+        return records
+    steps = [(written, min(to, end.version)) for written, to in steps_of(log, relation, int(records.versions[0]) - 1)]
+    return replace(records, versions=_inputs_of(records.versions, steps))
+
+
+def _inputs_of(written: Versions, steps: list[tuple[int, int]]) -> Versions:
+    """For the versions of commits the input versions of the steps that they belong to."""
+    if not len(written):
+        return written
+    commits, inputs = np.array(steps, dtype=np.int64).T
+    found: Versions = inputs[np.searchsorted(commits, written)]
+    return found
