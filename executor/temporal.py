@@ -6,9 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from headwater.executor.chunks import int_chunks, int_column
+from headwater.executor.keys import Words, row_words
 from headwater.executor.operators import ChunkedParts, Parts
 from headwater.executor.sorted_runs import SortedRuns
-from headwater.executor.state import TableState, consolidate, empty_delta, select_rows
+from headwater.executor.state import TableState, consolidate, empty_delta, repeat_rows, select_rows
 from headwater.executor.windows import Times, clock_time, microseconds
 from headwater.planner.logical import Moment, TemporalFilter
 from headwater.planner.sql_types import arrow_schema
@@ -65,9 +66,15 @@ class VisibleRows:
             if self._expiring is not None:
                 gone = self._expiring.take_through(moved)
         if not len(gone) and not len(appeared):
-            return self._shown(delta) if len(delta) else delta
-        shown = self._shown(concat_deltas(self.schema, [appeared, delta]))
-        return consolidate(concat_deltas(self.schema, [Delta(gone.rows, -gone.weight_array), shown]))
+            shown = self._shown(delta) if len(delta) else delta
+        else:
+            shown = self._shown(concat_deltas(self.schema, [appeared, delta]))
+            shown = consolidate(concat_deltas(self.schema, [Delta(gone.rows, -gone.weight_array), shown]))
+        return self._records(shown) if self.node.is_final and self.node.append_only else shown
+
+    def _records(self, shown: Delta) -> Delta:
+        """Rows that stay for ever, which can be records: each by itself, in an order that no end of a step changes."""
+        return Delta(repeat_rows(_in_time(shown, self.node.visible_from, row_words(shown.rows))))
 
     def _shown(self, delta: Delta) -> Delta:
         """The rows that are visible now; files those that will not stay as they are."""
@@ -130,8 +137,7 @@ class _RowsByTime:
         slots = self._order.take_before(time + 1)
         slots = slots[self._rows.weights(slots) > 0]
         taken = Delta(self._rows.take(slots), self._rows.weights(slots))
-        words = self._rows.words(taken.rows)
-        taken = select_rows(taken, np.lexsort((words[:, 1], words[:, 0], _moments(taken, self._moment, 0, null=0))))
+        taken = _in_time(taken, self._moment, self._rows.words(taken.rows))
         self._rows.apply(Delta(taken.rows, -taken.weight_array))
         self._compact_if_sparse()
         return taken
@@ -168,6 +174,11 @@ def _moments(delta: Delta, moment: Moment | None, default: int, *, null: int) ->
     column = delta.rows.column(moment.column)
     times = np.minimum(microseconds(column), _FOR_EVER - moment.after_us) + moment.after_us
     return np.where(column.is_null().to_numpy(zero_copy_only=False), null, times) if column.null_count else times
+
+
+def _in_time(delta: Delta, moment: Moment | None, words: Words) -> Delta:
+    """The rows in the order of their moments, and those of one moment in that of their `words`."""
+    return select_rows(delta, np.lexsort((words[:, 1], words[:, 0], _moments(delta, moment, 0, null=0))))
 
 
 def _where(delta: Delta, chosen: npt.NDArray[np.bool_]) -> Delta:

@@ -40,7 +40,7 @@ from headwater.planner.over import has_window_call, with_window_calls
 from headwater.planner.recursion import is_recursive, recursive_item
 from headwater.planner.scope import Scope, ScopeColumn
 from headwater.planner.select_list import expand_items, named
-from headwater.planner.sessions import with_bounds, with_sessions
+from headwater.planner.sessions import with_bounds, with_sessions, without_bounds
 from headwater.planner.set_operations import combined
 from headwater.planner.state_bounds import keeps_state
 from headwater.planner.subqueries import where, with_values
@@ -59,13 +59,14 @@ class BoundQuery:
     """A continuous query: its plan, the columns it shows, the ids of the relations, views and functions that it names,
     and its LIMIT.
 
-    The plan's columns are `columns` followed, for a stream, by EVENT_TIME and PARTITION.
+    The plan's columns are `columns` followed, for a stream of so many `partitions`, by EVENT_TIME and PARTITION.
     """
 
     plan: Plan
     columns: tuple[Column, ...]
     reads: tuple[int, ...]
     is_stream: bool
+    partitions: int = 1
     limit: int | None = None
     views: tuple[int, ...] = ()
     functions: tuple[int, ...] = ()
@@ -78,6 +79,7 @@ def bind_query(
     stored: bool = False,
     watched: bool = False,
     as_table: bool = False,
+    as_stream: bool = False,
     idle_us: int | None = None,
     without: frozenset[str] = frozenset(),
 ) -> BoundQuery:
@@ -86,12 +88,13 @@ def bind_query(
     `stored` reads derived tables from their changelogs instead of computing them, and `watched` allows CHANGES (for a
     query that only watches).
     `as_table`, for a query that a table keeps, puts WINDOWSTART and WINDOWEND in front of a windowed query's columns if
-    it does not name them, and leaves out an ORDER BY, as a table has no order.
+    it does not name them, and leaves out an ORDER BY, as a table has no order. `as_stream`, for a query that a stream
+    keeps, names them too, and makes records of the windows of EMIT FINAL.
     `idle_us` is after how long a silence windows close without rows; None for never.
     `without` names rewrites of the plan that are left out.
     """
     refuse_continuous(query)
-    binder = _Binder(catalog, stored, watched, as_table, idle_us)
+    binder = _Binder(catalog, stored, watched, as_table or as_stream, as_stream, idle_us)
     functions = functions_in(query, catalog.functions)
     if as_table and is_only_ordered(query):
         query = binder.unordered(query)
@@ -102,7 +105,7 @@ def bind_query(
     refuse_join_with_now(plan, query)
     columns = tuple(c for c in plan.columns if c.name not in CARRIED)
     reads, views = tuple(sorted(binder.reads)), tuple(sorted(binder.views))
-    return BoundQuery(plan, columns, reads, source.is_stream, limit, views, functions)
+    return BoundQuery(plan, columns, reads, source.is_stream, source.partitions, limit, views, functions)
 
 
 def _limit(query: syntax.Query) -> int | None:
@@ -121,11 +124,20 @@ class _Binder:
     A plan of a derived relation that keeps a state is shared: its operators run already. One without is only text.
     """
 
-    def __init__(self, catalog: Catalog, stored: bool, watched: bool, keeps_window: bool, idle_us: int | None) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        stored: bool,
+        watched: bool,
+        keeps_window: bool,
+        as_stream: bool,
+        idle_us: int | None,
+    ) -> None:
         self.catalog = catalog
         self.stored = stored
         self.watched = watched
         self.keeps_window = keeps_window
+        self.as_stream = as_stream
         self.idle_us = idle_us
         self.reads: set[int] = set()
         self.views: set[int] = set()
@@ -230,6 +242,8 @@ class _Binder:
             select = replace(select, items=(*kept, *select.items))
         shown = grouping.plan if closing is None else closing.shown(grouping.plan, is_final=is_final)
         groups = BoundItem(shown, grouping.scope)
+        if closing is not None and is_final and self.as_stream and shown.append_only:
+            groups = closing.records(groups)
         if select.having is not None:
             groups = where(groups, select.having, self, "HAVING")
         return self.shown(select, groups)
@@ -390,6 +404,7 @@ def _column_name(column: str) -> syntax.Name:
 
 def _with_stream_time(source: BoundItem, window: syntax.Window, idle_us: int | None) -> BoundItem:
     """Stream time is that of the rows of FROM, before WHERE: a row moves it even when it is filtered out."""
+    source = without_bounds(source)
     if source.time is None or source.partition is None:
         raise SqlError(
             "WINDOW needs a stream, whose rows have an event time", window.span, hint="window the stream itself"

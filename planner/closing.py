@@ -8,15 +8,20 @@ WINDOWEND + RETENTION    its rows go
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headwater.errors import SqlError
 from headwater.parser import syntax
 from headwater.planner.from_items import BoundItem
+from headwater.planner.join_keys import own_items
 from headwater.planner.logical import (
+    EVENT_TIME,
+    PARTITION,
     Arrivals,
+    Expression,
     Moment,
     Plan,
+    Project,
     Silence,
     StreamSource,
     StreamTime,
@@ -31,10 +36,14 @@ from headwater.values import WINDOWEND
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """The clock by which windows close, and how long after their end, and how long they stay."""
+    """The clock by which windows close, and how long after their end, and how long they stay.
+
+    WINDOWEND is the moment after a window, or that of a session's last row: `has_end` says that it is in the window.
+    """
 
     clock: Plan
     after_us: int
+    has_end: bool
     retention_us: int | None
 
     @property
@@ -49,6 +58,18 @@ class Closing:
             return plan
         return TemporalFilter(plan, self.closes if is_final else None, goes, is_final, clock=self.clock)
 
+    def records(self, groups: BoundItem) -> BoundItem:
+        """Groups of closed windows as the records of a stream: each happens at the last moment of its window.
+
+        So a window that is longer takes those that lie in it. There is one partition: all partitions of the stream
+        below close a window, and windows come in the order of their ends.
+        """
+        last = f'"{WINDOWEND}"' if self.has_end else f'"{WINDOWEND}" - to_microseconds(1)'
+        time = (EVENT_TIME, Expression(last, "TIMESTAMP", (WINDOWEND,)))
+        partition = (PARTITION, Expression("CAST(0 AS INTEGER)", "INTEGER"))
+        plan = Project(groups.plan, (*own_items(groups.plan), time, partition))
+        return replace(groups, plan=plan, time=EVENT_TIME, partition=PARTITION)
+
 
 def closing_of(source: BoundItem, window: syntax.Window) -> Closing:
     """How windows over `source`, which has its stream time, close. Raises SqlError for too short a RETENTION."""
@@ -62,7 +83,7 @@ def closing_of(source: BoundItem, window: syntax.Window) -> Closing:
         )  # fmt: skip
     assert isinstance(source.plan, StreamTime)
     clock = Watermark(source.plan, source.time, source.partition, source.partitions, clock=source.plan.clock)
-    return Closing(clock, _after_us(window), window.retention_us)
+    return Closing(clock, _after_us(window), window.kind == "SESSION", window.retention_us)
 
 
 def silence_of(source: BoundItem, window: syntax.Window, idle_us: int) -> Silence:

@@ -76,7 +76,7 @@ def _derived(
         raise Unsupported(f"{name} is taken over from the source of a continuous query", properties[name].span)
     is_stream = statement.kind == "STREAM"
     idle_us = idle_timeout_us(properties)
-    bound = bind_query(query, catalog, as_table=not is_stream, idle_us=idle_us)
+    bound = bind_query(query, catalog, as_table=not is_stream, as_stream=is_stream, idle_us=idle_us)
     if idle_us is not None and not any(isinstance(node, Silence) for node in walk_plan(bound.plan)):
         raise SqlError(
             "idle_timeout closes windows, and this query has no WINDOW", properties["idle_timeout"].span,
@@ -91,7 +91,7 @@ def _derived(
         raise Unsupported("LIMIT without ORDER BY does not say what rows to keep", query.span, hint="add ORDER BY")
     if is_stream and not bound.is_stream:
         raise SqlError(
-            _why_table(bound.plan), statement.name.span, hint=f"write CREATE TABLE {statement.name.text} AS …",
+            _why_table(bound.plan), statement.name.span, hint=_way_out(statement.name.text, query),
         )  # fmt: skip
     clause = statement.on_error
     target = target_of(clause, catalog)
@@ -102,7 +102,7 @@ def _derived(
         kind=statement.kind,
         columns=bound.columns,
         definition=unparse(statement),
-        partitions=_source_partitions(bound, catalog),
+        partitions=bound.partitions,
         plan=_output(bound, catalog.next_id, statement),
         reads=(*bound.reads, *bound.views, *bound.functions),
         log=log_options(properties),
@@ -125,11 +125,21 @@ def _action(clause: syntax.OnError | None) -> Literal["INSERT", "SKIP", "FAIL"]:
 
 def _why_table(plan: Plan) -> str:
     """Why the rows of a query are not a stream."""
+    if any(isinstance(node, TemporalFilter) and node.is_final and node.visible_until for node in walk_plan(plan)):
+        return "RETENTION takes windows away again, so the result is a table"
     if not plan.append_only:
         return "this query changes rows that it has given, so its result is a table"
-    if any(isinstance(node, TemporalFilter) and node.is_final for node in walk_plan(plan)):
-        return "the windows of EMIT FINAL are found by their keys, so the result is a table"
     return "the rows of streams that are joined have no order of their own, so the result is a table"
+
+
+def _way_out(name: str, query: syntax.Query) -> str:
+    """What to write instead of a stream that would be a table."""
+    if isinstance(query.body, syntax.Select) and query.body.window is not None:
+        if query.emit != "FINAL":
+            return f"end it with EMIT FINAL, for each window once when it has closed, or write CREATE TABLE {name} AS …"
+        if query.body.window.retention_us is not None:
+            return f"leave out RETENTION, or write CREATE TABLE {name} AS …"
+    return f"write CREATE TABLE {name} AS …"
 
 
 def _output(bound: BoundQuery, id: int, statement: syntax.CreateRelation) -> Plan:
@@ -141,11 +151,6 @@ def _output(bound: BoundQuery, id: int, statement: syntax.CreateRelation) -> Pla
         named = tuple((CARRIED.get(name, name), expression) for name, expression in items)
         return StreamOutput(Project(bound.plan.source, named), id, statement.name.text)
     return Project(out_of_order(bound.plan.source), tuple(item for item in items if item[0] not in CARRIED))
-
-
-def _source_partitions(bound: BoundQuery, catalog: Catalog) -> int:
-    """Rows of a derived stream stay in the partition of the row that they come from."""
-    return max((r.partitions for r in catalog.relations.values() if r.id in bound.reads), default=1)
 
 
 def column_of(definition: syntax.ColumnDefinition) -> Column:

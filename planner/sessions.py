@@ -13,13 +13,15 @@ from headwater.errors import Unsupported
 from headwater.parser import syntax
 from headwater.planner.aggregates import group_expressions
 from headwater.planner.expressions import bind_expression
-from headwater.planner.from_items import BoundItem
+from headwater.planner.from_items import BoundItem, prefixed
 from headwater.planner.join_keys import with_keys
 from headwater.planner.logical import OnTime, Plan, SessionAssign, StreamTime, Watermark, walk_plan
 from headwater.planner.names import names_in
 from headwater.planner.scope import Scope, ScopeColumn
 from headwater.planner.window_functions import check_gap, grace_of
 from headwater.values import WINDOWEND, WINDOWSTART
+
+_BOUNDS = (WINDOWSTART, WINDOWEND)
 
 
 def with_sessions(source: BoundItem, select: syntax.Select, window: syntax.Window) -> BoundItem:
@@ -32,7 +34,7 @@ def with_sessions(source: BoundItem, select: syntax.Select, window: syntax.Windo
             "several groupings of a SESSION window are not supported: each has sessions of its own", window.span,
             hint="write a query for each, and UNION ALL",
         )  # fmt: skip
-    keys = tuple(bind_expression(group, source.scope) for group in groups if not _is_of_window(group))
+    keys = tuple(bind_expression(group, source.scope) for group in groups if not _is_of_window(group, source.scope))
     grace = grace_of(window)
     late_us = window.size_us + grace
     on_time = OnTime(source.plan, source.time, source.stream_time, late_us)
@@ -44,10 +46,21 @@ def with_sessions(source: BoundItem, select: syntax.Select, window: syntax.Windo
 
 def with_bounds(source: BoundItem, plan: Plan) -> BoundItem:
     """`source` with the bounds of windows, which `plan` has."""
-    bounds = tuple(ScopeColumn(None, n, n, "TIMESTAMP", hidden=True) for n in (WINDOWSTART, WINDOWEND))
+    bounds = tuple(ScopeColumn(None, n, n, "TIMESTAMP", hidden=True) for n in _BOUNDS)
     return replace(source, plan=plan, scope=Scope((*source.scope.columns, *bounds)), is_join=False)
 
 
-def _is_of_window(expression: syntax.Expression) -> bool:
-    """Whether an expression names a bound of the window, which are keys in any case."""
-    return any(name.parts[-1].text.upper() in (WINDOWSTART, WINDOWEND) for name in names_in(expression))
+def without_bounds(source: BoundItem) -> BoundItem:
+    """`source`, in which the bounds of windows that its rows were of go by its alias alone: t.WINDOWSTART."""
+    own = [c for c in source.scope.columns if c.name.upper() in _BOUNDS]
+    if not own:
+        return source
+    source = prefixed(source)
+    columns = tuple(replace(c, merged=c.name.upper() in _BOUNDS) for c in source.scope.columns)
+    return replace(source, scope=Scope(columns))
+
+
+def _is_of_window(expression: syntax.Expression, scope: Scope) -> bool:
+    """Whether an expression names a bound of the window, which are keys in any case; `scope` is without them."""
+    names = (name for name in names_in(expression) if not scope.has(name))
+    return any(name.parts[-1].text.upper() in _BOUNDS for name in names)

@@ -152,11 +152,84 @@ def state_bytes(db: Database) -> int:
     return sum(operator.nbytes for _, operator in operators if isinstance(operator, GroupBy))
 
 
+# ---------------------------------------------------------------- closed windows as the records of a stream
+
+CLOSED = f"CREATE STREAM closed AS SELECT k, sum(v) AS total FROM s {WINDOW} GROUP BY k EMIT FINAL;"
+
+
+def test_a_stream_keeps_each_window_that_has_closed_as_a_record(db: Database) -> None:
+    db.execute(DEFINITIONS + CLOSED)
+    insert(db, (1, 5, 1), (2, 7, 3), (1, 1, 12))
+    insert(db, (1, 3, 15), (1, 100, 9))  # the second one is late
+    insert(db, (1, 4, 40))
+    assert rows(db, "closed") == rows(db, "final") == Counter({(0, 1, 5): 1, (0, 2, 7): 1, (10, 1, 4): 1})
+    found = db.sql(
+        "SELECT ROWOFFSET, ROWPARTITION, ROWTIME = WINDOWEND - INTERVAL 1 MICROSECOND FROM closed"
+    ).fetchall()
+    assert found == [(0, 0, True), (1, 0, True), (2, 0, True)]
+
+
+def test_windows_that_closed_are_windowed_again_each_in_the_longer_one_that_it_lies_in(db: Database) -> None:
+    db.execute(DEFINITIONS + CLOSED)
+    window = "WINDOW TUMBLING (SIZE 30 SECONDS, GRACE PERIOD 0 SECONDS)"
+    db.execute(f"""
+        CREATE TABLE longer AS
+          SELECT count(*) AS n, sum(total) AS total, min(closed.WINDOWSTART) - WINDOWSTART AS first
+          FROM closed {window} GROUP BY WINDOWSTART EMIT FINAL
+    """)
+    for second in range(0, 80, 5):
+        insert(db, (1, 1, second))
+    assert {row[:3] for row in rows(db, "longer")} == {(0, 3, 6), (30, 3, 6)}
+
+
+def test_a_window_that_closed_meets_the_table_as_it_is_then(db: Database) -> None:
+    db.execute(DEFINITIONS + CLOSED + "CREATE TABLE names (k INTEGER PRIMARY KEY, name VARCHAR);")
+    db.execute("CREATE STREAM named AS SELECT c.total, n.name FROM closed c JOIN names n ON c.k = n.k")
+    for name, second in (("one", 1), ("two", 12), ("three", 31)):
+        insert(db, (1, second, second))
+        db.execute(f"INSERT INTO names VALUES (1, '{name}')")
+    insert(db, (1, 60, 60))
+    assert db.sql("SELECT total, name FROM named ORDER BY ROWOFFSET").fetchall() == [
+        (1, "two"),
+        (12, "two"),
+        (31, "three"),
+    ]
+
+
+def test_records_of_windows_have_the_same_places_wherever_steps_end(tmp_path: Path) -> None:
+    found = []
+    for every in (1, 7, 100):
+        with headwater.connect(tmp_path / f"{every}.hw", background=False) as db:
+            db.execute(DEFINITIONS + CLOSED)
+            for n in range(40):
+                insert(db, *((k, n, 3 * n - 4 * (k % 3)) for k in range(5)))
+                if n % every == 0:
+                    db.settle()
+            found.append(db.sql("SELECT * FROM closed ORDER BY ROWOFFSET").fetchall())
+    assert found[0] == found[1] == found[2] and len(found[0]) > 40
+
+
+def test_equal_groups_of_a_rollup_are_records_each(db: Database) -> None:
+    db.execute("CREATE STREAM s (k INTEGER, v BIGINT, ts TIMESTAMP) WITH (timestamp = 'ts')")
+    db.execute(f"CREATE STREAM closed AS SELECT k, count(*) AS n FROM s {WINDOW} GROUP BY ROLLUP (k) EMIT FINAL")
+    db.execute("INSERT INTO s VALUES (NULL, 1, '2026-01-01 00:00:01'), (1, 1, '2026-01-01 00:01:00')")
+    assert rows(db, "closed") == Counter({(0, None, 1): 2})
+
+
 @pytest.mark.parametrize(
     ("sql", "message"),
     [
         ("SELECT * FROM s EMIT FINAL", "no WINDOW of its own"),
-        (f"CREATE STREAM q AS SELECT k, count(*) AS n FROM s {WINDOW} GROUP BY k EMIT FINAL", "the result is a table"),
+        (f"CREATE STREAM q AS SELECT k, count(*) AS n FROM s {WINDOW} GROUP BY k", "end it with EMIT FINAL"),
+        (
+            "CREATE STREAM q AS SELECT k, count(*) AS n FROM s "
+            "WINDOW TUMBLING (SIZE 1 SECOND, RETENTION 2 DAYS) GROUP BY k EMIT FINAL",
+            "RETENTION takes windows away again",
+        ),
+        (
+            f"CREATE STREAM q AS SELECT DISTINCT k FROM s {WINDOW} GROUP BY k EMIT FINAL",
+            "changes rows that it has given",
+        ),
         (f"CREATE TABLE q WITH (idle_timeout = 'soon') AS SELECT count(*) AS n FROM s {WINDOW} GROUP BY k", "'soon'"),
         ("CREATE TABLE q WITH (idle_timeout = '1 second') AS SELECT k FROM s", "has no WINDOW"),
         ("CREATE STREAM q (k INTEGER) WITH (idle_timeout = '1 second')", "idle_timeout is about a continuous query"),

@@ -77,7 +77,7 @@ class Case:
         statement = parse_statement(query.sql)
         assert isinstance(statement, syntax.Query)
         try:
-            bind_query(statement, self.db.pipeline.catalog, as_table=True)
+            bind_query(statement, self.db.pipeline.catalog, as_table=not query.is_stream, as_stream=query.is_stream)
             self.oracle.answer(query.oracle)
         except (HeadwaterError, duckdb.Error):
             return False
@@ -109,7 +109,7 @@ class Case:
             case Clock(seconds):
                 self._set_clock(seconds)
             case Create(name, query):
-                self.db.execute(f"CREATE TABLE {name} AS {query.sql}")
+                self.db.execute(query.statement(name))
                 self.made[name] = query
             case Step():
                 self.db.settle()
@@ -249,11 +249,12 @@ class Case:
             )
 
     def folded(self, name: str) -> Rows:
-        """The stored changelog, added up by a reader that knows nothing else."""
+        """The stored changelog, or the records, added up by a reader that knows nothing else."""
         rows: Rows = Counter()
         for chunk in self.db.log.scan(self.id_of(name)):
             for row in chunk.rows.to_pylist():
-                weight = row.pop("$weight")
+                weight = row.pop("$weight", 1)
+                row.pop("ROWTIME", None)
                 assert weight, f"a change of {name} that changes nothing"
                 rows[tuple(canonical_value(v) for v in row.values())] += weight
         assert all(weight >= 0 for weight in rows.values())

@@ -141,6 +141,11 @@ class Generator:
         ])  # fmt: skip
         return make()
 
+    def kept(self, sql: str, oracle: str) -> Query:
+        """A query over windows; a table keeps it or, where its rows are final for good, a stream."""
+        is_final = sql.endswith("EMIT FINAL") and "RETENTION" not in sql
+        return Query(sql, oracle, is_stream=is_final and self.random.random() < 0.5)
+
     def over(self) -> Query:
         sql = OverQueries(self.random).query()
         return Query(sql, sql)
@@ -157,7 +162,7 @@ class Generator:
         return Query(*AggregateQueries(self.random).query())
 
     def closing(self) -> Query:
-        return Query(*ClosingQueries(self.random, windowed_rows).query())
+        return self.kept(*ClosingQueries(self.random, windowed_rows).query())
 
     def now(self) -> Query:
         return Query(*NowQueries(self.random).query())
@@ -195,7 +200,7 @@ class Generator:
         return Query(sql, sql)
 
     def sessions(self) -> Query:
-        return Query(*SessionQueries(self.random).query())
+        return self.kept(*SessionQueries(self.random).query())
 
     def within(self) -> Query:
         return Query(*WithinQueries(self.random).query())
@@ -238,7 +243,8 @@ class Generator:
         )
         where = self.where(self.STREAM)
         oracle = items.replace("*", "k, g, v, d, ts") if items == "*" else items
-        return Query(f"SELECT {items} FROM s{where}", f"SELECT {oracle} FROM s{where}")
+        is_stream = self.random.random() < 0.3
+        return Query(f"SELECT {items} FROM s{where}", f"SELECT {oracle} FROM s{where}", is_stream=is_stream)
 
     def grouped_stream(self) -> Query:
         keys = self.random.choice(["k", "g", "k, g", "k % 2", "d"])

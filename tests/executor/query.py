@@ -23,6 +23,11 @@ class Query:
     sql: str
     oracle: str
     errors: str | None = None  # the records of s, by partition and offset, that must be in its error stream
+    is_stream: bool = False  # whether a stream keeps its rows, and not a table
+
+    def statement(self, name: str) -> str:
+        """What makes it run."""
+        return f"CREATE {'STREAM' if self.is_stream else 'TABLE'} {name} AS {self.sql}"
 
     @property
     def rounding(self) -> float:

@@ -17,7 +17,6 @@ from headwater.parser import parse_statement, syntax
 from headwater.parser.unparse import unparse
 from tests.executor.differential import Case, Mismatch
 from tests.executor.history import Append, Checkpoint, Clock, Create, Delete, Event, Step, Update
-from tests.executor.query import Query
 
 TRIES_MAX = 600  # a try is a whole case of what is left; they become cheaper as it does
 
@@ -127,8 +126,9 @@ class _Reduction:
         if event.query.sql != event.query.oracle:
             return
         for sql in simpler(event.query.sql):
-            if self._still_fails(self._with(place, Create(event.name, Query(sql, sql)))):
-                return self._simpler_query(place, Create(event.name, Query(sql, sql)))
+            query = dataclasses.replace(event.query, sql=sql, oracle=sql)
+            if self._still_fails(self._with(place, Create(event.name, query))):
+                return self._simpler_query(place, Create(event.name, query))
 
 
 # ---------------------------------------------------------------- simpler queries
@@ -216,7 +216,7 @@ def _statement(event: Event) -> str:
         case Append(relation, rows):
             return f"db.append({relation!r}, {list(rows)!r})"
         case Create(name, query):
-            return f"db.execute({f'CREATE TABLE {name} AS {query.sql}'!r})"
+            return f"db.execute({query.statement(name)!r})"
         case Step():
             return "db.settle()"
         case Update() | Delete():

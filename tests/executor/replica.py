@@ -51,7 +51,7 @@ class Replica:
     def define(self, *others: str) -> None:
         """Makes the queries of the case, and other relations."""
         for name, query in self.case.made.items():
-            self.db.execute(f"CREATE TABLE {name} AS {query.sql}")
+            self.db.execute(query.statement(name))
         for statement in others:
             self.db.execute(statement)
 
