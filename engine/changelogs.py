@@ -105,14 +105,21 @@ def records_at(log: Log, relation: Relation, cut: Cut, point: syntax.AsOf) -> Cu
 def steps_of(log: Log, relation: Relation, after: int) -> Iterator[tuple[int, int]]:
     """The commits after a version that made a relation, or brought it further, each with the version of the input that
     its log had the output of by then.
+
+    A query that stood still is as of each version what it was when it stopped, until the commit with which it goes on.
+    What was committed while it caught up comes with the next step, so that commit is no place to divide changes at.
     """
     made = next((v, note["frontier"]) for v, note in log.kept("ddl") if relation.id in _ids(note))
     still = _standing_still(log, relation)
     if made[0] > after:
         yield made
     for version, step in log.notes("step", max(after, made[0])):
-        if not any(begin <= version < end for begin, end in still):
+        if any(begin <= version < end for begin, end in still):
+            continue
+        if not any(end == version for _, end in still):
             yield version, step["to"]
+        elif step["to"] == version - 1:
+            yield version, version
 
 
 def _ids(note: dict[str, object]) -> list[object]:
