@@ -14,30 +14,53 @@ from typing import Any
 
 from headwater.engine.definitions import catalog_of
 from headwater.engine.outputs import created_at
-from headwater.engine.positions import resolve
+from headwater.engine.positions import no_more, resolve
 from headwater.engine.recovery import recorded
+from headwater.engine.result import Result
 from headwater.engine.stops import stops_of
-from headwater.errors import OutOfRange, PositionGone
+from headwater.errors import OutOfRange, PositionGone, StorageError
 from headwater.executor.feed import Cut
 from headwater.executor.past import check_computable
-from headwater.parser.syntax import AsOf
+from headwater.parser import syntax
 from headwater.planner import Catalog
-from headwater.storage import Log, OsStorage, Storage
+from headwater.storage import Log, OsStorage
 from headwater.storage.fork import Fork, fork
+
+
+def run(statement: syntax.Fork, catalog: Catalog, log: Log, path: str | None, now_us: Callable[[], int]) -> Result:
+    """Runs FORK in a database that has a log, and is in a directory if it is not in memory."""
+    as_of = statement.as_of
+    version = None if as_of is None else _version_at(as_of, catalog, log, now_us)
+    try:
+        made = fork_log(log, path, absolute(statement.path), version)
+    except PositionGone as gone:
+        raise no_more(gone, statement.span if as_of is None else as_of.span) from gone
+    return Result.of_message(f'forked version {made.version:,} to "{statement.path}"')
 
 
 def fork_directory(path: str, target: str, version: int | None) -> Fork:
     """Forks the database in a directory, which another process may have open, as of a version (default: now)."""
     with closing(Log.open(OsStorage(read_only=True), path, create=False, read_only=True)) as log:
-        return fork_log(OsStorage(), log, path, target, version)
+        return fork_log(log, path, target, version)
 
 
-def fork_log(storage: Storage, log: Log, path: str, target: str, version: int | None) -> Fork:
-    """Forks the database whose log is open, as of a version (default: now). Raises as `storage.fork.fork` does."""
-    version = log.version if version is None else version
-    if 0 <= version < log.version:
+def fork_log(log: Log, path: str | None, target: str, version: int | None) -> Fork:
+    """Forks the database at `path`, None if it is in memory, as of a version (default: now).
+
+    Raises `PositionGone`, or a `StorageError` where that cannot be.
+    """
+    if path is None:
+        hint = "connect to a directory instead"
+        raise StorageError("a database in memory has no files that a fork could share", hint=hint)
+    if f"{absolute(target)}/".startswith(f"{absolute(path)}/"):
+        raise StorageError(f'"{target}" is inside the database: give the name of a directory outside')
+    if version is None:
+        version = log.version  # and not what is being committed just now
+    elif 0 <= version < log.version:
         _check_computable(log, version)
-    return fork(storage, path, target, version, _is_of)
+    if log.is_read_only:
+        return fork(OsStorage(), path, target, version, _is_of)
+    return log.fork(target, version, _is_of)
 
 
 def _is_of(note: Mapping[str, Any], version: int) -> bool:
@@ -68,7 +91,7 @@ def _check_computable(log: Log, version: int) -> None:
         )
 
 
-def version_at(as_of: AsOf, catalog: Catalog, log: Log, now_us: Callable[[], int]) -> int:
+def _version_at(as_of: syntax.AsOf, catalog: Catalog, log: Log, now_us: Callable[[], int]) -> int:
     """The version that a point means. Raises OutOfRange for one that is not there, or lies inside a commit."""
     logs = [relation.source() for relation in catalog.ordered() if relation.is_stream or not relation.is_derived]
     cut = resolve(as_of, logs, log, log.version, now_us)
