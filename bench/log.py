@@ -63,18 +63,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--json", metavar="FILE", help="also write the figures to this file")
     parser.add_argument(
-        "--size", type=_bytes, default="500MB", help="bytes of rows in the large database (default: 500MB)"
+        "--size", type=size_of, default="500MB", help="bytes of rows in the large database (default: 500MB)"
     )
     parser.add_argument(
-        "--commits", type=_count, default=200_000, help="commits of one row in another one (default: 200000)"
+        "--commits", type=count_of, default=200_000, help="commits of one row in another one (default: 200000)"
     )
-    parser.add_argument("--rows", type=_count, default=2_000_000, help="rows to scan (default: 2000000)")
-    parser.add_argument("--appends", type=_count, default=1_000, help="appends of one row to time (default: 1000)")
-    parser.add_argument("--rounds", type=_count, default=7, help="of which the median is taken (default: 7)")
+    parser.add_argument("--rows", type=count_of, default=2_000_000, help="rows to scan (default: 2000000)")
+    parser.add_argument("--appends", type=count_of, default=1_000, help="appends of one row to time (default: 1000)")
+    parser.add_argument("--rounds", type=count_of, default=7, help="of which the median is taken (default: 7)")
     return parser
 
 
-def _bytes(text: str) -> int:
+def size_of(text: str) -> int:
     """`5GB`, `500 MB`, `1.5G`, `1000000`: bytes, in powers of ten."""
     found = _SIZE.fullmatch(text.strip())
     if found is None:
@@ -82,7 +82,7 @@ def _bytes(text: str) -> int:
     return int(float(found[1]) * _UNITS[found[2].upper()])
 
 
-def _count(text: str) -> int:
+def count_of(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f'"{text}" is not a number of things: write one from 1 on')
     return int(text)

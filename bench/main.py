@@ -11,8 +11,8 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="headwater bench", description="Measure Headwater on this machine.")
     parser.add_argument(
         "name",
-        choices=("log", "nexmark", "state", "flights", "parse"),
-        help="the commit log; Nexmark's queries; state and latency; the queries of the demo; or the parser",
+        choices=("log", "nexmark", "state", "flights", "parse", "fork"),
+        help="the commit log; Nexmark's queries; state and latency; the queries of the demo; the parser; or forks",
     )
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="see headwater bench NAME --help")
     options = parser.parse_args(arguments)
@@ -36,6 +36,10 @@ def _benchmark(name: str) -> Callable[[Sequence[str]], int]:
         from headwater.bench import parse
 
         return parse.main
+    if name == "fork":
+        from headwater.bench import fork
+
+        return fork.main
     from headwater.bench import flights
 
     return flights.main

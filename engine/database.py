@@ -17,22 +17,20 @@ from typing import Any
 
 import pyarrow as pa
 
-from headwater.engine import asserts, changes, definitions, ingest, looking_back, retention, statements
+from headwater.engine import asserts, changes, definitions, forking, ingest, looking_back, retention, statements
 from headwater.engine.catalogs import Catalogs
 from headwater.engine.control import control
 from headwater.engine.differing import Side, difference
 from headwater.engine.follower import Follower
-from headwater.engine.forking import absolute, fork_log, version_at
 from headwater.engine.functions import Functions, statement_of
 from headwater.engine.gate import Gate
 from headwater.engine.pipeline import Pipeline
-from headwater.engine.positions import no_more
 from headwater.engine.reading import Reader
 from headwater.engine.result import Acknowledgement, Result
 from headwater.engine.scripts import Scripts, refuse_endless
 from headwater.engine.session import AUTO_OFFSET_RESET, is_about_session, session_with
 from headwater.engine.subscription import Subscription
-from headwater.errors import OutOfRange, PositionGone, SqlError, StorageError
+from headwater.errors import OutOfRange, SqlError, StorageError
 from headwater.parser import syntax
 from headwater.planner import Relation, refuse_statement, with_named_types
 from headwater.storage import Append, Commit, Log, OsStorage, SimulatedDisk, Storage
@@ -102,7 +100,7 @@ class Database:
         functions: Mapping[str, Any] | None = None,
     ) -> None:
         self.path = path
-        self._place = None if path is None else absolute(path)
+        self._place = None if path is None else forking.absolute(path)
         self.session = session_with(state_limit)
         self._scripts = Scripts(self.session, self._ask)
         self._storage = storage
@@ -204,7 +202,9 @@ class Database:
             case syntax.Control():
                 return control(statement, self.pipeline)
             case syntax.Fork():
-                return self._fork(statement)
+                with self.pipeline.lock:
+                    points = self.reader.points()
+                return forking.run(statement, points, self._place)
             case syntax.Diff():
                 return self._diff(statement)
             case syntax.Checkpoint():
@@ -386,27 +386,10 @@ class Database:
         retention has taken.
         """
         self._check_open()
-        if self._place is None:
-            raise StorageError(
-                "a database in memory has no files that a fork could share", hint="connect to a directory instead"
-            )
-        return fork_log(OsStorage(), self.log, self._place, absolute(path), version).version
-
-    def _fork(self, statement: syntax.Fork) -> Result:
-        version, span = None, statement.span
-        if statement.as_of is not None:
-            span = statement.as_of.span
-            with self.pipeline.lock:
-                points = replace(self.reader.points(), latest=self.log.version)
-            version = version_at(statement.as_of, points)
-        try:
-            made = self.fork(statement.path, version)
-        except PositionGone as gone:
-            raise no_more(gone, span) from gone
-        return Result.of_message(f'forked version {made:,} to "{statement.path}"')
+        return forking.fork_log(self.log, self._place, forking.absolute(path), version).version
 
     def _diff(self, statement: syntax.Diff) -> Result:
-        path = absolute(statement.path)
+        path = forking.absolute(statement.path)
         other = Database(
             OsStorage(read_only=True), path, path, background=False, read_only=True, functions=self._functions.all_given
         )

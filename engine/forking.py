@@ -10,33 +10,57 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 from headwater.engine.catalogs import Catalogs
 from headwater.engine.outputs import created_at
-from headwater.engine.positions import Points
+from headwater.engine.positions import Points, no_more
 from headwater.engine.recovery import recorded
+from headwater.engine.result import Result
 from headwater.engine.stops import stops_of
-from headwater.errors import OutOfRange, PositionGone
+from headwater.errors import OutOfRange, PositionGone, StorageError
 from headwater.executor.feed import Cut
 from headwater.executor.past import check_computable
-from headwater.parser.syntax import AsOf
-from headwater.storage import Log, OsStorage, Storage
+from headwater.parser import syntax
+from headwater.storage import Log, OsStorage
 from headwater.storage.fork import Fork, fork
+
+
+def run(statement: syntax.Fork, points: Points, path: str | None) -> Result:
+    """Runs FORK in a database of whose log `points` may be named, and is in a directory if it is not in memory."""
+    log, as_of = points.log, statement.as_of
+    version = None if as_of is None else _version_at(as_of, replace(points, latest=log.version))
+    try:
+        made = fork_log(log, path, absolute(statement.path), version)
+    except PositionGone as gone:
+        raise no_more(gone, statement.span if as_of is None else as_of.span) from gone
+    return Result.of_message(f'forked version {made.version:,} to "{statement.path}"')
 
 
 def fork_directory(path: str, target: str, version: int | None) -> Fork:
     """Forks the database in a directory, which another process may have open, as of a version (default: now)."""
     with closing(Log.open(OsStorage(read_only=True), path, create=False, read_only=True)) as log:
-        return fork_log(OsStorage(), log, path, target, version)
+        return fork_log(log, path, target, version)
 
 
-def fork_log(storage: Storage, log: Log, path: str, target: str, version: int | None) -> Fork:
-    """Forks the database whose log is open, as of a version (default: now). Raises as `storage.fork.fork` does."""
-    version = log.version if version is None else version
-    if 0 <= version < log.version:
+def fork_log(log: Log, path: str | None, target: str, version: int | None) -> Fork:
+    """Forks the database at `path`, None if it is in memory, as of a version (default: now).
+
+    Raises `PositionGone`, or a `StorageError` where that cannot be.
+    """
+    if path is None:
+        hint = "connect to a directory instead"
+        raise StorageError("a database in memory has no files that a fork could share", hint=hint)
+    if f"{absolute(target)}/".startswith(f"{absolute(path)}/"):
+        raise StorageError(f'"{target}" is inside the database: give the name of a directory outside')
+    if version is None:
+        version = log.version  # and not what is being committed just now
+    elif 0 <= version < log.version:
         _check_computable(log, version)
-    return fork(storage, path, target, version, _is_of)
+    if log.is_read_only:
+        return fork(OsStorage(), path, target, version, _is_of)
+    return log.fork(target, version, _is_of)
 
 
 def _is_of(note: Mapping[str, Any], version: int) -> bool:
@@ -67,7 +91,7 @@ def _check_computable(log: Log, version: int) -> None:
         )
 
 
-def version_at(as_of: AsOf, points: Points) -> int:
+def _version_at(as_of: syntax.AsOf, points: Points) -> int:
     """The version that a point means. Raises OutOfRange for one that is not there, or lies inside a commit."""
     relations = points.present.ordered()
     cut = points.cut(as_of, [r.source() for r in relations if r.is_stream or not r.is_derived])

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from headwater.errors import CorruptLog, PositionGone, StorageError
@@ -30,6 +31,7 @@ from headwater.storage.retention import live_images
 from headwater.storage.segments import Segments
 from headwater.storage.state import ImageState, State, named_by, pack_schema, pack_start
 
+Known = Callable[[], tuple[CommitLog, State]]  # the chain of an open log, and its state now
 IsOf = Callable[[Mapping[str, Any], int], bool]  # note of an image, version: whether it shows nothing younger than that
 
 
@@ -42,8 +44,18 @@ class Fork:
     copied: int
 
 
+def nothing_later(_note: Mapping[str, Any], _version: int) -> bool:
+    """That images which were published later are not taken along."""
+    return False
+
+
 def fork(
-    storage: Storage, path: str, target: str, version: int | None = None, is_of: IsOf = lambda note, version: False
+    storage: Storage,
+    path: str,
+    target: str,
+    version: int | None = None,
+    is_of: IsOf = nothing_later,
+    known: Known | None = None,
 ) -> Fork:
     """Make a fork of the database at `path` as of a version (default: now), in `target`, which must not exist or be an
     empty directory.
@@ -51,14 +63,14 @@ def fork(
     An image that was published later, and of which `is_of` says that it shows nothing younger, is taken along. Raises
     `PositionGone` for a version that retention has taken, and `StorageError` for one that is not there yet, if there is
     something at `target`, or if files cannot be read or written. What is there of the fork then is no database.
+
+    Of a log that is open in this process, what is `known` need not be read.
     """
     path, target = path.rstrip("/") or path, target.rstrip("/") or target
-    if f"{target}/".startswith(f"{path}/"):
-        raise StorageError(f'"{target}" is inside the database "{path}": give the name of a directory outside')
     with explained(f'cannot fork "{path}" to "{target}"'):
         check_target(storage, path, target)
         return with_retries(
-            _Forking(storage, path, target, version, is_of).forked,
+            _Forking(storage, path, target, version, is_of, known or partial(_read, storage, path)).forked,
             "the fork was not finished: retention removed files again and again before they were shared",
             hint="try again with a longer retention",
         )
@@ -80,24 +92,24 @@ class _Point:
 class _Forking:
     """The making of one fork. `_made` are the paths of its files so far."""
 
-    def __init__(self, storage: Storage, path: str, target: str, version: int | None, is_of: IsOf) -> None:
+    def __init__(
+        self, storage: Storage, path: str, target: str, version: int | None, is_of: IsOf, known: Known
+    ) -> None:
         self._storage = storage
         self._path = path
         self._target = target
         self._version = version
         self._is_of = is_of
+        self._known = known
         self._made: list[str] = []
         self._shared = 0
         self._copied = 0
 
     def forked(self) -> Fork:
         """The finished fork. Raises `FileNotFoundError` or `CorruptLog` where the original has changed meanwhile."""
-        directory = OpenDirectory(self._path, read_format(self._storage, self._path), None)
-        segments = Segments(self._storage, directory.streams, 0)
-        chain = CommitLog(self._storage, directory, is_whole=segments.is_whole)
-        chain.open(repair=False)
-        point = _point_of(self._storage, directory, chain, self._version)
-        record = _since(point.state, chain.state, self._is_of)
+        chain, now = self._known()
+        point = _point_of(self._storage, chain, now, self._version)
+        record = _since(point.state, now, self._is_of)
         version = point.state.version
         self._begin()
         self._copy_commits(point, record)
@@ -206,42 +218,55 @@ class _Forking:
 
     def _finish(self) -> None:
         """Make all names durable; then, as the last thing, make the fork a database."""
-        directories = {parent(path) for path in self._made} | {self._target, parent(self._target)}
-        for name in ("commits", "streams", "images"):
-            directories.add(f"{self._target}/{name}")
-        for directory in sorted(directories):
+        directories = {parent(path) for path in self._made} | {f"{self._target}/streams", self._target}
+        for directory in [*sorted(directories), parent(self._target)]:
             self._storage.sync_dir(directory)
         copy_format(self._storage, self._path, self._target)
 
 
-def _point_of(storage: Storage, directory: OpenDirectory, chain: CommitLog, version: int | None) -> _Point:
-    """The database as of a version (default: the newest)."""
-    latest, earliest = chain.state.version, chain.first_version - 1
+def _read(storage: Storage, path: str) -> tuple[CommitLog, State]:
+    """The chain and the state of the database at `path`, which another process may have open."""
+    directory = OpenDirectory(path, read_format(storage, path), None)
+    chain = CommitLog(storage, directory, is_whole=Segments(storage, directory.streams, 0).is_whole)
+    chain.open(repair=False)
+    return chain, chain.state
+
+
+def _point_of(storage: Storage, chain: CommitLog, now: State, version: int | None) -> _Point:
+    """The database as of a version (default: the newest), which the state is `now` of."""
+    latest, earliest = now.version, chain.first_version - 1
     version = latest if version is None else version
     if not 0 <= version <= latest:
         raise StorageError(f"there is no version {version}: the latest is {latest}")
     if version < earliest:
         raise _gone(version, earliest)
     first = chain.file_of(version)
-    commits = CommitFile(storage.open(commits_path(directory.commits, first)), "", first)
-    found: list[tuple[int, Record]] = []
-    position = 0
+    commits, index = chain.index_at(first)
+    position = index.position(version) if version >= first else 0
     try:
-        commits.open()
-        state = State.from_json(commits.base)
-        for position, record in commits.read() if version >= first else ():
-            state.apply(record, first)
-            found.append((position, record))
-            if record.version == version:
-                break
-        begin = unpack_header(commits.file.read(position, HEADER_BYTES))[0].base
+        header, seal = unpack_header(commits.file.read(position, HEADER_BYTES))
+        state = now if version == latest else _state_at(storage, commits.path, first, version)
     except BadFrame as reason:
-        raise CorruptLog(f'"{commits_path(directory.commits, first)}" is damaged: {reason}') from None
-    if state.version != version:
-        raise CorruptLog(f'"{commits_path(directory.commits, first)}" ends before version {version}')
-    recent = {(p.stream, p.segment) for at, record in found if at >= begin for p in named_by(record)}
+        raise CorruptLog(f'"{commits.path}" is damaged: {reason}') from None
+    group = [v for v in range(first, version + 1) if index.position(v) >= header.base]
+    named = [placed for v in group for placed in named_by(commits.record(index.position(v), v))]
+    recent = frozenset((placed.stream, placed.segment) for placed in named)
     older = tuple(n for n in chain.files() if n < first)
-    return _Point(state, first, position, commits.end, commits.seal, frozenset(recent), older)
+    return _Point(state, first, position, position + header.size, seal, recent, older)
+
+
+def _state_at(storage: Storage, path: str, first: int, version: int) -> State:
+    """The state as of a version of a commit file. Raise `BadFrame` if that is not there."""
+    commits = CommitFile(storage.open(path), path, first)
+    commits.open()
+    state = State.from_json(commits.base)
+    for _, record in commits.read() if version >= first else ():
+        state.apply(record, first)
+        if record.version == version:
+            break
+    if state.version != version:
+        raise BadFrame(f"it ends before version {version}")
+    return state
 
 
 def _since(state: State, now: State, is_of: IsOf) -> Record | None:

@@ -25,6 +25,7 @@ from headwater.storage.commits import pack_json
 from headwater.storage.directory import OpenDirectory, open_directory
 from headwater.storage.failures import explained
 from headwater.storage.files import Storage
+from headwater.storage.fork import Fork, IsOf, fork, nothing_later
 from headwater.storage.groups import GroupOffsets
 from headwater.storage.history import History
 from headwater.storage.images import Parts, image_path, read_image, write_image
@@ -380,6 +381,23 @@ class Log:
                 + self._chain.current.end
                 + sum(self.stream_files(stream)[1] for stream in tuple(self._chain.state.streams))
             )
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether it was opened for reading only."""
+        return self._writer is None
+
+    def fork(self, target: str, version: int | None = None, is_of: IsOf = nothing_later) -> Fork:
+        """As `fork.fork`, of this database, without reading what is known here."""
+        self._check_open()
+        assert self._writer is not None, "who only reads does not write a fork either"
+        return fork(self._storage, self._directory.path, target, version, is_of, self._known)
+
+    def _known(self) -> tuple[CommitLog, State]:
+        """The chain, and the state as it is now."""
+        assert self._writer is not None
+        with self._writer.changed:
+            return self._chain, State.from_json(self._chain.state.to_json())
 
     @property
     def state(self) -> State:

@@ -176,10 +176,10 @@ def test_a_fork_of_the_past_has_what_as_of_gives_however_much_retention_has_take
         if version < earliest:
             assert any(is_gone(db, f"{query} AS OF VERSION {version}") for query in queries)
             with pytest.raises(PositionGone, match=f"version {version} is no more"):
-                fork_log(disk, db.log, "shop.hw", path, version)
+                fork_log(db.log, "shop.hw", path, version)
             assert not disk.exists(path)
             continue
-        fork_log(disk, db.log, "shop.hw", path, version)
+        fork_log(db.log, "shop.hw", path, version)
         assert not any(finding.is_damage for finding in Check(disk, path).findings())
         fork = Database(disk, path, None, background=False)
         expected = [rows(db, f"{query} AS OF VERSION {version} ORDER BY ALL") for query in queries]

@@ -1,0 +1,21 @@
+"""`headwater bench fork` runs to the end, and says what it promises."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_every_figure_is_printed_and_no_file_stays(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "headwater", "bench", "fork", "--size", "20MB", "--rounds", "1"]
+    done = subprocess.run(
+        [*command, "--directory", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert (done.returncode, done.stderr, list(tmp_path.iterdir())) == (0, "", [])
+    assert (
+        done.stdout.count("fork, ") == done.stdout.count("hard links alone") == done.stdout.count("backup, once") == 2
+    )
+    assert "goals met" in done.stdout
