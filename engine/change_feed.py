@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from headwater.engine.changelogs import Range, as_rows, changes_in, records_at, written_between
+from headwater.engine.changelogs import as_rows, changes_in, records_at, written_between
 from headwater.executor.feed import Cut
-from headwater.executor.ranges import BEGINNING, Changes, Moving, is_within
+from headwater.executor.ranges import BEGINNING, Changes, is_within
 from headwater.executor.state import empty_delta
+from headwater.executor.upserts import Upserts
 from headwater.planner import Relation
 from headwater.planner.change_rows import ChangeSource
 from headwater.planner.logical import TableSource
@@ -22,12 +23,9 @@ class ChangeFeed:
         self._relation = relation
         self._leaf = leaf
         self._at = start
-        self._written: int | None = (
-            None  # up to where the log of a derived relation was read, if that is at a step's end
-        )
+        self._written: int | None = None  # how far the log of a derived relation was read, if to the end of a step
         plan = relation.content()
-        has_key = isinstance(plan, TableSource) and plan.primary_key
-        self._moving = Moving(log, plan, start) if has_key else None
+        self._table = Upserts(log, plan, start) if isinstance(plan, TableSource) and plan.primary_key else None
 
     def upto(self, version: int, written: int | None = None) -> Delta:
         """The changes up to a version of the input, a row each; none while that is before the start.
@@ -44,15 +42,18 @@ class ChangeFeed:
         relation, shown = self._relation, self._relation.columns
         if relation.is_stream:
             shown = tuple(c for c in relation.source().columns if c in self._leaf.columns) or shown[:1]
-        if self._moving is not None:
-            return self._moving.through(end)
+        if self._table is not None:
+            return self._table.through(end)
         if relation.is_derived and written is not None and self._written is not None:
             return written_between(self._log, relation, shown, self._written, written)
-        asked = Range(self._at, end, self._log.version)
+        records = None
         if relation.is_stream and relation.is_derived:
-            last = Cut(written) if written is not None else self._records(end)
-            asked = Range(self._at, end, self._log.version, (self._records(self._at), last))
-        return changes_in(self._log, relation, relation.content(), asked, shown)
+            last = self._records(end) if written is None else Cut(written)
+            records = self._records(self._at), last
+        return changes_in(self._log, relation, relation.content(), self._at, end, shown, records)
 
     def _records(self, cut: Cut) -> Cut:
-        return cut if cut is BEGINNING else records_at(self._log, self._relation, cut, self._leaf.since)
+        """A cut of the sources of a derived stream in its own log."""
+        if cut is BEGINNING:
+            return cut
+        return records_at(self._log, self._relation, cut, self._leaf.since, self._log.version)

@@ -9,7 +9,7 @@ changelog: its changes are computed, an entry per commit of its input.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import takewhile
 
 import numpy as np
@@ -21,7 +21,18 @@ from headwater.errors import Unsupported
 from headwater.executor.clocks import commit_time
 from headwater.executor.feed import Cut, read_chunks, rows_of, with_weights
 from headwater.executor.past import circuit_at
-from headwater.executor.ranges import BEGINNING, Changes, Moving, is_within, joined, moved, per_version, recorded
+from headwater.executor.ranges import (
+    BEGINNING,
+    Changes,
+    Moving,
+    ends_at,
+    is_within,
+    joined,
+    moved,
+    per_version,
+    recorded,
+)
+from headwater.executor.upserts import Upserts
 from headwater.parser import syntax
 from headwater.planner import Plan, Relation
 from headwater.planner.change_rows import OP, TIME, VERSION
@@ -33,35 +44,30 @@ from headwater.values import Column
 Versions = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class Range:
-    """From where and up to where changes are asked for, when the log was at version `written`. Of a derived stream
-    `records` are the same two places in its own log.
-    """
-
-    start: Cut
-    end: Cut
-    written: int
-    records: tuple[Cut, Cut] | None = None
-
-
-def changes_in(log: Log, relation: Relation | None, plan: Plan, asked: Range, shown: Sequence[Column]) -> Changes:
+def changes_in(
+    log: Log,
+    relation: Relation | None,
+    plan: Plan,
+    start: Cut,
+    end: Cut,
+    shown: Sequence[Column],
+    records: tuple[Cut, Cut] | None = None,
+) -> Changes:
     """The changes of a relation, or without one of a view's plan, with the columns `shown` at least.
 
-    Raises `PositionGone` for what is no more.
+    Of a derived stream `records` are the two cuts in its own log. Raises `PositionGone` for what is no more.
     """
-    start, end = asked.start, asked.end
     if relation is None:
         return Moving(log, plan, start).through(end)
     if relation.is_stream:
         leaf = StreamSource(relation.id, relation.name, tuple(shown))
-        records = recorded(log, leaf, *(asked.records or (start, end)))
-        return _by_step(log, relation, records, end) if relation.is_derived else records
+        if records is None:
+            return recorded(log, leaf, start, end)
+        return _by_step(log, relation, recorded(log, leaf, *records), end.version)
     if relation.is_derived:
         return _stored(log, relation, plan, start, end)
-    if isinstance(plan, TableSource) and not plan.primary_key:
-        return recorded(log, plan, start, end)
-    return Moving(log, plan, start).through(end)
+    assert isinstance(plan, TableSource)
+    return Upserts(log, plan, start).through(end) if plan.primary_key else recorded(log, plan, start, end)
 
 
 def as_rows(log: Log, changes: Changes, columns: Sequence[Column]) -> pa.RecordBatch:
@@ -87,16 +93,17 @@ def _times(log: Log, versions: Versions) -> pa.Array:
     return pa.array(times, type=pa.int64()).cast(pa.timestamp("us")).take(pa.array(numbers))
 
 
-def records_at(log: Log, relation: Relation, cut: Cut, point: syntax.AsOf) -> Cut:
-    """The cut of a stream's own log at a cut of its sources: of a derived one, the first so many records."""
-    if relation.plan is None or relation.id in cut.limits:
-        return cut
+def records_at(log: Log, relation: Relation, cut: Cut, point: syntax.AsOf, written: int) -> Cut:
+    """The cut of a derived stream's log, at version `written`, for one of its sources: the first so many records."""
+    assert relation.plan is not None
+    if relation.id in cut.limits:
+        return Cut(written, {relation.id: ends_at(log, relation.id, cut)})
     if cut.limits and has_order_of_log(relation.plan):
         raise Unsupported(
             f'"{relation.name}" has the records of several streams in the order of the log, so offsets of its '
             "sources are no place in it", point.span, hint="use its own OFFSET, or a VERSION",
         )  # fmt: skip
-    return Cut(log.version, {relation.id: circuit_at(log, [relation.plan], cut).ends(relation.plan)})
+    return Cut(written, {relation.id: circuit_at(log, [relation.plan], cut).ends(relation.plan)})
 
 
 # ---------------------------------------------------------------- what steps wrote
@@ -162,7 +169,7 @@ def written_between(log: Log, relation: Relation, shown: Sequence[Column], after
     """What the steps committed in (after, upto] wrote in a derived relation's log; of a stream the columns `shown`."""
     if relation.is_stream:
         records = recorded(log, StreamSource(relation.id, relation.name, tuple(shown)), Cut(after), Cut(upto))
-        return _by_step(log, relation, records, Cut(upto))
+        return _by_step(log, relation, records, upto)
     leaf = Changelog(relation.id, relation.name, relation.columns, None)
     chunks = read_chunks(log, leaf, after, Cut(upto))
     written = np.repeat([c.version for c in chunks], [c.rows.num_rows for c in chunks]).astype(np.int64)
@@ -170,11 +177,11 @@ def written_between(log: Log, relation: Relation, shown: Sequence[Column], after
     return per_version(Changes(with_weights(rows_of(chunks, leaf)), _inputs_of(written, steps)))
 
 
-def _by_step(log: Log, relation: Relation, records: Changes, end: Cut) -> Changes:
-    """Records of a derived stream, with the versions of the input that they come from."""
+def _by_step(log: Log, relation: Relation, records: Changes, last: int) -> Changes:
+    """Records of a derived stream, with the versions of the input that they come from, which end at `last`."""
     if not len(records):
         return records
-    steps = [(written, min(to, end.version)) for written, to in steps_of(log, relation, int(records.versions[0]) - 1)]
+    steps = [(written, min(to, last)) for written, to in steps_of(log, relation, int(records.versions[0]) - 1)]
     return replace(records, versions=_inputs_of(records.versions, steps))
 
 

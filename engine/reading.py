@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
 
 from headwater.engine.catalogs import Catalogs
-from headwater.engine.changelogs import Range, as_rows, changes_in, records_at
+from headwater.engine.changelogs import as_rows, changes_in, records_at
 from headwater.engine.functions import Functions
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.positions import Points, no_more
@@ -27,6 +27,16 @@ from headwater.planner.change_rows import CHANGE_COLUMNS, ChangeSource
 from headwater.planner.logical import StreamSource
 from headwater.planner.sql_types import arrow_schema
 from headwater.values import Column
+
+
+@dataclass(frozen=True)
+class Range:
+    """From where and up to where changes are asked for, when the log was at version `written`."""
+
+    start: Cut
+    end: Cut
+    written: int
+
 
 Place: TypeAlias = Cut | pa.RecordBatch | Range  # where to read an input, or its rows
 
@@ -211,8 +221,8 @@ class Reader:
 
     def _stream(self, source: Input, relation: Relation, cut: Cut) -> pa.Table:
         """The records of a stream; those of a derived one at a cut of its sources are the first so many of its log."""
-        if source.as_of is not None:
-            cut = records_at(self._log, relation, cut, source.as_of)
+        if source.as_of is not None and relation.is_derived:
+            cut = records_at(self._log, relation, cut, source.as_of, self._log.version)
         leaf = StreamSource(relation.id, relation.name, source.columns)
         batches = [rows_of([chunk], leaf) for chunk in read_chunks(self._log, leaf, 0, cut)]
         return pa.Table.from_batches(batches, schema=arrow_schema(source.columns))
@@ -221,18 +231,24 @@ class Reader:
         """The changes of an input in a range."""
         relation, asked = source.relation, source.changes
         assert asked is not None
-        if not is_within(self._log, place.start, place.end):
+        records = None
+        if relation is not None and relation.is_stream and relation.is_derived:
+            points = (place.start, asked.start), (place.end, source.as_of)
+            first, last = (self._records(relation, cut, point, place.written) for cut, point in points)
+            records = first, last
+        if not is_within(self._log, *(records or (place.start, place.end))):
             raise OutOfRange(
                 "these changes end before they begin", asked.span,
                 hint="CHANGES FROM the earlier point TO the later one",
             )  # fmt: skip
-        if relation is not None and relation.is_stream and relation.is_derived:
-            start, end = place.start, Cut(place.written)
-            if start is not BEGINNING:
-                start = records_at(self._log, relation, start, asked.start)
-            if source.as_of is not None and source.as_of.kind != "latest":
-                end = records_at(self._log, relation, place.end, source.as_of)
-            place = replace(place, records=(start, end))
         shown = source.columns[len(CHANGE_COLUMNS) :]
-        changes = changes_in(self._log, relation, source.plan, place, shown)
+        changes = changes_in(self._log, relation, source.plan, place.start, place.end, shown, records)
         return pa.Table.from_batches([as_rows(self._log, changes, source.columns)])
+
+    def _records(self, relation: Relation, cut: Cut, point: syntax.AsOf | None, written: int) -> Cut:
+        """Where changes of a derived stream begin or end in its own log."""
+        if cut is BEGINNING:
+            return cut
+        if point is None or point.kind == "latest":
+            return Cut(written)
+        return records_at(self._log, relation, cut, point, written)

@@ -165,21 +165,27 @@ class Subscription:
             to = self._circuit.step_end(log, limit)  # a long log comes in pieces
         self._looked = version if to >= limit else to
         to = max(to, before)
-        given |= {leaf: feed.upto(to, written) for leaf, feed in self._feeds.items()}
+        given |= {leaf: feed.upto(self._standing(leaf.id, to), written) for leaf, feed in self._feeds.items()}
         changes = self._circuit.advance(log, Cut(to), given)[self._query.plan]
         return self._batch(self._input_version(before, to), changes)
 
+    def _standing(self, id: int, version: int) -> int:
+        """Where a relation stands at a version: one whose query stopped before, there."""
+        stop = self._pipeline.stopped.get(id)
+        return version if stop is None else min(version, stop.version)
+
     def _limit(self) -> int:
         """Up to where to read: where queries stand still that this one computes itself, it does, too."""
-        stops, version = self._pipeline.stopped, self._pipeline.log.version
+        version = self._pipeline.log.version
         if self._alone is not None:
             return version
-        return min((stops[r.id].version for r in self._read() if r.id in stops), default=version)
+        return min((self._standing(r.id, version) for r in self._read()), default=version)
 
     def _input_version(self, before: int, to: int) -> int:
         """The version of the input that the changes up to a version of what is read stand for."""
         if self._alone is None:
-            return to
+            read = self._query.reads
+            return max((self._standing(id, to) for id in read), default=to)  # all that is read may stand still
         steps = takewhile(lambda step: step[0] <= to, steps_of(self._pipeline.log, self._alone, before))
         self._reached = max((read for _, read in steps), default=self._reached)
         return self._reached

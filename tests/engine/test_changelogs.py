@@ -185,7 +185,7 @@ def test_the_law_holds_for_any_query(seed: int) -> None:
     case, random = Case(seed), Random(seed)
     for _ in range(4):
         case.step()
-    for name in case.made:
+    for name in (*case.made, *case.sources):
         for _ in range(3):
             a, b = sorted(random.choices(range(case.db.version), k=2))
             check_changes(case.db, name, f"VERSION {a}", f"VERSION {b}")
@@ -205,6 +205,22 @@ def test_what_a_query_did_while_it_stood_still_is_one_change_when_it_goes_on(db:
     check_versions(db, "totals")
     for a in range(paused - 2, db.version - 1):
         check_changes(db, "totals", f"VERSION {a}", f"VERSION {db.version - 1}")
+
+
+def test_a_point_of_a_derived_stream_may_count_its_own_records_and_the_other_those_of_its_source(db: Database) -> None:
+    last = bid(db, (1, 11), (2, 12), (3, 3))
+    bid(db, (1, 14))
+    assert ask(db, f"SELECT price FROM high CHANGES FROM OFFSET 1 TO VERSION {last}") == [(12,)]
+    assert ask(db, "SELECT price FROM high CHANGES FROM OFFSET (bids => 2) TO OFFSET 3") == [(14,)]
+    assert ask(db, f"SELECT price FROM high CHANGES FROM VERSION {last} TO OFFSET 2") == []
+    with pytest.raises(OutOfRange, match="these changes end before they begin"):
+        db.sql(f"SELECT price FROM high CHANGES FROM VERSION {last} TO OFFSET 1")
+
+
+def test_a_record_that_changes_nothing_is_no_change(db: Database) -> None:
+    db.execute("INSERT INTO people VALUES (1, 'a'), (1, 'b'); INSERT INTO people VALUES (1, 'b')")
+    db.execute("DELETE FROM people WHERE id = 1; INSERT INTO people VALUES (1, 'b')")
+    assert ask(db, "SELECT _op, name FROM CHANGES OF people") == [("INSERT", "b"), ("DELETE", "b"), ("INSERT", "b")]
 
 
 def test_changes_of_a_table_begin_with_what_is_there_without_any_input(db: Database) -> None:
