@@ -1,8 +1,7 @@
-"""A state as it is now, to be saved while the operator goes on: arrays are copied, rows and plans are shared.
+"""A state as it is now, to be saved while the operator goes on: all that is large is shared, and nothing copied.
 
-Copying an array costs a fraction of what turning it into the rows of an image does. Arrow's rows never change, nor do
-the runs of `SortedRuns`, and the keys of a `KeyIndex` only become more: these are shared, so an index that is frozen
-tells its keys and finds none. A step waits for a copy of what may change alone, some 8 to 32 bytes a key or row.
+Arrow's rows never change, nor do the runs of `SortedRuns`, and the keys of a `KeyIndex` only become more, so an index
+that is frozen tells its keys and finds none. What a `SlotArray` was is copied by whoever reads it, beside the steps.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ import numpy as np
 
 from headwater.executor.key_index import KeyIndex
 from headwater.executor.operators import ChunkedParts, Stateful
+from headwater.executor.slot_arrays import SlotArray
 from headwater.executor.sorted_runs import SortedRuns
 
 T = TypeVar("T")
@@ -38,7 +38,7 @@ class States:
         """What there is to be saved."""
         parts: ChunkedParts = {}
         for name, holder in self.holders.items():
-            parts |= {f"{name}/{part}": table for part, table in holder.save().items()}
+            parts |= {f"{name}/{part}": chunks for part, chunks in holder.save().items()}
         return parts
 
 
@@ -53,8 +53,10 @@ def _copy(value: Any, known: dict[int, Any]) -> Any:
     if id(value) in known:
         return known[id(value)]
     match value:
-        case np.ndarray():
-            copied: Any = value.copy()
+        case SlotArray():
+            copied: Any = value.frozen()
+        case np.ndarray():  # a small one: a number for each partition
+            copied = value.copy()
         case list() | tuple():
             copied = type(value)(_copy(item, known) for item in value)
         case dict():

@@ -8,10 +8,11 @@ costs about the same however long the history is.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from headwater.errors import CorruptLog, PositionGone
+from headwater.executor.chunks import paced
 from headwater.executor.circuit import Circuit
 from headwater.executor.feed import Cut, first_version
 from headwater.executor.frozen import States
@@ -30,10 +31,14 @@ def image_is_due(rows_since: int, state_rows: int) -> bool:
     return rows_since >= max(IMAGE_ROWS_MIN, state_rows)
 
 
-def save_image(log: Log, states: States, note: Mapping[str, Any]) -> Image:
-    """Saves what a circuit has, at the version where it stands, with a note of the caller's."""
+def save_image(log: Log, states: States, note: Mapping[str, Any], wait: Callable[[], None] = lambda: None) -> Image:
+    """Saves what a circuit has, at the version where it stands, with a note of the caller's.
+
+    It is saved in slices of some milliseconds at most, and `wait` is called before each.
+    """
     own = {"format": STATE_FORMAT, "frontier": states.version, "holders": list(states.holders)}
-    return log.save_image(states.save(), {**note, **own})
+    parts = {name: paced(chunks, wait) for name, chunks in states.save().items()}
+    return log.save_image(parts, {**note, **own})
 
 
 def circuit_at(

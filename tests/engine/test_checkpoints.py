@@ -9,6 +9,7 @@ import pytest
 
 from headwater.engine import checkpoints
 from headwater.engine.database import Database, connect
+from headwater.executor.frozen import States
 from headwater.executor.past import save_image
 from headwater.storage import SimulatedDisk
 
@@ -35,6 +36,12 @@ def contents(db: Database) -> list[object]:
     return [sorted(map(str, db.sql(f"SELECT * FROM {name}").fetchall())) for name in TABLES]
 
 
+def saved(states: States) -> dict[str, list[bytes]]:
+    """The bytes of all chunks that are saved of states."""
+    parts = states.save().items()
+    return {name: [batch.serialize().to_pybytes() for batch in part.to_batches()] for name, part in parts}
+
+
 def opened(disk: SimulatedDisk) -> Database:
     return Database(disk, "db", None, background=False)
 
@@ -45,12 +52,12 @@ def test_an_image_of_the_past_is_what_the_state_was_then() -> None:
         add(db, 1)
         db.settle()
         states = db.pipeline.circuit.states
-        then, before = states.frozen(), {name: table.to_pylist() for name, table in states.save().items()}
+        then, before = states.frozen(), saved(states)
         for step in range(2, 6):
             add(db, step)
             db.settle()
-        assert {name: table.to_pylist() for name, table in then.save().items()} == before
-        assert {name: table.to_pylist() for name, table in states.save().items()} != before
+        assert saved(then) == before
+        assert saved(states) != before
 
 
 @pytest.mark.parametrize("steps", [0, 1, 4])
