@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from time import perf_counter
 from typing import Any
 
 from headwater.errors import HeadwaterError
@@ -22,10 +23,13 @@ from headwater.storage import Log
 
 logger = logging.getLogger("headwater")
 
+SLICE_SECONDS = 0.001  # of work beside the steps; the piece of work in which they are over is brought to its end
+
 
 class Slices:
-    """Lets work go on beside the steps in slices, of which none begins during a step. So a step meets the rest of one
-    slice at most, and never waits for it but where both need the interpreter.
+    """Lets work go on beside the steps in slices, of which none begins during a step.
+
+    So a step meets the rest of one slice at most, and waits for it only where both need the interpreter.
     """
 
     def __init__(self) -> None:
@@ -46,7 +50,19 @@ class Slices:
                 self._count += 1
                 self._ended.notify_all()
 
-    def wait(self) -> None:
+    def pause(self) -> Callable[[], None]:
+        """For work that goes on beside the steps: what it is to call wherever a slice may end."""
+        began = perf_counter()
+
+        def pause() -> None:
+            nonlocal began
+            if perf_counter() - began >= SLICE_SECONDS:
+                self._wait()
+                began = perf_counter()
+
+        return pause
+
+    def _wait(self) -> None:
         """Returns when the step that is under way has ended, though the next one may have begun: each has its turn."""
         with self._ended:
             count = self._count
@@ -79,7 +95,7 @@ class Checkpoints:
 
     def _save(self, frozen: States, note: Mapping[str, Any]) -> None:
         try:
-            save_image(self._log, frozen, note, self.slices.wait)
+            save_image(self._log, frozen, note, self.slices.pause())
         except HeadwaterError as error:  # without an image recovery takes longer, and nothing is lost
             logger.info("a checkpoint was not saved: %s", error)
 

@@ -266,7 +266,7 @@ class Pipeline:
         with self.lock:
             states, note = self.circuit.states.frozen(), self._image_note()
             self._checkpoints.rows = 0
-        return save_image(self.log, states, note, self._checkpoints.slices.wait).version
+        return save_image(self.log, states, note, self._checkpoints.slices.pause()).version
 
     def _image_note(self) -> dict[str, Any]:
         return {"last_step": self.last_step, "digests": self._recorded_digests(), **self.failed_rows.note()}

@@ -18,7 +18,7 @@ from headwater.executor.chunks import int_column, slot_chunks
 from headwater.executor.exact_sums import ExactSums
 from headwater.executor.key_index import Slots
 from headwater.executor.operators import ChunkedParts, Parts
-from headwater.executor.slot_arrays import SlotArray
+from headwater.executor.slot_arrays import AllSlots, SlotArray
 from headwater.values import Weights
 
 Ints = npt.NDArray[np.int64]
@@ -39,7 +39,7 @@ class Accumulator(Protocol):
     def value(self, slots: Slots) -> pa.Array:
         """The aggregate of each of the groups `slots`."""
 
-    def save(self, slots: Slots) -> ChunkedParts:
+    def save(self, slots: Slots | AllSlots) -> ChunkedParts:
         """What `restore` needs for these groups, which then are 0 … n−1."""
 
     def restore(self, parts: Parts) -> None: ...
@@ -94,7 +94,7 @@ class Count:
     def value(self, slots: Slots) -> pa.Array:
         return pa.array(self.counts(slots))
 
-    def save(self, slots: Slots) -> ChunkedParts:
+    def save(self, slots: Slots | AllSlots) -> ChunkedParts:
         return {"count": slot_chunks(slots, count=self._count)}
 
     def restore(self, parts: Parts) -> None:
@@ -159,7 +159,7 @@ class IntegerSum:
             total += np.ldexp(digit[slots].astype(np.float64), 32 * place)
         return total / 10.0**self._scale
 
-    def save(self, slots: Slots) -> ChunkedParts:
+    def save(self, slots: Slots | AllSlots) -> ChunkedParts:
         digits = {f"digit{place}": digit for place, digit in enumerate(self._digits)}
         return {**self._values.save(slots), "sum": slot_chunks(slots, **digits)}
 
@@ -217,7 +217,7 @@ class FloatSum:
     def value(self, slots: Slots) -> pa.Array:
         return pa.array(self.mean(slots), mask=self._values.counts(slots) == 0).cast(self._result)
 
-    def save(self, slots: Slots) -> ChunkedParts:
+    def save(self, slots: Slots | AllSlots) -> ChunkedParts:
         special = slot_chunks(slots, **self._special)
         return {**self._values.save(slots), "sum": self._sums.save(slots), "special": special}
 
@@ -257,7 +257,7 @@ class Average:
         counts = self._values.counts(slots)
         return pa.array(self._total.mean(slots) / np.maximum(counts, 1), mask=counts == 0)
 
-    def save(self, slots: Slots) -> ChunkedParts:
+    def save(self, slots: Slots | AllSlots) -> ChunkedParts:
         return {**self._total.save(slots), "values": self._values.save(slots)["count"]}
 
     def restore(self, parts: Parts) -> None:

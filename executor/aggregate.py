@@ -19,7 +19,7 @@ from headwater.executor.operators import ChunkedParts, Parts
 from headwater.executor.python_state import PythonState
 from headwater.executor.recomputed import Recomputed
 from headwater.executor.row_errors import Failures, Reason, failing_groups
-from headwater.executor.slot_arrays import SlotArray
+from headwater.executor.slot_arrays import AllSlots, SlotArray
 from headwater.executor.sorted_runs import SortedRuns
 from headwater.executor.state import empty_delta
 from headwater.executor.windows import clock_time, microseconds
@@ -204,9 +204,9 @@ class GroupBy:
             self.restore(combined(self._saved(live)))
 
     def save(self) -> ChunkedParts:
-        return self._saved(np.arange(len(self._index)))  # also groups without rows, so that the others stay in place
+        return self._saved(AllSlots(len(self._index)))  # also groups without rows, so that the others stay in place
 
-    def _saved(self, slots: Slots) -> ChunkedParts:
+    def _saved(self, slots: Slots | AllSlots) -> ChunkedParts:
         parts: ChunkedParts = {"rows": slot_chunks(slots, rows=self._rows)}
         if self.node.keys:
             parts["keys"] = chunked(self._key_schema, len(slots), lambda part: self._keys.take(slots[part]))

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from headwater.executor.key_index import Slots
 from headwater.executor.operators import ChunkedParts, Chunks, Parts
-from headwater.executor.slot_arrays import SlotArray
+from headwater.executor.slot_arrays import AllSlots, SlotArray
 from headwater.values import Delta, empty_batch
 
 CHUNK_SLOTS = 1 << 16
@@ -41,7 +41,7 @@ def int_chunks(**arrays: npt.NDArray[np.int64]) -> Chunks:
     return chunked(_int_schema(arrays), count, lambda r: int_batch(**{n: values[r] for n, values in arrays.items()}))
 
 
-def slot_chunks(slots: Slots, **arrays: SlotArray) -> Chunks:
+def slot_chunks(slots: Slots | AllSlots, **arrays: SlotArray) -> Chunks:
     """What arrays have for each of `slots`, as a part to be saved."""
     return chunked(
         _int_schema(arrays), len(slots), lambda r: int_batch(**{n: array[slots[r]] for n, array in arrays.items()})
@@ -69,14 +69,13 @@ def int_column(batch: pa.RecordBatch, name: str) -> npt.NDArray[np.int64]:
     return values
 
 
-def paced(chunks: Chunks, wait: Callable[[], None]) -> Chunks:
-    """The same chunks; `wait` is called before each of them is made."""
+def paced(chunks: Chunks, pause: Callable[[], None]) -> Chunks:
+    """The same chunks; `pause` is called between them, and after the last one."""
 
     def made() -> Iterator[pa.RecordBatch]:
-        wait()
         for batch in chunks.made():
             yield batch
-            wait()
+            pause()
 
     return Chunks(chunks.schema, made)
 
@@ -96,8 +95,10 @@ def _combined(chunks: Chunks) -> pa.RecordBatch:
     return pa.concat_batches(batches) if batches else empty_batch(chunks.schema)
 
 
-def places_in(slots: Slots, count: int) -> Slots:
+def places_in(slots: Slots | AllSlots, count: int) -> Slots:
     """By slot, of `count`: its place in `slots`, −1 where it is not there."""
+    if isinstance(slots, AllSlots):
+        return np.arange(count)
     places = np.full(count, -1, dtype=np.int64)
     places[slots] = np.arange(len(slots))
     return places

@@ -11,7 +11,7 @@ from headwater.executor.chunks import chunked, int_batch, int_column, places_in
 from headwater.executor.key_index import KeyIndex, Slots, numbered
 from headwater.executor.keys import Words, is_word, key_words
 from headwater.executor.operators import ChunkedParts, Parts
-from headwater.executor.slot_arrays import SlotArray
+from headwater.executor.slot_arrays import AllSlots, SlotArray
 from headwater.values import Weights
 
 _COMPACT_MIN = 8192  # fewer pairs than this are not worth a compaction
@@ -80,7 +80,7 @@ class Distinct:
     def value(self, slots: Slots) -> pa.Array:
         return self.inner.value(slots)
 
-    def save(self, slots: Slots) -> ChunkedParts:
+    def save(self, slots: Slots | AllSlots) -> ChunkedParts:
         new = places_in(slots, self._slots)
         return {
             **self.inner.save(slots),

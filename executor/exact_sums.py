@@ -16,7 +16,7 @@ import pyarrow as pa
 from headwater.executor.chunks import chunked, int_batch, int_column, places_in
 from headwater.executor.key_index import KeyIndex, Slots
 from headwater.executor.operators import Chunks
-from headwater.executor.slot_arrays import SlotArray
+from headwater.executor.slot_arrays import AllSlots, SlotArray
 from headwater.values import Weights
 
 Ints = npt.NDArray[np.int64]
@@ -119,7 +119,7 @@ class ExactSums:
         known = np.flatnonzero(positions >= 0)
         return rows[known], places[known], self._digits[positions[known]]
 
-    def save(self, slots: Slots) -> Chunks:
+    def save(self, slots: Slots | AllSlots) -> Chunks:
         """What `restore` needs for these slots, which then are 0 … n−1."""
         new = places_in(slots, len(self._first))
         return chunked(_SAVED, len(self._index), lambda positions: self._saved(positions, new))

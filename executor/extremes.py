@@ -16,7 +16,7 @@ from headwater.executor.key_index import Slots, numbered_values
 from headwater.executor.keys import key_words
 from headwater.executor.operators import ChunkedParts, Parts
 from headwater.executor.ordering import as_numbers, from_numbers, is_number
-from headwater.executor.slot_arrays import SlotArray
+from headwater.executor.slot_arrays import AllSlots, SlotArray
 from headwater.executor.state import renumbered
 from headwater.values import Delta, Weights
 
@@ -94,7 +94,7 @@ class Extreme:
     def value(self, slots: Slots) -> pa.Array:
         return self._best.value(slots, self._has[slots] > 0, self._type)
 
-    def save(self, slots: Slots) -> ChunkedParts:
+    def save(self, slots: Slots | AllSlots) -> ChunkedParts:
         parts: ChunkedParts = {
             "has": slot_chunks(slots, has=self._has),
             "best": chunked(self._best.schema, len(slots), lambda part: self._saved_best(slots[part])),

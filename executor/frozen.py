@@ -6,19 +6,17 @@ that is frozen tells its keys and finds none. What a `SlotArray` was is copied b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from headwater.executor.key_index import KeyIndex
 from headwater.executor.operators import ChunkedParts, Stateful
-from headwater.executor.slot_arrays import SlotArray
+from headwater.executor.slot_arrays import FrozenArray, SlotArray
 from headwater.executor.sorted_runs import SortedRuns
-
-T = TypeVar("T")
 
 _PACKAGE = __name__.rpartition(".")[0]  # objects of its classes are states, or parts of states
 
@@ -29,10 +27,18 @@ class States:
 
     version: int
     holders: Mapping[str, Stateful]
+    arrays: tuple[FrozenArray, ...] = ()  # in states that are frozen
 
     def frozen(self) -> States:
-        """A copy that nothing changes any more."""
-        return States(self.version, frozen(dict(self.holders)))
+        """The same, which nothing changes any more."""
+        copies: dict[int, Any] = {}
+        holders = _copy(dict(self.holders), copies)
+        return States(self.version, holders, tuple(c for c in copies.values() if isinstance(c, FrozenArray)))
+
+    def copying(self) -> Iterator[None]:
+        """Makes the copies of the arrays in what is frozen, and stops after each piece."""
+        for array in self.arrays:
+            yield from array.copying()
 
     def save(self) -> ChunkedParts:
         """What there is to be saved."""
@@ -40,12 +46,6 @@ class States:
         for name, holder in self.holders.items():
             parts |= {f"{name}/{part}": chunks for part, chunks in holder.save().items()}
         return parts
-
-
-def frozen(state: T) -> T:
-    """A copy of a state that nothing changes any more."""
-    copied: T = _copy(state, {})
-    return copied
 
 
 def _copy(value: Any, known: dict[int, Any]) -> Any:

@@ -31,13 +31,15 @@ def image_is_due(rows_since: int, state_rows: int) -> bool:
     return rows_since >= max(IMAGE_ROWS_MIN, state_rows)
 
 
-def save_image(log: Log, states: States, note: Mapping[str, Any], wait: Callable[[], None] = lambda: None) -> Image:
+def save_image(log: Log, states: States, note: Mapping[str, Any], pause: Callable[[], None] = lambda: None) -> Image:
     """Saves what a circuit has, at the version where it stands, with a note of the caller's.
 
-    It is saved in slices of some milliseconds at most, and `wait` is called before each.
+    Between pieces of work of about a millisecond `pause` is called.
     """
     own = {"format": STATE_FORMAT, "frontier": states.version, "holders": list(states.holders)}
-    parts = {name: paced(chunks, wait) for name, chunks in states.save().items()}
+    for _ in states.copying():
+        pause()
+    parts = {name: paced(chunks, pause) for name, chunks in states.save().items()}
     return log.save_image(parts, {**note, **own})
 
 

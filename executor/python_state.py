@@ -16,7 +16,7 @@ from headwater.executor.operators import ChunkedParts, Parts
 from headwater.executor.python_functions import arguments_of, target_of
 from headwater.executor.python_values import FunctionFailed, arrow_values, failure
 from headwater.executor.row_errors import Reason
-from headwater.executor.slot_arrays import SlotArray
+from headwater.executor.slot_arrays import AllSlots, SlotArray
 from headwater.values import Weights
 
 _PROTOCOL = 5  # of pickle: images are read by later versions
@@ -167,7 +167,7 @@ class PythonState:
     def value(self, slots: Slots) -> pa.Array:
         return self._heap.take(self._number[slots]).column(1)
 
-    def save(self, slots: Slots) -> ChunkedParts:
+    def save(self, slots: Slots | AllSlots) -> ChunkedParts:
         groups = chunked(self._schema, len(slots), lambda part: self._heap.take(self._number[slots[part]]))
         return {**self._counts.save(slots), "groups": groups}
 

@@ -15,7 +15,7 @@ from headwater.executor.key_index import Slots
 from headwater.executor.keys import key_words
 from headwater.executor.operators import ChunkedParts, Parts
 from headwater.executor.row_errors import Reason, reason_of_group
-from headwater.executor.slot_arrays import SlotArray
+from headwater.executor.slot_arrays import AllSlots, SlotArray
 from headwater.executor.state import renumbered, repeat_rows
 from headwater.parser import quote
 from headwater.planner.logical import PLACE, Aggregate, RecomputedCall
@@ -104,7 +104,7 @@ class Recomputed:
         columns: list[pa.Array] = self._heap.take(self._number[slots]).columns
         return columns
 
-    def save(self, slots: Slots) -> ChunkedParts:
+    def save(self, slots: Slots | AllSlots) -> ChunkedParts:
         """What `restore` needs for these groups, which then are 0 … n−1."""
         new = places_in(slots, len(self._number))
         rows, weights = weighted_chunks(

@@ -14,7 +14,7 @@ from headwater.executor.heap import RowHeap
 from headwater.executor.key_index import KeyIndex, Slots, first_rows
 from headwater.executor.keys import Words, key_words
 from headwater.executor.operators import ChunkedParts, Parts
-from headwater.executor.slot_arrays import SlotArray
+from headwater.executor.slot_arrays import AllSlots, SlotArray
 from headwater.executor.sorted_runs import SortedRuns
 from headwater.executor.state import consolidate, empty_delta
 from headwater.executor.windows import Times, horizon_after, microseconds, timestamps
@@ -189,9 +189,9 @@ class SessionGroups:
         self._live -= len(slots)
 
     def save(self) -> ChunkedParts:
-        return self._saved(np.arange(self._count))  # also sessions that are gone, so that the others stay in place
+        return self._saved(AllSlots(self._count))  # also sessions that are gone, so that the others stay in place
 
-    def _saved(self, slots: Slots) -> ChunkedParts:
+    def _saved(self, slots: Slots | AllSlots) -> ChunkedParts:
         parts = {"sessions": chunked(_SAVED, len(slots), lambda part: self._saved_bounds(slots[part]))}
         if self.node.group_keys:
             parts["keys"] = chunked(self._key_schema, len(slots), lambda part: self._saved_keys(slots[part]))

@@ -1,12 +1,13 @@
 """Whole numbers by slot: arrays that grow and change in place, and can be saved as they were at a moment.
 
-At that moment nothing is copied. Whoever saves the array makes its copy while steps go on. Until it is made, each write
-first notes what it replaces, and the copy is put right by these notes, from the last one back to the first. So it does
-not matter which of the writes the copy has seen.
+At that moment nothing is copied. Whoever saves the array copies it piece by piece while steps go on. Until the copy is
+whole, each write first notes what it replaces, and then the copy is put right by these notes, from the last one back to
+the first. So it does not matter which of the writes the copy has seen.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from threading import Lock
 from typing import Any
 from weakref import ref
@@ -17,6 +18,7 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 
 _SIZE_MIN = 64
+_PIECE = 1 << 14  # so many slots are copied in one go
 
 
 class SlotArray:
@@ -87,14 +89,27 @@ class SlotArray:
         self._frozen = waiting
 
 
+class AllSlots:
+    """Slots 0 … n−1, of which each range is made when it is asked for."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, part: slice) -> Ints:
+        return np.arange(part.start, part.stop)
+
+
 class FrozenArray:
-    """What a `SlotArray` was at a moment. The first who reads it makes the copy, in any thread."""
+    """What a `SlotArray` was at a moment. Whoever reads it, in any thread, makes the copy where `copying` has not."""
 
     def __init__(self, values: Ints) -> None:
         self._values = values
         self._notes: list[tuple[Ints, Ints]] = []  # slots, and what was there before a write
         self._noted = 0
-        self._copying = Lock()
+        self._finishing = Lock()
         self.is_copy = False
 
     def note(self, slots: Ints, before: Ints) -> None:
@@ -104,17 +119,30 @@ class FrozenArray:
         if self._noted > len(self):
             self._copy()
 
+    def copying(self) -> Iterator[None]:
+        """Makes the copy, and stops after each piece; writes may come between."""
+        if self.is_copy:
+            return
+        source, values = self._values, np.empty_like(self._values)
+        for begin in range(0, len(source), _PIECE):
+            values[begin : begin + _PIECE] = source[begin : begin + _PIECE]
+            yield
+        self._finish(values)
+
+    def _finish(self, values: Ints) -> None:
+        """Puts a copy right that was made since this was frozen, unless there is one that somebody else has made."""
+        with self._finishing:
+            if not self.is_copy:
+                for slots, before in reversed(tuple(self._notes)):
+                    values[slots] = before
+                values.flags.writeable = False
+                self._values = values
+                self.is_copy = True  # from here on nothing is noted any more
+                self._notes.clear()
+
     def _copy(self) -> None:
-        with self._copying:
-            if self.is_copy:
-                return
-            values = self._values.copy()  # steps go on meanwhile, and what they write is noted before
-            for slots, before in reversed(tuple(self._notes)):
-                values[slots] = before
-            values.flags.writeable = False
-            self._values = values
-            self.is_copy = True
-            self._notes.clear()
+        for _ in self.copying():
+            pass
 
     def __len__(self) -> int:
         return len(self._values)
