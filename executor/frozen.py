@@ -1,6 +1,6 @@
 """A state as it is now, to be saved while the operator goes on: all that is large is shared, and nothing copied.
 
-Arrow's rows never change, nor do the runs of `SortedRuns`, and the keys of a `KeyIndex` only become more, so an index
+Arrow's rows never change, nor do arrays that are read-only, and the keys of a `KeyIndex` only become more, so an index
 that is frozen tells its keys and finds none. What a `SlotArray` was is copied by whoever reads it, beside the steps.
 """
 
@@ -16,7 +16,6 @@ import numpy as np
 from headwater.executor.key_index import KeyIndex
 from headwater.executor.operators import ChunkedParts, Stateful
 from headwater.executor.slot_arrays import FrozenArray, SlotArray
-from headwater.executor.sorted_runs import SortedRuns
 
 _PACKAGE = __name__.rpartition(".")[0]  # objects of its classes are states, or parts of states
 
@@ -55,17 +54,14 @@ def _copy(value: Any, known: dict[int, Any]) -> Any:
     match value:
         case SlotArray():
             copied: Any = value.frozen()
-        case np.ndarray():  # a small one: a number for each partition
-            copied = value.copy()
+        case np.ndarray():  # one that can be written is small: a number for each partition
+            copied = value.copy() if value.flags.writeable else value
         case list() | tuple():
             copied = type(value)(_copy(item, known) for item in value)
         case dict():
             copied = {key: _copy(item, known) for key, item in value.items()}
-        case KeyIndex() | SortedRuns():
+        case KeyIndex():
             copied = copy(value)
-            copied.__dict__ = {
-                name: list(item) if isinstance(item, list) else item for name, item in vars(value).items()
-            }
         case _ if type(value).__module__.startswith(_PACKAGE) and hasattr(value, "__dict__"):
             copied = object.__new__(type(value))
             known[id(value)] = copied

@@ -54,6 +54,8 @@ class _Run:
     def __init__(self, keys: Slots, times: Times, slots: Slots) -> None:
         order = np.lexsort((times, keys))
         self.keys, self.times, self.slots = keys[order], times[order], slots[order]
+        for array in (self.keys, self.times, self.slots):
+            array.flags.writeable = False  # whoever freezes a state shares them
 
     def __len__(self) -> int:
         return len(self.keys)
