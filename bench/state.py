@@ -3,9 +3,10 @@
     headwater bench state
 
 A step takes 1,000 rows, whose keys are among those held; its p50 is compared with that of the fewest keys. While a
-checkpoint is made, steps go on: the longest of them is compared with p50 too. Databases are in memory, so that steps
-are compared without the disk's times in them; the way of one row to its subscriber is measured in a directory, with
-syncs. On a machine that others use, trust CPU time more than latency.
+checkpoint is made, steps go on: the longest of them is compared with p50 too. So is the longest of as many steps
+without a checkpoint, since now and then a step merges runs, or makes room. Databases are in memory, so that steps are
+compared without the disk's times in them; the way of one row to its subscriber is measured in a directory, with syncs.
+On a machine that others use, trust CPU time more than latency.
 """
 
 from __future__ import annotations
@@ -70,12 +71,14 @@ def _growth(name: str, steps: Steps, fewest: Steps) -> list[Figure]:
 
 
 def _figures(name: str, steps: Steps) -> list[Figure]:
+    p50 = float(np.median(steps.seconds))
     return [
         *_percentiles(f"{name}: a step", steps.seconds),
         Figure(f"{name}: a step, CPU, p50", float(np.median(steps.cpu_seconds)) * 1e3, "ms"),
         Figure(f"{name}: state", steps.state_bytes / 1e6, "MB"),
         Figure(f"{name}: a checkpoint", steps.checkpoint_seconds * 1e3, "ms"),
-        Figure(f"{name}: step beside it", steps.longest_beside / float(np.median(steps.seconds)), "p50s", PAUSE_GOAL),
+        Figure(f"{name}: step beside it", steps.longest_beside / p50, "p50s", PAUSE_GOAL),
+        Figure(f"{name}: of as many after it", steps.longest_after / p50, "p50s"),
     ]
 
 

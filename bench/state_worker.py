@@ -63,6 +63,7 @@ class Steps:
     seconds: Seconds
     cpu_seconds: Seconds
     longest_beside: float  # seconds of the longest of the steps made while an image was saved
+    longest_after: float  # of as many steps made after that
     checkpoint_seconds: float
     state_bytes: int  # of the query's operators
 
@@ -91,8 +92,10 @@ def measure_steps(case: str, keys: int, steps: int, seed: int) -> Steps:
         for _ in range(5):
             step()
         taken = np.array([step() for _ in range(steps)])
-        longest, checkpoint_seconds = _beside_a_checkpoint(database, step)
-        return Steps(taken[:, 0], taken[:, 1], longest, checkpoint_seconds, _state_bytes(database))
+        beside, checkpoint_seconds = _beside_a_checkpoint(database, lambda: step()[0])
+        after = [step()[0] for _ in beside]
+        nbytes = _state_bytes(database)
+        return Steps(taken[:, 0], taken[:, 1], max(beside), max(after), checkpoint_seconds, nbytes)
 
 
 def _every_key(database: Database, source: str, keys: int) -> Iterator[pa.Table]:
@@ -106,8 +109,8 @@ def _rows(database: Database, source: str, keys: npt.NDArray[np.int64]) -> pa.Ta
     return pa.table({names[0]: keys, names[1]: keys * 7 + database.version})
 
 
-def _beside_a_checkpoint(database: Database, step: Callable[[], tuple[float, float]]) -> tuple[float, float]:
-    """The seconds of the longest of the steps that are made while another thread saves an image, and of that."""
+def _beside_a_checkpoint(database: Database, step: Callable[[], float]) -> tuple[list[float], float]:
+    """The seconds of the steps that are made while another thread saves an image, and of that."""
     spent: list[float] = []
 
     def checkpoint() -> None:
@@ -117,11 +120,11 @@ def _beside_a_checkpoint(database: Database, step: Callable[[], tuple[float, flo
 
     thread = threading.Thread(target=checkpoint)
     thread.start()
-    longest = step()[0]
+    beside = [step()]
     while thread.is_alive():
-        longest = max(longest, step()[0])
+        beside.append(step())
     thread.join()
-    return longest, spent[0]
+    return beside, spent[0]
 
 
 def _state_bytes(database: Database) -> int:

@@ -1,15 +1,18 @@
 """Images of the running circuit: when one is due, and how it is saved while steps go on.
 
-A step waits until the state is copied, which is quick. Turning the copy into rows, writing them and publishing them is
-the work of a thread of its own. Commits that steps make meanwhile come before the image, which is published after them.
-So what follows an image is told by its note, and not by its place in the log.
+A step waits until the state is frozen, which copies nothing. Turning it into rows, writing them and publishing them is
+the work of a thread of its own, in slices that keep out of the way of the steps. Commits that steps make meanwhile come
+before the image, which is published after them. So what follows an image is told by its note, and not by its place in
+the log.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from time import perf_counter
 from typing import Any
 
 from headwater.errors import HeadwaterError
@@ -20,12 +23,58 @@ from headwater.storage import Log
 
 logger = logging.getLogger("headwater")
 
+SLICE_SECONDS = 0.001  # of work beside the steps; the piece of work in which they are over is brought to its end
+
+
+class Slices:
+    """Lets work go on beside the steps in slices, of which none begins during a step.
+
+    So a step meets the rest of one slice at most, and waits for it only where both need the interpreter.
+    """
+
+    def __init__(self) -> None:
+        self._ended = threading.Condition()
+        self._is_under_way = False
+        self._count = 0  # of the steps that have ended
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """Inside is a step."""
+        with self._ended:
+            self._is_under_way = True
+        try:
+            yield
+        finally:
+            with self._ended:
+                self._is_under_way = False
+                self._count += 1
+                self._ended.notify_all()
+
+    def pause(self) -> Callable[[], None]:
+        """For work that goes on beside the steps: what it is to call wherever a slice may end."""
+        began = perf_counter()
+
+        def pause() -> None:
+            nonlocal began
+            if perf_counter() - began >= SLICE_SECONDS:
+                self._wait()
+                began = perf_counter()
+
+        return pause
+
+    def _wait(self) -> None:
+        """Returns when the step that is under way has ended, though the next one may have begun: each has its turn."""
+        with self._ended:
+            count = self._count
+            self._ended.wait_for(lambda: not self._is_under_way or self._count > count)
+
 
 class Checkpoints:
     """Saves images of a circuit; call with the lock held that guards it. In the `background`, where that is asked."""
 
     def __init__(self, log: Log, *, background: bool) -> None:
         self.rows = 0  # of input since the last image
+        self.slices = Slices()
         self._log = log
         self._background = background
         self._saving: threading.Thread | None = None
@@ -46,7 +95,7 @@ class Checkpoints:
 
     def _save(self, frozen: States, note: Mapping[str, Any]) -> None:
         try:
-            save_image(self._log, frozen, note)
+            save_image(self._log, frozen, note, self.slices.pause())
         except HeadwaterError as error:  # without an image recovery takes longer, and nothing is lost
             logger.info("a checkpoint was not saved: %s", error)
 

@@ -139,7 +139,7 @@ class Pipeline:
 
     def step(self) -> bool:
         """Takes the new input through all queries and commits what comes out; False if there was none."""
-        with self.lock:
+        with self.lock, self._checkpoints.slices.step():
             circuit = self.circuit
             if circuit.version >= self.log.version:
                 return False
@@ -266,7 +266,7 @@ class Pipeline:
         with self.lock:
             states, note = self.circuit.states.frozen(), self._image_note()
             self._checkpoints.rows = 0
-        return save_image(self.log, states, note).version
+        return save_image(self.log, states, note, self._checkpoints.slices.pause()).version
 
     def _image_note(self) -> dict[str, Any]:
         return {"last_step": self.last_step, "digests": self._recorded_digests(), **self.failed_rows.note()}

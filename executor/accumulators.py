@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headwater.errors import QueryFailed
-from headwater.executor.chunks import int_chunks, int_column
+from headwater.executor.chunks import int_column, slot_chunks
 from headwater.executor.exact_sums import ExactSums
 from headwater.executor.key_index import Slots
 from headwater.executor.operators import ChunkedParts, Parts
-from headwater.executor.state import grown
+from headwater.executor.slot_arrays import AllSlots, SlotArray
 from headwater.values import Weights
 
 Ints = npt.NDArray[np.int64]
@@ -39,7 +39,7 @@ class Accumulator(Protocol):
     def value(self, slots: Slots) -> pa.Array:
         """The aggregate of each of the groups `slots`."""
 
-    def save(self, slots: Slots) -> ChunkedParts:
+    def save(self, slots: Slots | AllSlots) -> ChunkedParts:
         """What `restore` needs for these groups, which then are 0 … n−1."""
 
     def restore(self, parts: Parts) -> None: ...
@@ -70,11 +70,11 @@ class Count:
     """count(*) without a column, else the number of values that are not NULL."""
 
     def __init__(self) -> None:
-        self._count: Ints = np.empty(0, dtype=np.int64)
+        self._count = SlotArray()
 
     @property
     def nbytes(self) -> int:
-        return int(self._count.nbytes)
+        return self._count.nbytes
 
     def fold(self, slots: Slots, groups: Slots, column: pa.Array | None, weights: Weights) -> None:
         if column is not None and column.null_count:
@@ -85,19 +85,20 @@ class Count:
         self._count[slots] += per_group(groups, len(slots), self._count[gone])
 
     def reserve(self, count: int) -> None:
-        self._count = grown(self._count, count)
+        self._count.reserve(count)
 
     def counts(self, slots: Slots) -> Ints:
-        return self._count[slots]
+        counts: Ints = self._count[slots]
+        return counts
 
     def value(self, slots: Slots) -> pa.Array:
         return pa.array(self.counts(slots))
 
-    def save(self, slots: Slots) -> ChunkedParts:
-        return {"count": int_chunks(count=self.counts(slots))}
+    def save(self, slots: Slots | AllSlots) -> ChunkedParts:
+        return {"count": slot_chunks(slots, count=self._count)}
 
     def restore(self, parts: Parts) -> None:
-        self._count = int_column(parts["count"], "count").copy()
+        self._count.replace(int_column(parts["count"], "count"))
 
 
 class IntegerSum:
@@ -109,16 +110,17 @@ class IntegerSum:
 
     def __init__(self, result: pa.DataType, scale: int = 0, *, is_wide: bool = False) -> None:
         self._result, self._scale, self._is_wide = result, scale, is_wide
-        self._digits: list[Ints] = [np.empty(0, dtype=np.int64) for _ in range(4 if is_wide else 2)]
+        self._digits = [SlotArray() for _ in range(4 if is_wide else 2)]
         self._values = Count()
 
     @property
     def nbytes(self) -> int:
-        return sum(int(digit.nbytes) for digit in self._digits) + self._values.nbytes
+        return sum(digit.nbytes for digit in self._digits) + self._values.nbytes
 
     def reserve(self, count: int) -> None:
         self._values.reserve(count)
-        self._digits = [grown(digit, count) for digit in self._digits]
+        for digit in self._digits:
+            digit.reserve(count)
 
     def fold(self, slots: Slots, groups: Slots, column: pa.Array | None, weights: Weights) -> None:
         assert column is not None
@@ -157,13 +159,14 @@ class IntegerSum:
             total += np.ldexp(digit[slots].astype(np.float64), 32 * place)
         return total / 10.0**self._scale
 
-    def save(self, slots: Slots) -> ChunkedParts:
-        digits = {f"digit{place}": digit[slots] for place, digit in enumerate(self._digits)}
-        return {**self._values.save(slots), "sum": int_chunks(**digits)}
+    def save(self, slots: Slots | AllSlots) -> ChunkedParts:
+        digits = {f"digit{place}": digit for place, digit in enumerate(self._digits)}
+        return {**self._values.save(slots), "sum": slot_chunks(slots, **digits)}
 
     def restore(self, parts: Parts) -> None:
         self._values.restore(parts)
-        self._digits = [int_column(parts["sum"], f"digit{place}").copy() for place in range(len(self._digits))]
+        for place, digit in enumerate(self._digits):
+            digit.replace(int_column(parts["sum"], f"digit{place}"))
 
 
 class FloatSum:
@@ -172,20 +175,18 @@ class FloatSum:
     def __init__(self, result: pa.DataType) -> None:
         self._result = result
         self._sums = ExactSums()
-        self._special = np.zeros((0, 3), dtype=np.int64)  # numbers of NaN, +inf, −inf by slot
+        self._special = {kind: SlotArray() for kind in ("nan", "plus", "minus")}  # how many NaN, +inf, −inf
         self._values = Count()
 
     @property
     def nbytes(self) -> int:
-        return self._sums.nbytes + int(self._special.nbytes) + self._values.nbytes
+        return self._sums.nbytes + sum(kind.nbytes for kind in self._special.values()) + self._values.nbytes
 
     def reserve(self, count: int) -> None:
         self._values.reserve(count)
         self._sums.reserve(count)
-        if count > len(self._special):
-            bigger = np.zeros((max(count, 2 * len(self._special), 64), 3), dtype=np.int64)
-            bigger[: len(self._special)] = self._special
-            self._special = bigger
+        for kind in self._special.values():
+            kind.reserve(count)
 
     def fold(self, slots: Slots, groups: Slots, column: pa.Array | None, weights: Weights) -> None:
         assert column is not None
@@ -194,37 +195,38 @@ class FloatSum:
         numbers = filled.to_numpy(zero_copy_only=False).astype(np.float64)
         finite = np.isfinite(numbers)
         if not finite.all():
-            for i, kind in enumerate((np.isnan(numbers), numbers == np.inf, numbers == -np.inf)):
-                self._special[slots, i] += per_group(groups, len(slots), kind * weights)
+            found = (np.isnan(numbers), numbers == np.inf, numbers == -np.inf)
+            for kind, is_kind in zip(self._special.values(), found, strict=True):
+                kind[slots] += per_group(groups, len(slots), is_kind * weights)
             numbers = np.where(finite, numbers, 0.0)
         self._sums.add(slots, groups, numbers, weights)
 
     def merge(self, slots: Slots, groups: Slots, gone: Slots) -> None:
         self._values.merge(slots, groups, gone)
-        for i in range(3):
-            self._special[slots, i] += per_group(groups, len(slots), self._special[gone, i])
+        for kind in self._special.values():
+            kind[slots] += per_group(groups, len(slots), kind[gone])
         self._sums.merge(slots, groups, gone)
 
     def mean(self, slots: Slots) -> Floats:
         """The sum as a float, to be divided by the count."""
         total = self._sums.totals(slots)
-        nan, plus, minus = (self._special[slots, i] > 0 for i in range(3))
+        nan, plus, minus = (kind[slots] > 0 for kind in self._special.values())
         total = np.where(plus, np.inf, np.where(minus, -np.inf, total))
         return np.where(nan | (plus & minus), np.nan, total)
 
     def value(self, slots: Slots) -> pa.Array:
         return pa.array(self.mean(slots), mask=self._values.counts(slots) == 0).cast(self._result)
 
-    def save(self, slots: Slots) -> ChunkedParts:
-        nan, plus, minus = (self._special[slots, i] for i in range(3))
-        special = int_chunks(nan=nan, plus=plus, minus=minus)
+    def save(self, slots: Slots | AllSlots) -> ChunkedParts:
+        special = slot_chunks(slots, **self._special)
         return {**self._values.save(slots), "sum": self._sums.save(slots), "special": special}
 
     def restore(self, parts: Parts) -> None:
         self._values.restore(parts)
-        self._special = np.stack([int_column(parts["special"], n) for n in ("nan", "plus", "minus")], axis=1)
+        for name, kind in self._special.items():
+            kind.replace(int_column(parts["special"], name))
         self._sums = ExactSums()
-        self._sums.reserve(len(self._special))
+        self._sums.reserve(parts["special"].num_rows)
         self._sums.restore(parts["sum"])
 
 
@@ -255,7 +257,7 @@ class Average:
         counts = self._values.counts(slots)
         return pa.array(self._total.mean(slots) / np.maximum(counts, 1), mask=counts == 0)
 
-    def save(self, slots: Slots) -> ChunkedParts:
+    def save(self, slots: Slots | AllSlots) -> ChunkedParts:
         return {**self._total.save(slots), "values": self._values.save(slots)["count"]}
 
     def restore(self, parts: Parts) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from headwater.executor.accumulators import Accumulator, Average, Count, FloatSum, IntegerSum, per_group
-from headwater.executor.chunks import chunked, combined, int_chunks, int_column, slot_ranges
+from headwater.executor.chunks import chunked, combined, int_column, slot_chunks
 from headwater.executor.distinct import Distinct
 from headwater.executor.extremes import Extreme
 from headwater.executor.heap import RowHeap
@@ -19,8 +19,9 @@ from headwater.executor.operators import ChunkedParts, Parts
 from headwater.executor.python_state import PythonState
 from headwater.executor.recomputed import Recomputed
 from headwater.executor.row_errors import Failures, Reason, failing_groups
+from headwater.executor.slot_arrays import AllSlots, SlotArray
 from headwater.executor.sorted_runs import SortedRuns
-from headwater.executor.state import empty_delta, grown
+from headwater.executor.state import empty_delta
 from headwater.executor.windows import clock_time, microseconds
 from headwater.planner.logical import Aggregate, AggregateCall
 from headwater.planner.sql_types import arrow_schema, arrow_type
@@ -54,7 +55,7 @@ class GroupBy:
     def _clear(self) -> None:
         self._index = KeyIndex()
         self._keys = RowHeap(self._key_schema)  # the row number is the slot
-        self._rows: Slots = np.empty(0, dtype=np.int64)  # by slot: how many input rows
+        self._rows = SlotArray()  # how many input rows
         retractable = not self.node.source.append_only
         self._accumulators = [accumulator_of(call, self._types, retractable) for call in self.node.calls]
         self._recomputed = Recomputed(self.node) if self.node.recomputed else None
@@ -67,7 +68,7 @@ class GroupBy:
 
     @property
     def nbytes(self) -> int:
-        own = self._index.nbytes + self._keys.nbytes + int(self._rows.nbytes)
+        own = self._index.nbytes + self._keys.nbytes + self._rows.nbytes
         again = self._recomputed.nbytes if self._recomputed else 0
         return own + again + self._ends.nbytes + sum(a.nbytes for a in self._accumulators)
 
@@ -159,7 +160,7 @@ class GroupBy:
         """The slot of each key; `rows` has a row of each key, in the same order."""
         known = len(self._index)
         slots = self._index.insert(keys)
-        self._rows = grown(self._rows, len(self._index))
+        self._rows.reserve(len(self._index))
         for accumulator in self._accumulators:
             accumulator.reserve(len(self._index))
         if self._recomputed:
@@ -203,12 +204,12 @@ class GroupBy:
             self.restore(combined(self._saved(live)))
 
     def save(self) -> ChunkedParts:
-        return self._saved(np.arange(len(self._index)))  # also groups without rows, so that the others stay in place
+        return self._saved(AllSlots(len(self._index)))  # also groups without rows, so that the others stay in place
 
-    def _saved(self, slots: Slots) -> ChunkedParts:
-        parts: ChunkedParts = {"rows": int_chunks(rows=self._rows[slots])}
+    def _saved(self, slots: Slots | AllSlots) -> ChunkedParts:
+        parts: ChunkedParts = {"rows": slot_chunks(slots, rows=self._rows)}
         if self.node.keys:
-            parts["keys"] = chunked(self._keys.take(slots[r]) for r in slot_ranges(len(slots)))
+            parts["keys"] = chunked(self._key_schema, len(slots), lambda part: self._keys.take(slots[part]))
         for i, accumulator in enumerate(self._accumulators):
             parts |= {f"{i}.{name}": part for name, part in accumulator.save(slots).items()}
         if self._recomputed:
@@ -226,7 +227,7 @@ class GroupBy:
             self._note_ends(np.flatnonzero(rows > 0))
         else:
             self._index.fill(np.zeros((len(rows), 2), dtype=np.uint64))
-        self._rows = rows.copy()
+        self._rows.replace(rows)
         self._live = int((rows > 0).sum())
         self._open_rows = int(rows.sum())
         for i, accumulator in enumerate(self._accumulators):

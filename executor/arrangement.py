@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from headwater.executor.chunks import chunked, int_batch, slot_ranges
+from headwater.executor.chunks import weighted_chunks
 from headwater.executor.heap import RowHeap
 from headwater.executor.key_index import KeyIndex, Slots, first_rows, numbered
 from headwater.executor.keys import Words, key_words, row_words
@@ -105,9 +105,14 @@ class Arrangement:
             probes, slots, weights = probes[order], slots[order], weights[order]
         return probes, self._state.take(slots), weights
 
-    def chunks(self) -> list[Delta]:
-        """All rows with their weights, cut by ranges of slots."""
-        return self._state.chunks()
+    @property
+    def slot_count(self) -> int:
+        """How many slots there are, with those of rows that are gone."""
+        return self._state.slot_count
+
+    def chunk(self, part: slice) -> Delta:
+        """The rows in a range of slots, with their weights."""
+        return self._state.chunk(part)
 
     def save(self) -> ChunkedParts:
         return self._state.save()
@@ -161,14 +166,17 @@ class GrowingRows:
     def weights(self, slots: Slots) -> Weights:
         return np.ones(len(slots), dtype=np.int64)
 
-    def chunks(self) -> list[Delta]:
-        """All rows, cut by ranges of slots."""
-        return [Delta(self._heap.take(np.arange(r.start, r.stop))) for r in slot_ranges(len(self))]
+    @property
+    def slot_count(self) -> int:
+        return len(self._heap)
+
+    def chunk(self, part: slice) -> Delta:
+        """The rows in a range of slots."""
+        return Delta(self._heap.take(np.arange(part.start, part.stop)))
 
     def save(self) -> ChunkedParts:
-        chunks = self.chunks()
-        weights = (int_batch(weights=chunk.weight_array) for chunk in chunks)
-        return {"rows": chunked(chunk.rows for chunk in chunks), "weights": chunked(weights)}
+        rows, weights = weighted_chunks(self._heap.schema, len(self), self.chunk)
+        return {"rows": rows, "weights": weights}
 
     def restore(self, parts: Parts) -> None:
         self._heap = RowHeap(self._heap.schema)

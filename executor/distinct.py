@@ -7,14 +7,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headwater.executor.accumulators import Accumulator
-from headwater.executor.chunks import int_chunks, int_column, places_in
+from headwater.executor.chunks import chunked, int_batch, int_column, places_in
 from headwater.executor.key_index import KeyIndex, Slots, numbered
 from headwater.executor.keys import Words, is_word, key_words
 from headwater.executor.operators import ChunkedParts, Parts
-from headwater.executor.state import grown
+from headwater.executor.slot_arrays import AllSlots, SlotArray
 from headwater.values import Weights
 
 _COMPACT_MIN = 8192  # fewer pairs than this are not worth a compaction
+_VALUES = pa.schema([(name, pa.int64()) for name in ("a", "b")])
+_PAIRS = pa.schema([(name, pa.int64()) for name in ("value", "slot", "rows")])
 
 
 class Distinct:
@@ -33,12 +35,12 @@ class Distinct:
     def _clear(self) -> None:
         self._values = KeyIndex()  # of values that are no words: their numbers
         self._pairs = KeyIndex()  # of (value, slot)
-        self._rows: Slots = np.empty(0, dtype=np.int64)  # by pair: how many rows it has
+        self._rows = SlotArray()  # by pair: how many rows it has
         self._live = 0
 
     @property
     def nbytes(self) -> int:
-        return self.inner.nbytes + self._values.nbytes + self._pairs.nbytes + int(self._rows.nbytes)
+        return self.inner.nbytes + self._values.nbytes + self._pairs.nbytes + self._rows.nbytes
 
     def reserve(self, count: int) -> None:
         self._slots = max(self._slots, count)
@@ -52,7 +54,7 @@ class Distinct:
         pairs = self._pairs_of(column, slots[groups])
         places, first = numbered(pairs)
         found = self._pairs.insert(pairs[first])
-        self._rows = grown(self._rows, len(self._pairs))
+        self._rows.reserve(len(self._pairs))
         before = self._rows[found]
         after = before + np.bincount(places, weights, len(first)).astype(np.int64)
         assert (after >= 0).all(), "a value was removed that was not there"
@@ -78,15 +80,22 @@ class Distinct:
     def value(self, slots: Slots) -> pa.Array:
         return self.inner.value(slots)
 
-    def save(self, slots: Slots) -> ChunkedParts:
-        values, pairs = self._values.keys.view(np.int64), self._pairs.keys.view(np.int64)
-        owners = places_in(slots, self._slots)[pairs[:, 1]]  # −1 for a group that is left out
-        rows = np.where(owners >= 0, self._rows[: len(pairs)], 0)
+    def save(self, slots: Slots | AllSlots) -> ChunkedParts:
+        new = places_in(slots, self._slots)
         return {
             **self.inner.save(slots),
-            "distinct_values": int_chunks(a=values[:, 0], b=values[:, 1]),
-            "distinct_pairs": int_chunks(value=pairs[:, 0], slot=owners, rows=rows),
+            "distinct_values": chunked(_VALUES, len(self._values), self._saved_values),
+            "distinct_pairs": chunked(_PAIRS, len(self._pairs), lambda part: self._saved_pairs(part, new)),
         }
+
+    def _saved_values(self, part: slice) -> pa.RecordBatch:
+        a, b = self._values.keys_in(part).view(np.int64).T
+        return int_batch(a=a, b=b)
+
+    def _saved_pairs(self, part: slice, new: Slots) -> pa.RecordBatch:
+        values, slots = self._pairs.keys_in(part).view(np.int64).T
+        owners = new[slots]  # −1 for a group that is left out
+        return int_batch(value=values, slot=owners, rows=np.where(owners >= 0, self._rows[part], 0))
 
     def restore(self, parts: Parts) -> None:
         self.inner.restore(parts)
@@ -99,7 +108,8 @@ class Distinct:
         self._clear()
         self._values.fill(values)
         self._pairs.fill(pairs)
-        self._rows, self._live = rows, len(rows)
+        self._rows.replace(rows)
+        self._live = len(rows)
 
 
 def _words(batch: pa.RecordBatch, a: str, b: str) -> Words:

@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from headwater.executor.chunks import chunked, int_batch, int_column, places_in, slot_ranges
+from headwater.executor.chunks import chunked, int_batch, int_column, places_in
 from headwater.executor.key_index import KeyIndex, Slots
-from headwater.executor.state import grown
+from headwater.executor.operators import Chunks
+from headwater.executor.slot_arrays import AllSlots, SlotArray
 from headwater.values import Weights
 
 Ints = npt.NDArray[np.int64]
@@ -26,6 +27,7 @@ _MASK = np.int64((1 << _BITS) - 1)
 _UNIT = 36 * _BITS  # the digit at place p stands for digit · 2^(32 p − 1152), so that no place is below zero
 _FULL = np.int64(1 << 61)  # a digit beyond this is carried, before the next addition could overflow it
 _NOWHERE = 1 << 16
+_SAVED = pa.schema([(name, pa.int64()) for name in ("slot", "place", "digit")])
 
 
 class ExactSums:
@@ -33,9 +35,9 @@ class ExactSums:
 
     def __init__(self) -> None:
         self._index = KeyIndex()  # of (slot, place)
-        self._digits: Ints = np.empty(0, dtype=np.int64)  # with a sign, each smaller than ±2⁶³
-        self._first: Ints = np.empty(0, dtype=np.int64)  # by slot: the lowest place in use
-        self._last: Ints = np.empty(0, dtype=np.int64)  # by slot: the highest place in use
+        self._digits = SlotArray()  # with a sign, each smaller than ±2⁶³
+        self._first = SlotArray(_NOWHERE)  # by slot: the lowest place in use
+        self._last = SlotArray(-1)  # by slot: the highest place in use
 
     @property
     def nbytes(self) -> int:
@@ -43,7 +45,8 @@ class ExactSums:
 
     def reserve(self, count: int) -> None:
         """Makes room for slots 0 … count−1."""
-        self._first, self._last = grown(self._first, count, _NOWHERE), grown(self._last, count, -1)
+        self._first.reserve(count)
+        self._last.reserve(count)
 
     def add(self, slots: Slots, groups: Slots, numbers: Floats, weights: Weights) -> None:
         """Adds finite numbers: number i as often as `weights[i]` says, to `slots[groups[i]]`; `slots` are distinct.
@@ -77,7 +80,7 @@ class ExactSums:
     def _put(self, slots: Slots, places: Ints, digits: Ints) -> None:
         """Adds digits at places that are distinct in each slot."""
         positions = self._index.insert(_keys(slots, places))
-        self._digits = grown(self._digits, len(self._index))
+        self._digits.reserve(len(self._index))
         self._digits[positions] += digits
         self._widen(slots, places)
         full = np.flatnonzero(np.abs(self._digits[positions]) >= _FULL)
@@ -88,8 +91,8 @@ class ExactSums:
 
     def _widen(self, slots: Slots, places: Ints) -> None:
         """Notes that digits at these places are in use."""
-        np.minimum.at(self._first, slots, places)
-        np.maximum.at(self._last, slots, places)
+        self._first.fold(np.minimum, slots, places)
+        self._last.fold(np.maximum, slots, places)
 
     def totals(self, slots: Slots) -> Floats:
         """The sum of each slot, rounded once to the nearest double; infinite where it is out of range."""
@@ -116,14 +119,14 @@ class ExactSums:
         known = np.flatnonzero(positions >= 0)
         return rows[known], places[known], self._digits[positions[known]]
 
-    def save(self, slots: Slots) -> pa.Table:
+    def save(self, slots: Slots | AllSlots) -> Chunks:
         """What `restore` needs for these slots, which then are 0 … n−1."""
         new = places_in(slots, len(self._first))
-        keys = self._index.keys.astype(np.int64)
-        return chunked(self._saved(keys, positions, new) for positions in slot_ranges(len(keys)))
+        return chunked(_SAVED, len(self._index), lambda positions: self._saved(positions, new))
 
-    def _saved(self, keys: Ints, positions: slice, new: Slots) -> pa.RecordBatch:
-        slots, places, digits = new[keys[positions, 0]], keys[positions, 1], self._digits[positions]
+    def _saved(self, positions: slice, new: Slots) -> pa.RecordBatch:
+        owners, places = self._index.keys_in(positions).astype(np.int64).T
+        slots, digits = new[owners], self._digits[positions]
         kept = slots >= 0
         return int_batch(slot=slots[kept], place=places[kept], digit=digits[kept])
 
@@ -131,7 +134,7 @@ class ExactSums:
         """Takes the sums from what was saved; nothing must be there yet but room."""
         slots, places, digits = (int_column(saved, name) for name in ("slot", "place", "digit"))
         self._index.fill(_keys(slots, places))
-        self._digits = digits.copy()
+        self._digits.replace(digits)
         self._widen(slots, places)
 
 

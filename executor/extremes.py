@@ -10,13 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headwater.executor.arrangement import Arrangement
-from headwater.executor.chunks import chunked, int_batch, int_chunks, int_column, places_in, slot_ranges
+from headwater.executor.chunks import chunked, int_batch, int_column, places_in, slot_chunks, weighted_chunks
 from headwater.executor.heap import RowHeap
 from headwater.executor.key_index import Slots, numbered_values
 from headwater.executor.keys import key_words
 from headwater.executor.operators import ChunkedParts, Parts
 from headwater.executor.ordering import as_numbers, from_numbers, is_number
-from headwater.executor.state import grown, renumbered
+from headwater.executor.slot_arrays import AllSlots, SlotArray
+from headwater.executor.state import renumbered
 from headwater.values import Delta, Weights
 
 Flags = npt.NDArray[np.bool_]
@@ -33,17 +34,17 @@ class Extreme:
     def __init__(self, function: Kind, type_: pa.DataType, *, retractable: bool) -> None:
         self._function: Kind = function
         self._type = type_
-        self._has: Slots = np.empty(0, dtype=np.int64)  # by slot: whether the group has a value
+        self._has = SlotArray()  # whether the group has a value
         self._best: Best = BestNumbers(function) if is_number(type_) else BestValues(function, type_)
-        schema = pa.schema([("slot", pa.int64()), ("value", self._best.type)])
+        schema = pa.schema([("slot", pa.int64()), self._best.schema.field(0)])
         self._all = Arrangement(schema, ("slot",)) if retractable else None
 
     @property
     def nbytes(self) -> int:
-        return self._best.nbytes + int(self._has.nbytes) + (self._all.nbytes if self._all is not None else 0)
+        return self._best.nbytes + self._has.nbytes + (self._all.nbytes if self._all is not None else 0)
 
     def reserve(self, count: int) -> None:
-        self._has = grown(self._has, count)
+        self._has.reserve(count)
         self._best.reserve(count)
 
     def fold(self, slots: Slots, groups: Slots, column: pa.Array | None, weights: Weights) -> None:
@@ -93,23 +94,25 @@ class Extreme:
     def value(self, slots: Slots) -> pa.Array:
         return self._best.value(slots, self._has[slots] > 0, self._type)
 
-    def save(self, slots: Slots) -> ChunkedParts:
-        has = self._has[slots]
+    def save(self, slots: Slots | AllSlots) -> ChunkedParts:
         parts: ChunkedParts = {
-            "has": int_chunks(has=has),
-            "best": chunked(self._best.saved(slots[r][has[r] > 0]) for r in slot_ranges(len(slots))),
+            "has": slot_chunks(slots, has=self._has),
+            "best": chunked(self._best.schema, len(slots), lambda part: self._saved_best(slots[part])),
         }
-        if self._all is not None:
+        if (values := self._all) is not None:
             new = places_in(slots, len(self._has))
-            chunks = [renumbered(chunk, new) for chunk in self._all.chunks()]
-            parts["all"] = chunked(chunk.rows for chunk in chunks)
-            parts["weights"] = chunked(int_batch(weights=chunk.weight_array) for chunk in chunks)
+            parts["all"], parts["weights"] = weighted_chunks(
+                values.schema, values.slot_count, lambda part: renumbered(values.chunk(part), new)
+            )
         return parts
 
+    def _saved_best(self, slots: Slots) -> pa.RecordBatch:
+        return self._best.saved(slots[self._has[slots] > 0])
+
     def restore(self, parts: Parts) -> None:
-        self._has = int_column(parts["has"], "has").copy()
+        self._has.replace(int_column(parts["has"], "has"))
         self._best.reserve(len(self._has))
-        held = np.flatnonzero(self._has)
+        held = np.flatnonzero(self._has[:])
         self._best.keep(held, parts["best"].column(0), np.zeros(len(held), dtype=bool))
         if self._all is not None:
             self._all.restore({"rows": parts["all"], "weights": parts["weights"]})
@@ -118,7 +121,7 @@ class Extreme:
 class Best(Protocol):
     """The best value of each group that has one. Groups are slots 0 … n−1."""
 
-    type: pa.DataType  # of values as they are ordered
+    schema: pa.Schema  # of one column: values as they are ordered
 
     @property
     def nbytes(self) -> int: ...
@@ -147,18 +150,18 @@ class Best(Protocol):
 class BestNumbers:
     """The best of values that are numbers of up to 64 bits in disguise: in an array."""
 
-    type = pa.int64()
+    schema = pa.schema([("value", pa.int64())])
 
     def __init__(self, function: Kind) -> None:
         self._function: Kind = function
-        self._numbers: Slots = np.empty(0, dtype=np.int64)  # by slot
+        self._numbers = SlotArray()
 
     @property
     def nbytes(self) -> int:
-        return int(self._numbers.nbytes)
+        return self._numbers.nbytes
 
     def reserve(self, count: int) -> None:
-        self._numbers = grown(self._numbers, count)
+        self._numbers.reserve(count)
 
     def ordered(self, column: pa.Array) -> pa.Array:
         return as_numbers(column)
@@ -190,19 +193,16 @@ class BestValues:
 
     def __init__(self, function: Kind, type_: pa.DataType) -> None:
         self._function: Kind = function
-        self.type = type_
-        self._clear()
-
-    def _clear(self) -> None:
-        self._heap = RowHeap(pa.schema([("value", self.type)]))
-        self._number: Slots = np.empty(0, dtype=np.int64)  # by slot: the place of its best value, −1 for none
+        self.schema = pa.schema([("value", type_)])
+        self._heap = RowHeap(self.schema)
+        self._number = SlotArray(-1)  # the place of its best value, −1 for none
 
     @property
     def nbytes(self) -> int:
-        return int(self._heap.nbytes + self._number.nbytes)
+        return self._heap.nbytes + self._number.nbytes
 
     def reserve(self, count: int) -> None:
-        self._number = grown(self._number, count, -1)
+        self._number.reserve(count)
 
     def ordered(self, column: pa.Array) -> pa.Array:
         return column
@@ -220,7 +220,7 @@ class BestValues:
         slots = slots[better]
         self._number[slots] = self._heap.append(kept) + np.arange(len(slots))
         if len(self._heap) > 4 * len(self._number) + 4096:  # most of these values have been beaten
-            held = np.flatnonzero(self._number >= 0)
+            held = np.flatnonzero(self._number[:] >= 0)
             rows = self._heap.take(self._number[held])
             self._heap = RowHeap(self._heap.schema)
             self._number[held] = self._heap.append(rows) + np.arange(len(held))

@@ -1,24 +1,21 @@
-"""A state as it is now, to be saved while the operator goes on: arrays are copied, rows and plans are shared.
+"""A state as it is now, to be saved while the operator goes on: all that is large is shared, and nothing copied.
 
-Copying an array costs a fraction of what turning it into the rows of an image does. Arrow's rows never change, nor do
-the runs of `SortedRuns`, and the keys of a `KeyIndex` only become more: these are shared, so an index that is frozen
-tells its keys and finds none. A step waits for a copy of what may change alone, some 8 to 32 bytes a key or row.
+Arrow's rows never change, nor do arrays that are read-only, and the keys of a `KeyIndex` only become more, so an index
+that is frozen tells its keys and finds none. What a `SlotArray` was is copied by whoever reads it, beside the steps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from headwater.executor.key_index import KeyIndex
 from headwater.executor.operators import ChunkedParts, Stateful
-from headwater.executor.sorted_runs import SortedRuns
-
-T = TypeVar("T")
+from headwater.executor.slot_arrays import FrozenArray, SlotArray
 
 _PACKAGE = __name__.rpartition(".")[0]  # objects of its classes are states, or parts of states
 
@@ -29,23 +26,25 @@ class States:
 
     version: int
     holders: Mapping[str, Stateful]
+    arrays: tuple[FrozenArray, ...] = ()  # in states that are frozen
 
     def frozen(self) -> States:
-        """A copy that nothing changes any more."""
-        return States(self.version, frozen(dict(self.holders)))
+        """The same, which nothing changes any more."""
+        copies: dict[int, Any] = {}
+        holders = _copy(dict(self.holders), copies)
+        return States(self.version, holders, tuple(c for c in copies.values() if isinstance(c, FrozenArray)))
+
+    def copying(self) -> Iterator[None]:
+        """Makes the copies of the arrays in what is frozen, and stops after each piece."""
+        for array in self.arrays:
+            yield from array.copying()
 
     def save(self) -> ChunkedParts:
         """What there is to be saved."""
         parts: ChunkedParts = {}
         for name, holder in self.holders.items():
-            parts |= {f"{name}/{part}": table for part, table in holder.save().items()}
+            parts |= {f"{name}/{part}": chunks for part, chunks in holder.save().items()}
         return parts
-
-
-def frozen(state: T) -> T:
-    """A copy of a state that nothing changes any more."""
-    copied: T = _copy(state, {})
-    return copied
 
 
 def _copy(value: Any, known: dict[int, Any]) -> Any:
@@ -53,17 +52,16 @@ def _copy(value: Any, known: dict[int, Any]) -> Any:
     if id(value) in known:
         return known[id(value)]
     match value:
-        case np.ndarray():
-            copied: Any = value.copy()
+        case SlotArray():
+            copied: Any = value.frozen()
+        case np.ndarray():  # one that can be written is small: a number for each partition
+            copied = value.copy() if value.flags.writeable else value
         case list() | tuple():
             copied = type(value)(_copy(item, known) for item in value)
         case dict():
             copied = {key: _copy(item, known) for key, item in value.items()}
-        case KeyIndex() | SortedRuns():
+        case KeyIndex():
             copied = copy(value)
-            copied.__dict__ = {
-                name: list(item) if isinstance(item, list) else item for name, item in vars(value).items()
-            }
         case _ if type(value).__module__.startswith(_PACKAGE) and hasattr(value, "__dict__"):
             copied = object.__new__(type(value))
             known[id(value)] = copied

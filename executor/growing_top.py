@@ -7,13 +7,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from headwater.executor.arrangement import Arrangement
-from headwater.executor.chunks import chunked, int_batch, int_column, slot_ranges
+from headwater.executor.chunks import chunked, int_batch, int_column
 from headwater.executor.evaluate import run_sql
 from headwater.executor.heap import RowHeap
 from headwater.executor.key_index import KeyIndex, Slots, numbered, stable_order
 from headwater.executor.keys import Words, key_words
 from headwater.executor.operators import ChunkedParts, Parts
 from headwater.executor.ordering import Lane, can_be_sorted, sort_lanes
+from headwater.executor.slot_arrays import SlotArray
 from headwater.executor.state import consolidate, empty_delta
 from headwater.parser import quote
 from headwater.planner.logical import Foremost, TopK
@@ -23,6 +24,7 @@ from headwater.values import Delta, concat_deltas
 _LAST_MAX = 64  # heads are a matrix; longer ones would mostly be empty
 _COMPACT_MIN = 4096  # fewer rows that no head holds any more are not worth a compaction
 _PLACE = "$place"
+_LENGTHS = pa.schema([("length", pa.int64())])
 
 Heads = npt.NDArray[np.int64]  # shape (partitions, last): numbers of rows in the heap, in order, −1 behind the last one
 
@@ -47,7 +49,7 @@ class GrowingTop:
 
     def _clear(self) -> None:
         self._index = KeyIndex()  # of partitions
-        self._heads: Heads = np.full((0, self._last), -1, dtype=np.int64)  # by partition
+        self._heads = SlotArray(-1, self._last)  # by partition
         self._heap = RowHeap(self._input)
         self._live = 0  # how many rows are in heads
 
@@ -63,7 +65,7 @@ class GrowingTop:
 
     @property
     def nbytes(self) -> int:
-        return self._index.nbytes + int(self._heads.nbytes) + self._heap.nbytes
+        return self._index.nbytes + self._heads.nbytes + self._heap.nbytes
 
     @property
     def state_rows(self) -> int:
@@ -76,7 +78,7 @@ class GrowingTop:
         words = self._words(delta.rows)
         groups, first = numbered(words)
         slots = self._index.insert(words[first])
-        self._reserve(len(self._index))
+        self._heads.reserve(len(self._index))
         old = self._heads[slots]
         new = self._merged(old, groups, delta.rows)
         self._heads[slots] = new
@@ -88,12 +90,6 @@ class GrowingTop:
 
     def _words(self, rows: pa.RecordBatch) -> Words:
         return key_words([rows.column(name) for name in self.node.partition], rows.num_rows)
-
-    def _reserve(self, count: int) -> None:
-        if count > len(self._heads):
-            bigger = np.full((max(count, 2 * len(self._heads), 64), self._last), -1, dtype=np.int64)
-            bigger[: len(self._heads)] = self._heads
-            self._heads = bigger
 
     def _merged(self, old: Heads, groups: Slots, rows: pa.RecordBatch) -> Heads:
         """The heads after the delta: `old` ones, and its `rows`, row i of which is in partition `groups[i]`."""
@@ -156,26 +152,34 @@ class GrowingTop:
         return Delta(pa.RecordBatch.from_arrays([*rows.columns, *numbers], schema=self.schema), signs)
 
     def _compact(self) -> None:
-        held = self._heads >= 0
-        rows = self._heap.take(self._heads[held])
+        heads = self._heads[:].copy()
+        held = heads >= 0
+        rows = self._heap.take(heads[held])
         self._heap = RowHeap(self._input)
-        self._heads[held] = self._heap.append(rows) + np.arange(rows.num_rows)
+        heads[held] = self._heap.append(rows) + np.arange(rows.num_rows)
+        self._heads.replace(heads)
 
     def save(self) -> ChunkedParts:
-        heads = [self._heads[r.start : min(r.stop, len(self._index))] for r in slot_ranges(len(self._index))]
-        lengths = (int_batch(length=(part >= 0).sum(axis=1)) for part in heads)
-        return {"rows": chunked(self._heap.take(part[part >= 0]) for part in heads), "lengths": chunked(lengths)}
+        count = len(self._index)
+        return {
+            "rows": chunked(self._input, count, self._saved_rows),
+            "lengths": chunked(_LENGTHS, count, lambda part: int_batch(length=(self._heads[part] >= 0).sum(axis=1))),
+        }
+
+    def _saved_rows(self, part: slice) -> pa.RecordBatch:
+        heads = self._heads[part]
+        return self._heap.take(heads[heads >= 0])
 
     def restore(self, parts: Parts) -> None:
         self._clear()
         lengths = int_column(parts["lengths"], "length")
-        self._reserve(len(lengths))
-        held = np.arange(self._last) < lengths[:, None]
-        self._heads[: len(lengths)][held] = np.arange(parts["rows"].num_rows)
+        heads = np.full((len(lengths), self._last), -1, dtype=np.int64)
+        heads[np.arange(self._last) < lengths[:, None]] = np.arange(parts["rows"].num_rows)
+        self._heads.replace(heads)
         self._heap.append(parts["rows"])
         self._live = parts["rows"].num_rows
         if len(lengths):
-            self._index.fill(self._words(self._heap.take(self._heads[: len(lengths), 0])))
+            self._index.fill(self._words(self._heap.take(heads[:, 0])))
 
 
 class ForemostRows:

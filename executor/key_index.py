@@ -40,7 +40,11 @@ class KeyIndex:
     @property
     def keys(self) -> Words:
         """The key of each slot, shape (len(self), 2)."""
-        return np.stack([self._a[: self._count], self._b[: self._count]], axis=1)
+        return self.keys_in(slice(0, self._count))
+
+    def keys_in(self, part: slice) -> Words:
+        """The keys of a range of slots."""
+        return np.stack([self._a[part], self._b[part]], axis=1)
 
     def keys_of(self, slots: Slots) -> Words:
         """The keys of these slots."""

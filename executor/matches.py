@@ -10,16 +10,18 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from headwater.executor.chunks import int_chunks, int_column
+from headwater.executor.chunks import chunked, int_batch, int_column
 from headwater.executor.key_index import KeyIndex, Slots, first_rows
 from headwater.executor.keys import Words, row_words
 from headwater.executor.operators import ChunkedParts, Parts
-from headwater.executor.state import consolidate, empty_delta, grown, select_rows
+from headwater.executor.slot_arrays import SlotArray
+from headwater.executor.state import consolidate, empty_delta, select_rows
 from headwater.planner.logical import OuterJoin, SemiJoin
 from headwater.planner.sql_types import arrow_schema
 from headwater.values import Delta, concat_deltas
 
 _COMPACT_MIN = 8192  # fewer rows than this are not worth a compaction
+_SAVED = pa.schema([(name, pa.int64()) for name in ("a", "b", "rows", "pairs")])
 
 
 class MatchCounts:
@@ -37,13 +39,13 @@ class MatchCounts:
 
     def _clear(self) -> None:
         self._index = KeyIndex()
-        self._rows: Slots = np.empty(0, dtype=np.int64)  # by slot: how often the row is there
-        self._pairs: Slots = np.empty(0, dtype=np.int64)  # by slot: how many pairs of the join it stands in
+        self._rows = SlotArray()  # how often the row is there
+        self._pairs = SlotArray()  # how many pairs of the join it stands in
         self._live = 0
 
     @property
     def nbytes(self) -> int:
-        return self._index.nbytes + int(self._rows.nbytes + self._pairs.nbytes)
+        return self._index.nbytes + self._rows.nbytes + self._pairs.nbytes
 
     @property
     def state_rows(self) -> int:
@@ -57,17 +59,18 @@ class MatchCounts:
         local = KeyIndex()
         groups = local.insert(row_words(rows))
         slots = self._index.insert(local.keys)
-        self._rows = grown(self._rows, len(self._index))
-        self._pairs = grown(self._pairs, len(self._index))
+        self._rows.reserve(len(self._index))
+        self._pairs.reserve(len(self._index))
         before, there = self._counted(slots, matched), self._rows[slots] > 0
-        np.add.at(self._rows, slots[groups[: len(side)]], side.weight_array)
-        np.add.at(self._pairs, slots[groups[len(side) :]], joined.weight_array)
+        self._rows.fold(np.add, slots[groups[: len(side)]], side.weight_array)
+        self._pairs.fold(np.add, slots[groups[len(side) :]], joined.weight_array)
         self._live += int((self._rows[slots] > 0).sum() - there.sum())
         change = self._counted(slots, matched) - before
         changed = np.flatnonzero(change)
         result = Delta(rows.take(pa.array(first_rows(groups, len(local))[changed])), change[changed])
         if len(self._index) > max(_COMPACT_MIN, 2 * self._live):
-            self._fill(*self._kept(np.flatnonzero(self._rows[: len(self._index)] > 0)))
+            live = np.flatnonzero(self._rows[: len(self._index)] > 0)
+            self._fill(self._index.keys_of(live), self._rows[live], self._pairs[live])
         return result
 
     def _counted(self, slots: Slots, matched: bool) -> Slots:
@@ -75,25 +78,24 @@ class MatchCounts:
         rows, pairs = self._rows[slots], self._pairs[slots]
         return np.where((pairs > 0) == matched, rows, 0)
 
-    def _kept(self, slots: Slots) -> tuple[Words, Slots, Slots]:
-        return self._index.keys_of(slots), self._rows[slots], self._pairs[slots]
-
     def save(self) -> ChunkedParts:
-        words, rows, pairs = self._kept(
-            np.arange(len(self._index))
-        )  # also rows that are gone: the others stay in place
-        a, b = words.view(np.int64).T
-        return {"counts": int_chunks(a=a, b=b, rows=rows, pairs=pairs)}
+        # Also rows that are gone, so that the others stay in place.
+        return {"counts": chunked(_SAVED, len(self._index), self._saved)}
+
+    def _saved(self, part: slice) -> pa.RecordBatch:
+        a, b = self._index.keys_in(part).view(np.int64).T
+        return int_batch(a=a, b=b, rows=self._rows[part], pairs=self._pairs[part])
 
     def restore(self, parts: Parts) -> None:
         saved = parts["counts"]
         words = np.stack([int_column(saved, "a"), int_column(saved, "b")], axis=1).view(np.uint64)
-        self._fill(words, int_column(saved, "rows").copy(), int_column(saved, "pairs").copy())
+        self._fill(words, int_column(saved, "rows"), int_column(saved, "pairs"))
 
     def _fill(self, words: Words, rows: Slots, pairs: Slots) -> None:
         self._clear()
         self._index.fill(words)
-        self._rows, self._pairs = rows, pairs
+        self._rows.replace(rows)
+        self._pairs.replace(pairs)
         self._live = int((rows > 0).sum())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -11,7 +11,21 @@ import pyarrow as pa
 from headwater.values import Delta
 
 Parts = dict[str, pa.RecordBatch]  # what a state is restored from: named rows
-ChunkedParts = dict[str, pa.Table]  # what is saved of it: the same, in chunks (see chunks.py)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunks:
+    """Rows that are saved in chunks, each of which is made when its turn has come: see chunks.py."""
+
+    schema: pa.Schema
+    made: Callable[[], Iterable[pa.RecordBatch]]
+
+    def to_batches(self) -> Iterator[pa.RecordBatch]:
+        """The chunks that have rows."""
+        return (batch for batch in self.made() if batch.num_rows)
+
+
+ChunkedParts = dict[str, Chunks]  # what is saved of a state, which must not change until it has been read
 
 
 class Operator(Protocol):

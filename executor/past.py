@@ -8,10 +8,11 @@ costs about the same however long the history is.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from headwater.errors import CorruptLog, PositionGone
+from headwater.executor.chunks import paced
 from headwater.executor.circuit import Circuit
 from headwater.executor.feed import Cut, first_version
 from headwater.executor.frozen import States
@@ -30,10 +31,16 @@ def image_is_due(rows_since: int, state_rows: int) -> bool:
     return rows_since >= max(IMAGE_ROWS_MIN, state_rows)
 
 
-def save_image(log: Log, states: States, note: Mapping[str, Any]) -> Image:
-    """Saves what a circuit has, at the version where it stands, with a note of the caller's."""
+def save_image(log: Log, states: States, note: Mapping[str, Any], pause: Callable[[], None] = lambda: None) -> Image:
+    """Saves what a circuit has, at the version where it stands, with a note of the caller's.
+
+    Between pieces of work of about a millisecond `pause` is called.
+    """
     own = {"format": STATE_FORMAT, "frontier": states.version, "holders": list(states.holders)}
-    return log.save_image(states.save(), {**note, **own})
+    for _ in states.copying():
+        pause()
+    parts = {name: paced(chunks, pause) for name, chunks in states.save().items()}
+    return log.save_image(parts, {**note, **own})
 
 
 def circuit_at(

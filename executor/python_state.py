@@ -9,14 +9,14 @@ import numpy as np
 import pyarrow as pa
 
 from headwater.executor.accumulators import Count
-from headwater.executor.chunks import chunked, slot_ranges
+from headwater.executor.chunks import chunked
 from headwater.executor.heap import RowHeap
 from headwater.executor.key_index import Slots
 from headwater.executor.operators import ChunkedParts, Parts
 from headwater.executor.python_functions import arguments_of, target_of
 from headwater.executor.python_values import FunctionFailed, arrow_values, failure
 from headwater.executor.row_errors import Reason
-from headwater.executor.state import grown
+from headwater.executor.slot_arrays import AllSlots, SlotArray
 from headwater.values import Weights
 
 _PROTOCOL = 5  # of pickle: images are read by later versions
@@ -50,15 +50,15 @@ class PythonState:
         self._counts = Count()
         self._heap = RowHeap(self._schema)
         self._append([self._of_no_rows])  # place 0: what a slot is until it has rows
-        self._number = np.empty(0, dtype=np.int64)  # by slot: the place of its state and value
+        self._number = SlotArray()  # the place of its state and value
 
     @property
     def nbytes(self) -> int:
-        return int(self._counts.nbytes + self._heap.nbytes + self._number.nbytes)
+        return self._counts.nbytes + self._heap.nbytes + self._number.nbytes
 
     def reserve(self, count: int) -> None:
         self._counts.reserve(count)
-        self._number = grown(self._number, count)
+        self._number.reserve(count)
 
     def fold(self, slots: Slots, groups: Slots, column: pa.Array | None, weights: Weights) -> None:
         assert column is not None
@@ -83,7 +83,7 @@ class PythonState:
         if moved:
             self._number[slots[touched[kept]]] = self._append(moved) + np.arange(len(moved))
         if len(self._heap) > 4 * len(self._number) + 4096:  # most of these states are of the past
-            self._refill(self._heap.take(self._number))
+            self._refill(self._heap.take(self._number[:]))
 
     def _moved(
         self, slot: int, state: bytes | None, added: pa.StructArray, removed: pa.StructArray
@@ -167,12 +167,9 @@ class PythonState:
     def value(self, slots: Slots) -> pa.Array:
         return self._heap.take(self._number[slots]).column(1)
 
-    def save(self, slots: Slots) -> ChunkedParts:
-        numbers = self._number[slots]
-        return {
-            **self._counts.save(slots),
-            "groups": chunked(self._heap.take(numbers[r]) for r in slot_ranges(len(slots))),
-        }
+    def save(self, slots: Slots | AllSlots) -> ChunkedParts:
+        groups = chunked(self._schema, len(slots), lambda part: self._heap.take(self._number[slots[part]]))
+        return {**self._counts.save(slots), "groups": groups}
 
     def restore(self, parts: Parts) -> None:
         self._clear()
@@ -183,7 +180,7 @@ class PythonState:
         """Makes `groups`, a row for each slot, all that there are."""
         self._heap = RowHeap(self._schema)
         self._append([self._of_no_rows])
-        self._number = self._heap.append(groups) + np.arange(groups.num_rows)
+        self._number.replace(self._heap.append(groups) + np.arange(groups.num_rows))
 
 
 def _repeated(rows: pa.StructArray, times: Weights) -> pa.StructArray:

@@ -8,14 +8,15 @@ import numpy as np
 import pyarrow as pa
 
 from headwater.executor.arrangement import Arrangement
-from headwater.executor.chunks import chunked, int_batch, places_in, slot_ranges
+from headwater.executor.chunks import chunked, places_in, weighted_chunks
 from headwater.executor.evaluate import ROW_ERRORS, run_sql
 from headwater.executor.heap import RowHeap
 from headwater.executor.key_index import Slots
 from headwater.executor.keys import key_words
 from headwater.executor.operators import ChunkedParts, Parts
 from headwater.executor.row_errors import Reason, reason_of_group
-from headwater.executor.state import grown, renumbered, repeat_rows
+from headwater.executor.slot_arrays import AllSlots, SlotArray
+from headwater.executor.state import renumbered, repeat_rows
 from headwater.parser import quote
 from headwater.planner.logical import PLACE, Aggregate, RecomputedCall
 from headwater.planner.sql_types import arrow_schema, cast_from_arrow
@@ -46,7 +47,7 @@ class Recomputed:
     def _clear(self) -> None:
         self._heap = RowHeap(self._schema)
         self._heap.append(self._of_nothing)
-        self._number = np.empty(0, dtype=np.int64)  # by slot: the place of its values; 0 while the group has no rows
+        self._number = SlotArray()  # the place of its values; 0 while the group has no rows
 
     def _values_of_nothing(self, sql: str) -> pa.RecordBatch:
         """The values of a group without rows, which are NULL if a function fails on no rows."""
@@ -64,11 +65,11 @@ class Recomputed:
 
     @property
     def nbytes(self) -> int:
-        return int(self._rows.nbytes + self._heap.nbytes + self._number.nbytes)
+        return self._rows.nbytes + self._heap.nbytes + self._number.nbytes
 
     def reserve(self, count: int) -> None:
         """Makes room for groups 0 … count−1; new ones are empty."""
-        self._number = grown(self._number, count)
+        self._number.reserve(count)
 
     def fold(self, slots: Slots, groups: Slots, rows: pa.RecordBatch, weights: Weights) -> None:
         """Adds a delta: row i has `weights[i]` and belongs to slot `slots[groups[i]]`; `slots` are distinct."""
@@ -80,7 +81,7 @@ class Recomputed:
         for touched, values in self._computed(repeat_rows(Delta(kept, counts))):
             self._number[touched] = self._heap.append(values) + np.arange(len(touched))
         if len(self._heap) > 4 * len(self._number) + 4096:  # most of these values are of the past
-            self._refill(self._heap.take(self._number))
+            self._refill(self._heap.take(self._number[:]))
 
     def _computed(self, rows: pa.RecordBatch) -> list[tuple[Slots, pa.RecordBatch]]:
         """The slots in `rows` with their values; by halves if a function fails on one of them."""
@@ -103,15 +104,14 @@ class Recomputed:
         columns: list[pa.Array] = self._heap.take(self._number[slots]).columns
         return columns
 
-    def save(self, slots: Slots) -> ChunkedParts:
+    def save(self, slots: Slots | AllSlots) -> ChunkedParts:
         """What `restore` needs for these groups, which then are 0 … n−1."""
         new = places_in(slots, len(self._number))
-        chunks = [renumbered(chunk, new) for chunk in self._rows.chunks()]
-        return {
-            "values": chunked(self._heap.take(self._number[slots[r]]) for r in slot_ranges(len(slots))),
-            "rows": chunked(chunk.rows for chunk in chunks),
-            "weights": chunked(int_batch(weights=chunk.weight_array) for chunk in chunks),
-        }
+        rows, weights = weighted_chunks(
+            self._rows.schema, self._rows.slot_count, lambda part: renumbered(self._rows.chunk(part), new)
+        )
+        values = chunked(self._schema, len(slots), lambda part: self._heap.take(self._number[slots[part]]))
+        return {"values": values, "rows": rows, "weights": weights}
 
     def restore(self, parts: Parts) -> None:
         self._rows.restore({"rows": parts["rows"], "weights": parts["weights"]})
@@ -120,7 +120,7 @@ class Recomputed:
     def _refill(self, values: pa.RecordBatch) -> None:
         """Makes `values`, a row for each slot, all that there are."""
         self._clear()
-        self._number = self._heap.append(values) + np.arange(values.num_rows)
+        self._number.replace(self._heap.append(values) + np.arange(values.num_rows))
 
 
 def _shown(call: RecomputedCall) -> str:

@@ -9,19 +9,21 @@ import pyarrow as pa
 
 from headwater.executor.accumulators import Mergeable
 from headwater.executor.aggregate import accumulator_of
-from headwater.executor.chunks import chunked, combined, int_chunks, int_column, own_parts, slot_ranges
+from headwater.executor.chunks import chunked, combined, int_batch, int_column, own_parts
 from headwater.executor.heap import RowHeap
 from headwater.executor.key_index import KeyIndex, Slots, first_rows
 from headwater.executor.keys import Words, key_words
 from headwater.executor.operators import ChunkedParts, Parts
+from headwater.executor.slot_arrays import AllSlots, SlotArray
 from headwater.executor.sorted_runs import SortedRuns
-from headwater.executor.state import consolidate, empty_delta, grown
+from headwater.executor.state import consolidate, empty_delta
 from headwater.executor.windows import Times, horizon_after, microseconds, timestamps
 from headwater.planner.logical import AggregateCall, SessionAggregate
 from headwater.planner.sql_types import arrow_schema
 from headwater.values import WINDOWEND, WINDOWSTART, Delta
 
 _COMPACT_MIN = 8192  # fewer sessions than this are not worth a compaction
+_SAVED = pa.schema([(name, pa.int64()) for name in ("live", "start", "end")])
 
 
 @dataclass(frozen=True)
@@ -57,16 +59,16 @@ class SessionGroups:
         self._pieces = KeyIndex()  # of a key's slot and a piece of time
         self._spans = SortedRuns()  # from slots of pieces to sessions, also to those that are gone
         self._by_end = SortedRuns()  # from ends to sessions, also ends that a session had before
-        self._key: Slots = np.empty(0, dtype=np.int64)  # by session: the slot of its key, −1 when it is gone
-        self._start: Times = np.empty(0, dtype=np.int64)  # by session
-        self._end: Times = np.empty(0, dtype=np.int64)  # by session
+        self._key = SlotArray(-1)  # by session: the slot of its key, −1 when it is gone
+        self._start = SlotArray()  # by session
+        self._end = SlotArray()  # by session
         self._count = self._live = 0
         self._accumulators = [_mergeable(call, self._types) for call in self.node.calls]
 
     @property
     def nbytes(self) -> int:
         indexes = self._keys.nbytes + self._pieces.nbytes + self._spans.nbytes + self._by_end.nbytes
-        columns = int(self._key.nbytes + self._start.nbytes + self._end.nbytes)
+        columns = self._key.nbytes + self._start.nbytes + self._end.nbytes
         return indexes + columns + self._key_rows.nbytes + sum(a.nbytes for a in self._accumulators)
 
     @property
@@ -152,8 +154,8 @@ class SessionGroups:
         slots[fresh] = self._count + np.arange(len(fresh))
         self._count += len(fresh)
         self._live += len(fresh) - len(gone)
-        self._key = grown(self._key, self._count, -1)
-        self._start, self._end = grown(self._start, self._count), grown(self._end, self._count)
+        for array in (self._key, self._start, self._end):
+            array.reserve(self._count)
         for accumulator in self._accumulators:
             accumulator.reserve(self._count)
         return slots
@@ -187,18 +189,23 @@ class SessionGroups:
         self._live -= len(slots)
 
     def save(self) -> ChunkedParts:
-        return self._saved(np.arange(self._count))  # also sessions that are gone, so that the others stay in place
+        return self._saved(AllSlots(self._count))  # also sessions that are gone, so that the others stay in place
 
-    def _saved(self, slots: Slots) -> ChunkedParts:
-        live = self._key[slots] >= 0
-        bounds = int_chunks(live=live.astype(np.int64), start=self._start[slots], end=self._end[slots])
-        parts: ChunkedParts = {"sessions": bounds}
+    def _saved(self, slots: Slots | AllSlots) -> ChunkedParts:
+        parts = {"sessions": chunked(_SAVED, len(slots), lambda part: self._saved_bounds(slots[part]))}
         if self.node.group_keys:
-            keys = (self._key_rows.take(self._key[slots[r]][live[r]]) for r in slot_ranges(len(slots)))
-            parts["keys"] = chunked(keys)
+            parts["keys"] = chunked(self._key_schema, len(slots), lambda part: self._saved_keys(slots[part]))
         for i, accumulator in enumerate(self._accumulators):
             parts |= {f"{i}.{name}": part for name, part in accumulator.save(slots).items()}
         return parts
+
+    def _saved_bounds(self, slots: Slots) -> pa.RecordBatch:
+        live = (self._key[slots] >= 0).astype(np.int64)
+        return int_batch(live=live, start=self._start[slots], end=self._end[slots])
+
+    def _saved_keys(self, slots: Slots) -> pa.RecordBatch:
+        keys = self._key[slots]
+        return self._key_rows.take(keys[keys >= 0])
 
     def restore(self, parts: Parts) -> None:
         self._clear()
@@ -206,8 +213,9 @@ class SessionGroups:
         self._count = saved.num_rows
         live = np.flatnonzero(int_column(saved, "live"))
         self._live = len(live)
-        self._key = np.full(self._count, -1, dtype=np.int64)
-        self._start, self._end = int_column(saved, "start").copy(), int_column(saved, "end").copy()
+        self._key.reserve(self._count)
+        self._start.replace(int_column(saved, "start"))
+        self._end.replace(int_column(saved, "end"))
         for i, accumulator in enumerate(self._accumulators):
             accumulator.reserve(self._count)
             accumulator.restore(own_parts(parts, str(i)))

@@ -80,10 +80,15 @@ class SortedRuns:
 
 
 class _Run:
-    """Pairs in the order of their keys. `begins` says where each key begins, in a run that has pairs for most keys."""
+    """Pairs in the order of their keys. `begins` says where each key begins, in a run that has pairs for most keys.
+
+    The arrays become read-only: whoever freezes a state shares them.
+    """
 
     def __init__(self, keys: Slots, values: Slots, begins: Slots | None = None) -> None:
         self.keys, self.values, self.begins = keys, values, begins
+        for array in (keys, values, *([begins] if begins is not None else [])):
+            array.flags.writeable = False
 
     @property
     def nbytes(self) -> int:

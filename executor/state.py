@@ -13,23 +13,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from headwater.executor.chunks import chunked, int_batch, int_chunks, int_column, slot_ranges
+from headwater.executor.chunks import WEIGHTS, chunked, int_batch, int_chunks, int_column
 from headwater.executor.heap import RowHeap
 from headwater.executor.key_index import KeyIndex, Slots, numbered, numbered_values
 from headwater.executor.keys import Words, key_words, row_words
 from headwater.executor.operators import ChunkedParts, Parts
+from headwater.executor.slot_arrays import SlotArray
 from headwater.values import Delta, Weights, empty_batch
 
 _COMPACT_MIN = 4096  # dead rows below this number are not worth a compaction
-
-
-def grown(array: npt.NDArray[np.int64], count: int, fill: int = 0) -> npt.NDArray[np.int64]:
-    """`array` with room for at least `count` items, new ones set to `fill`."""
-    if count <= len(array):
-        return array
-    bigger = np.full(max(count, 2 * len(array), 64), fill, dtype=array.dtype)
-    bigger[: len(array)] = array
-    return bigger
 
 
 class TableState:
@@ -47,8 +39,8 @@ class TableState:
     def _clear(self) -> None:
         self._index = KeyIndex()
         self._heap = RowHeap(self.schema)
-        self._number = np.empty(0, dtype=np.int64)  # by slot: the row's number in the heap
-        self._weight = np.empty(0, dtype=np.int64)  # by slot
+        self._number = SlotArray(-1)  # the row's number in the heap
+        self._weight = SlotArray()
         self._live = 0
 
     def __len__(self) -> int:
@@ -85,7 +77,7 @@ class TableState:
             added = np.flatnonzero(weights > 0)
             rows = delta.rows if len(added) == len(delta) else delta.rows.take(pa.array(added))
             self._number[slots[added]] = self._heap.append(rows) + np.arange(len(added))
-        np.add.at(self._weight, slots, weights)
+        self._weight.fold(np.add, slots, weights)
         after = self._weight[touched]
         assert (after >= 0).all(), "a row was removed that was not there"
         assert self.key is None or (after <= 1).all(), "two rows with one key"
@@ -110,8 +102,8 @@ class TableState:
 
     def _insert(self, words: Words) -> Slots:
         slots = self._index.insert(words)
-        self._number = grown(self._number, len(self._index), -1)
-        self._weight = grown(self._weight, len(self._index))
+        self._number.reserve(len(self._index))
+        self._weight.reserve(len(self._index))
         return slots
 
     def find(self, words: Words) -> Slots:
@@ -120,7 +112,11 @@ class TableState:
 
     def live_slots(self) -> Slots:
         """The slots of the rows that are there."""
-        return np.flatnonzero(self._weight[: len(self._index)] > 0)
+        return self._live_slots(slice(0, len(self._index)))
+
+    def _live_slots(self, part: slice) -> Slots:
+        live: Slots = np.flatnonzero(self._weight[part] > 0) + part.start
+        return live
 
     def take(self, slots: Slots) -> pa.RecordBatch:
         """The rows at `slots`."""
@@ -132,16 +128,21 @@ class TableState:
 
     def weights(self, slots: Slots) -> Weights:
         """The weight of the row at each slot; 0 where it is gone."""
-        return self._weight[slots]
+        weights: Weights = self._weight[slots]
+        return weights
 
     def content(self) -> Delta:
         """All rows with their weights."""
         return self._content(self.live_slots())
 
-    def chunks(self) -> list[Delta]:
-        """All rows with their weights, cut by ranges of slots."""
-        live = self._weight > 0
-        return [self._content(np.flatnonzero(live[r]) + r.start) for r in slot_ranges(len(self._index))]
+    @property
+    def slot_count(self) -> int:
+        """How many slots there are, with those of rows that are gone."""
+        return len(self._index)
+
+    def chunk(self, part: slice) -> Delta:
+        """The rows in a range of slots, with their weights."""
+        return self._content(self._live_slots(part))
 
     def _content(self, slots: Slots) -> Delta:
         weights = self._weight[slots]
@@ -153,7 +154,7 @@ class TableState:
 
     def row_count(self) -> int:
         """How many rows there are, a row of weight n counted n times."""
-        return int(self._weight.sum())
+        return int(self._weight[:].sum())
 
     @property
     def is_sparse(self) -> bool:
@@ -166,20 +167,22 @@ class TableState:
         self._fill(self.content())
 
     def save(self) -> ChunkedParts:
-        chunks = self.chunks()
-        weights = (int_batch(weights=chunk.weight_array) for chunk in chunks)
-        return {"rows": chunked(chunk.rows for chunk in chunks), "weights": chunked(weights)}
+        count = len(self._index)
+        return {
+            "rows": chunked(self.schema, count, lambda part: self.take(self._live_slots(part))),
+            "weights": chunked(WEIGHTS, count, lambda part: int_batch(weights=self._weight[self._live_slots(part)])),
+        }
 
     def restore(self, parts: Parts) -> None:
-        self._fill(Delta(parts["rows"], int_column(parts["weights"], "weights").copy()))
+        self._fill(Delta(parts["rows"], int_column(parts["weights"], "weights")))
 
     def _fill(self, content: Delta) -> None:
         """Makes the rows of `content`, each of which stands once, all that there are; their places are their slots."""
         self._clear()
         self._index.fill(self.words(content.rows))
         self._heap.append(content.rows)
-        self._number = np.arange(len(content))
-        self._weight = content.weight_array
+        self._number.replace(np.arange(len(content)))
+        self._weight.replace(content.weight_array)
         self._live = len(content)
 
 

@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 from headwater.executor.key_index import KeyIndex, Slots
 from headwater.executor.keys import Words, key_words
 from headwater.executor.operators import ChunkedParts, Parts
-from headwater.executor.state import TableState, grown
+from headwater.executor.slot_arrays import SlotArray
+from headwater.executor.state import TableState
 from headwater.values import Delta, Weights
 
 Times = npt.NDArray[np.int64]
@@ -53,6 +54,8 @@ class _Run:
     def __init__(self, keys: Slots, times: Times, slots: Slots) -> None:
         order = np.lexsort((times, keys))
         self.keys, self.times, self.slots = keys[order], times[order], slots[order]
+        for array in (self.keys, self.times, self.slots):
+            array.flags.writeable = False  # whoever freezes a state shares them
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -92,7 +95,7 @@ class Timeline:
     def _clear(self) -> None:
         self._index = KeyIndex()
         self._runs: list[_Run] = []
-        self._filed = np.empty(0, dtype=np.int64)  # by slot of the state: 1 if the row is in a run
+        self._filed = SlotArray()  # by slot of the state: 1 if the row is in a run
 
     def __len__(self) -> int:
         return len(self._state)
@@ -100,14 +103,14 @@ class Timeline:
     @property
     def nbytes(self) -> int:
         runs = sum(int(run.keys.nbytes + run.times.nbytes + run.slots.nbytes) for run in self._runs)
-        return self._state.nbytes + self._index.nbytes + int(self._filed.nbytes) + runs
+        return self._state.nbytes + self._index.nbytes + self._filed.nbytes + runs
 
     def apply(self, delta: Delta) -> None:
         """Adds the delta."""
         if not len(delta):
             return
         slots = self._state.apply(delta)
-        self._filed = grown(self._filed, int(slots.max()) + 1)
+        self._filed.reserve(int(slots.max()) + 1)
         fresh, first = np.unique(slots, return_index=True)
         first = first[self._filed[fresh] == 0]
         if len(first):
@@ -212,5 +215,5 @@ class Timeline:
         self._clear()
         slots = self._state.live_slots()
         if len(slots):
-            self._filed = grown(self._filed, int(slots.max()) + 1)
+            self._filed.reserve(int(slots.max()) + 1)
             self._file(self._state.take(slots), slots)

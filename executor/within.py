@@ -6,12 +6,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from headwater.executor.chunks import chunked, int_chunks, int_column, own_parts, slot_ranges
+from headwater.executor.chunks import chunked, int_chunks, int_column, own_parts
 from headwater.executor.heap import RowHeap
 from headwater.executor.key_index import KeyIndex, Slots
 from headwater.executor.keys import Words, key_words, row_words
 from headwater.executor.matches import padded
 from headwater.executor.operators import ChunkedParts, Parts
+from headwater.executor.slot_arrays import SlotArray
 from headwater.executor.sorted_runs import SortedRuns
 from headwater.executor.state import TableState, empty_delta, repeat_rows, select_rows, without_null_keys
 from headwater.executor.windows import NEVER, Times, horizon_after, microseconds
@@ -53,7 +54,7 @@ class NearRows:
 
     def _clear(self) -> None:
         self._heap = RowHeap(self.schema)
-        self._times: Times = np.empty(0, dtype=np.int64)  # by number of the row
+        self._times = SlotArray()  # by number of the row
         self._index = KeyIndex()  # of keys and pieces
         self._by_key = SortedRuns()  # from slots of the index to numbers
         self._by_time = SortedRuns()  # from times to numbers
@@ -65,7 +66,7 @@ class NearRows:
     @property
     def nbytes(self) -> int:
         runs = self._by_key.nbytes + self._by_time.nbytes
-        return self._heap.nbytes + int(self._times.nbytes) + self._index.nbytes + runs
+        return self._heap.nbytes + self._times.nbytes + self._index.nbytes + runs
 
     def add(self, rows: pa.RecordBatch) -> None:
         """Adds rows, which come after all others."""
@@ -73,7 +74,8 @@ class NearRows:
             return
         numbers = self._heap.append(rows) + np.arange(rows.num_rows)
         times = microseconds(rows.column(self._time))
-        self._times = np.concatenate([self._times[: numbers[0]], times])
+        self._times.reserve(len(self._heap))
+        self._times[numbers] = times
         words = _in_pieces(_words(rows, self.keys), times // self._width)
         self._by_key.add(self._index.insert(words), numbers)
         self._by_time.add(times, numbers)
@@ -101,14 +103,17 @@ class NearRows:
             self._horizon = horizon
         self._live -= len(self._by_time.take_before(self._horizon))
         if len(self._heap) - self._live > max(_COMPACT_MIN, self._live):
-            rows = self._heap.take(np.flatnonzero(self._times >= self._horizon))
+            rows = self._live_rows(slice(0, len(self._heap)))
             self._clear()
             self.add(rows)
 
+    def _live_rows(self, part: slice) -> pa.RecordBatch:
+        """The rows in a range of numbers that are not forgotten."""
+        return self._heap.take(np.flatnonzero(self._times[part] >= self._horizon) + part.start)
+
     def save(self) -> ChunkedParts:
-        live = self._times >= self._horizon
-        chunks = (self._heap.take(np.flatnonzero(live[r]) + r.start) for r in slot_ranges(len(live)))
-        return {"rows": chunked(chunks), "horizon": int_chunks(horizon=np.array([self._horizon]))}
+        rows = chunked(self.schema, len(self._heap), self._live_rows)
+        return {"rows": rows, "horizon": int_chunks(horizon=np.array([self._horizon]))}
 
     def restore(self, parts: Parts) -> None:
         self._clear()

@@ -144,7 +144,8 @@ class FrameChain:
         self.start = start
         self.end = start  # where the next frame goes
         self.seal = seal  # of the last frame
-        self._parts: list[bytes | pa.Buffer] = []
+        self.written = start  # up to here
+        self._parts: list[bytes | pa.Buffer] = []  # from there on
 
     def add(self, header: Header, *payload: bytes | pa.Buffer) -> tuple[int, int]:
         """Add a frame; its position and its seal."""
@@ -155,8 +156,9 @@ class FrameChain:
         return position, self.seal
 
     def write(self, file: File) -> None:
-        """Write all frames."""
-        write_parts(file, self.start, self._parts)
+        """Write all frames that are not written yet."""
+        write_parts(file, self.written, self._parts)
+        self.written, self._parts = self.end, []
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ record names is the remains of an image that was not finished; the next one take
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Protocol
 
 import pyarrow as pa
 
@@ -30,8 +31,21 @@ from headwater.storage.frames import (
 from headwater.storage.rows import Projection, Rows, encode_rows, read_layout, read_rows
 from headwater.storage.state import ImageState, pack_schema, unpack_schema
 
-Parts = Mapping[str, pa.Table | pa.RecordBatch]
 Place = tuple[int, int, int]  # image file, position of the frame, its seal
+
+_WRITE_BYTES = 1 << 20  # chunks are written when they are as many bytes
+
+
+class Chunked(Protocol):
+    """A table in chunks: an Arrow table, or what makes each chunk when its turn has come."""
+
+    @property
+    def schema(self) -> pa.Schema: ...
+
+    def to_batches(self) -> Iterable[pa.RecordBatch]: ...
+
+
+Parts = Mapping[str, Chunked | pa.RecordBatch]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +94,7 @@ def write_image(storage: Storage, directory: str, number: int, parts: Parts, bef
     path = image_path(directory, number)
     file = empty_file(storage, path)
     try:
-        writer = _Writer(storage, directory, number)
+        writer = _Writer(storage, directory, number, file)
         listing = _Listing({name: writer.add(table, known.get(name, ())) for name, table in parts.items()})
         payload = listing.pack()
         position, seal = writer.chain.add(Header(Kind.IMAGE, len(payload), crc32c(payload)), payload)
@@ -149,14 +163,15 @@ def _reason(error: Exception) -> str:
 
 
 class _Writer:
-    """Gathers the chunks of an image that have to be written."""
+    """Writes the chunks of an image that have to be written, while it goes through all."""
 
-    def __init__(self, storage: Storage, directory: str, number: int) -> None:
+    def __init__(self, storage: Storage, directory: str, number: int, file: File) -> None:
         self.chain = FrameChain(0, 0)
+        self._file = file
         self._files = _Files(storage, directory)
         self._number = number
 
-    def add(self, table: pa.Table | pa.RecordBatch, known: Sequence[Place]) -> tuple[pa.Schema, list[Place]]:
+    def add(self, table: Chunked | pa.RecordBatch, known: Sequence[Place]) -> tuple[pa.Schema, list[Place]]:
         """Add a table, of which `known` may have chunks already; its schema and the places of its chunks."""
         batches = [table] if isinstance(table, pa.RecordBatch) else table.to_batches()
         candidates = self._candidates(known)
@@ -167,6 +182,8 @@ class _Writer:
             if place is None or not self._has(place, rows):
                 header = Header(rows.kind, rows.size, rows.crc, count=rows.count)
                 place = (self._number, *self.chain.add(header, *rows.payload))
+                if self.chain.end - self.chain.written >= _WRITE_BYTES:
+                    self.chain.write(self._file)
             places.append(place)
         return table.schema, places
 

@@ -38,7 +38,7 @@ def test_more_keys_take_more_memory(case: str) -> None:
     few, many = (measure_steps(case, keys, steps=2, seed=1) for keys in (1_000, 10_000))
     assert len(few.seconds) == len(few.cpu_seconds) == 2
     assert 0 < 2 * few.state_bytes < many.state_bytes
-    assert few.longest_beside > 0 and few.checkpoint_seconds > 0
+    assert min(few.longest_beside, few.longest_after, few.checkpoint_seconds) > 0
 
 
 @pytest.mark.parametrize("keys", ["", "many", "1000,", "999"])

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Thread
 from time import sleep
 
 import pytest
 
 from headwater.engine import checkpoints
+from headwater.engine.checkpoints import Slices
 from headwater.engine.database import Database, connect
-from headwater.executor.past import save_image
 from headwater.storage import SimulatedDisk
+from tests.executor.freezing import Frozen, saved
 
 QUERIES = """
     CREATE STREAM s (k INTEGER KEY, v BIGINT, ts TIMESTAMP) WITH (timestamp = 'ts');
@@ -45,12 +47,12 @@ def test_an_image_of_the_past_is_what_the_state_was_then() -> None:
         add(db, 1)
         db.settle()
         states = db.pipeline.circuit.states
-        then, before = states.frozen(), {name: table.to_pylist() for name, table in states.save().items()}
+        then, before = Frozen.of(db.pipeline), saved(states)
         for step in range(2, 6):
             add(db, step)
             db.settle()
-        assert {name: table.to_pylist() for name, table in then.save().items()} == before
-        assert {name: table.to_pylist() for name, table in states.save().items()} != before
+        assert saved(then.states) == before
+        assert saved(states) != before
 
 
 @pytest.mark.parametrize("steps", [0, 1, 4])
@@ -60,11 +62,11 @@ def test_steps_that_are_made_while_an_image_is_saved_are_there_after_a_restart(s
         db.execute(QUERIES)
         add(db, 1)
         db.settle()
-        then, note = db.pipeline.circuit.states.frozen(), db.pipeline._image_note()
+        then = Frozen.of(db.pipeline)
         for step in range(2, 2 + steps):
             add(db, step)
             db.settle()
-        image = save_image(db.log, then, note)
+        image = then.publish(db.pipeline)
         add(db, 20)
         expected = contents(db)
     with opened(disk) as db:
@@ -89,6 +91,32 @@ def test_a_database_in_the_background_saves_images_on_its_own(tmp_path: Path, mo
         expected = contents(db)
     with connect(tmp_path / "db") as db:
         assert contents(db) == expected
+
+
+def test_a_slice_does_not_begin_during_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "SLICE_SECONDS", 0)
+    slices = Slices()
+    saver = Thread(target=slices.pause())
+    with slices.step():
+        saver.start()
+        saver.join(0.05)
+        assert saver.is_alive()
+    saver.join(10)
+    assert not saver.is_alive()
+
+
+def test_slices_have_their_turns_where_steps_follow_each_other_without_a_break(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "SLICE_SECONDS", 0)
+    slices = Slices()
+    pause = slices.pause()
+    saver = Thread(target=lambda: [pause() for _ in range(10)])
+    saver.start()
+    for _ in range(1000):
+        with slices.step():
+            saver.join(0.01)
+        if not saver.is_alive():
+            break
+    assert not saver.is_alive()
 
 
 def test_a_group_without_a_distinct_value_is_saved_again_after_a_restart() -> None:

@@ -175,4 +175,29 @@ BUGS = (
         "        if self._state.is_sparse:\n            self._state.compact()\n            self._file_all()",
         "        if self._state.is_sparse:\n            self._state.compact()",
     ),
+    # ---------------------------------------------------------------- images that are saved while steps go on
+    PlantedBug(
+        "a write does not note what it replaces in an array that is frozen",
+        "slot_arrays",
+        "            self._note(slots)\n        function.at(",
+        "            pass\n        function.at(",
+    ),
+    PlantedBug(
+        "of two writes to a slot the later one is taken back last",
+        "slot_arrays",
+        "in reversed(tuple(self._notes))",
+        "in tuple(self._notes)",
+    ),
+    PlantedBug(
+        "a piece that is copied is taken for the whole array",
+        "slot_arrays",
+        "            yield\n",
+        "            yield\n            self.is_copy = True\n",
+    ),
+    PlantedBug(
+        "a state that is frozen goes on with the list of the chunks of its rows",
+        "frozen",
+        "            copied = type(value)(_copy(item, known) for item in value)",
+        "            copied = value",
+    ),
 )

@@ -20,6 +20,7 @@ from headwater.executor.operators import Stateful
 from headwater.parser import parse_statement, syntax
 from headwater.planner import bind_query
 from headwater.storage import SimulatedDisk
+from tests.executor.freezing import Frozen
 from tests.executor.function_queries import DEFINITIONS
 from tests.executor.generator import Generator, Query
 from tests.executor.held import held_bytes
@@ -55,6 +56,7 @@ class Case:
         self.oracle.con.execute(f"SET VARIABLE partitions = {self.partitions}")
         self._set_clock(0)
         self.events: list[Event] = []
+        self.frozen: Frozen | None = None  # at a checkpoint, of which another image is published after the next step
         self.comparisons = 0
         self.db = self._open()
         self.db.execute(self.statements)
@@ -114,9 +116,14 @@ class Case:
             case Step():
                 self.db.settle()
                 self.check()
+                if self.frozen is not None:
+                    self.frozen.publish(self.db.pipeline)
+                    self.frozen = None
             case Checkpoint():
                 self.db.execute("CHECKPOINT")
+                self.frozen = Frozen.of(self.db.pipeline, pieces=len(self.events) % 4)
             case Reopen():
+                self.frozen = None
                 self.db.close()
                 self.db = self._open()
                 self.check()

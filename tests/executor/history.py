@@ -58,7 +58,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """An image of all state is saved."""
+    """An image of all state is saved at once, and another one of the same state after the next step."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ _SMALL = (
     ("aggregate", "_COMPACT_MIN", 3),
     ("matches", "_COMPACT_MIN", 3),
     ("chunks", "CHUNK_SLOTS", 4),
+    ("slot_arrays", "_PIECE", 3),
+    ("slot_arrays", "_SIZE_MIN", 2),
     ("heap", "CHUNK_ROWS_MAX", 8),
     ("feed", "STEP_ROWS", 10),
     ("past", "IMAGE_ROWS_MIN", 50),

@@ -32,6 +32,7 @@ QUERIES = [
     "SELECT id, name FROM t",
     "SELECT * FROM t",
     "SELECT * FROM b",
+    "SELECT t.name, b.y FROM t ASOF JOIN b ON t.id = b.x AND t.w >= b.x",
 ]
 
 
@@ -75,6 +76,16 @@ def test_the_bytes_that_an_operator_tells_are_those_that_it_holds(lived: Databas
     for state in [*states, *([table] if table is not None else [])]:
         held = held_bytes(state)
         assert abs(state.nbytes - held) <= 0.1 * held + 2048, (type(state).__name__, state.nbytes, held)
+
+
+def test_a_state_that_is_frozen_shares_with_the_operators_whatever_is_large(lived: Database) -> None:
+    states = lived.pipeline.circuit.states
+    held = held_bytes(states.holders)
+    frozen = states.frozen()
+    assert held_bytes([states.holders, frozen.holders]) < 1.01 * held
+    for _ in frozen.copying():
+        pass
+    assert held_bytes([states.holders, frozen.holders]) > 1.1 * held, "now there are copies"
 
 
 def test_the_measure_sees_arrays_behind_views_and_buffers_behind_slices() -> None:

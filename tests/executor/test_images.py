@@ -13,7 +13,6 @@ import pytest
 from headwater.executor.chunks import CHUNK_SLOTS, combined, slot_ranges
 from headwater.executor.circuit import Circuit
 from headwater.executor.keys import row_words
-from headwater.executor.operators import ChunkedParts
 from headwater.executor.state import TableState
 from headwater.parser import parse_statement
 from headwater.parser.syntax import Query
@@ -89,15 +88,19 @@ def content(circuit: Circuit) -> list[bytes]:
     return sorted(words.view("V16").ravel().tolist())
 
 
-def frames(parts: ChunkedParts) -> dict[str, list[bytes]]:
-    """The bytes of all chunks."""
-    return {name: [batch.serialize().to_pybytes() for batch in part.to_batches()] for name, part in parts.items()}
+Frames = dict[str, list[bytes]]
 
 
-def new_frames(before: ChunkedParts, after: ChunkedParts) -> dict[str, int]:
+def frames(state: Circuit | TableState) -> Frames:
+    """The bytes of all chunks that are saved of a state."""
+    return {
+        name: [batch.serialize().to_pybytes() for batch in part.to_batches()] for name, part in state.save().items()
+    }
+
+
+def new_frames(before: Frames, after: Frames) -> dict[str, int]:
     """How many chunks of each part were not there before; parts without any are left out."""
-    known = frames(before)
-    counts = {name: len(set(found) - set(known[name])) for name, found in frames(after).items()}
+    counts = {name: len(set(found) - set(before[name])) for name, found in after.items()}
     return {name: count for name, count in counts.items() if count}
 
 
@@ -107,19 +110,19 @@ every_query = pytest.mark.parametrize("name", QUERIES)
 @every_query
 def test_a_state_in_which_nothing_changed_is_saved_as_the_same_bytes(name: str) -> None:
     circuit = filled(name)
-    before = frames(circuit.save())
+    before = frames(circuit)
     assert any(len(chunks) == CHUNKS for chunks in before.values())
-    assert frames(circuit.save()) == before
-    assert frames(restored(circuit).save()) == before, "nor does restoring move a row where none had gone"
+    assert frames(circuit) == before
+    assert frames(restored(circuit)) == before, "nor does restoring move a row where none had gone"
 
 
 @every_query
 def test_a_row_that_changes_or_goes_alters_the_chunk_where_it_was_and_the_one_where_it_is(name: str) -> None:
     circuit = filled(name)
     for weight in (1, -1):
-        before = circuit.save()
+        before = frames(circuit)
         put(circuit, [CHUNK_SLOTS + 17], version=1, weight=weight)
-        changed = new_frames(before, circuit.save())
+        changed = new_frames(before, frames(circuit))
         assert changed and max(changed.values()) <= 2
 
 
@@ -127,9 +130,9 @@ def test_a_row_that_changes_or_goes_alters_the_chunk_where_it_was_and_the_one_wh
 def test_new_rows_alter_only_what_comes_last(name: str) -> None:
     circuit = filled(name)
     put(circuit, np.arange(ROWS, ROWS + 9))
-    before = frames(circuit.save())
+    before = frames(circuit)
     put(circuit, np.arange(ROWS + 9, ROWS + 27))
-    for part, chunks in frames(circuit.save()).items():
+    for part, chunks in frames(circuit).items():
         assert chunks[: len(before[part]) - 1] == before[part][:-1]
 
 
@@ -160,10 +163,10 @@ def test_a_row_that_goes_alters_only_its_own_chunk_of_a_table() -> None:
     schema = pa.schema([("k", pa.int64()), ("v", pa.string())])
     table, ids = TableState(schema, ("k",)), np.arange(ROWS)
     table.apply(Delta(pa.record_batch({"k": ids, "v": [str(k) for k in ids]}, schema=schema)))
-    before = table.save()
+    before = frames(table)
     slot = CHUNK_SLOTS
     place = table.apply(Delta(table.take(np.array([slot])), np.array([-1])))
     assert place.tolist() == [slot], "the first of the second chunk"
-    after = table.save()
-    assert [batch.num_rows for batch in after["rows"].to_batches()] == [CHUNK_SLOTS, CHUNK_SLOTS - 1, CHUNK_SLOTS]
-    assert new_frames(before, after) == {"rows": 1, "weights": 1}
+    saved = table.save()["rows"].to_batches()
+    assert [batch.num_rows for batch in saved] == [CHUNK_SLOTS, CHUNK_SLOTS - 1, CHUNK_SLOTS]
+    assert new_frames(before, frames(table)) == {"rows": 1, "weights": 1}
