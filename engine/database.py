@@ -17,7 +17,18 @@ from typing import Any
 
 import pyarrow as pa
 
-from headwater.engine import asserts, changes, definitions, forking, ingest, looking_back, retention, statements
+from headwater.engine import (
+    asserts,
+    changes,
+    definitions,
+    forking,
+    ingest,
+    looking_back,
+    retention,
+    statements,
+    why,
+    why_missing,
+)
 from headwater.engine.catalogs import Catalogs
 from headwater.engine.control import control
 from headwater.engine.differing import Side, difference
@@ -221,6 +232,10 @@ class Database:
                 return self._assert(statement)
             case syntax.AssertTopic() | syntax.AssertSchema():
                 raise asserts.refuse_topic(statement)
+            case syntax.ExplainRow(missing=False):
+                return why.explain_row(statement, self.pipeline, self.reader)
+            case syntax.ExplainRow():
+                return why_missing.explain_missing(statement, self.pipeline, self.reader)
             case _ if is_about_session(statement):
                 result = self.session.run(statement)
                 self.pipeline.limit_state(self.session.state_limit)

@@ -198,9 +198,9 @@ class Reader:
             # Its records are committed after the input that its circuit has read.
             points = replace(points, latest=self._log.version)
         cut = points.cut(as_of, plans)
-        return cut if source.relation is None else self._as_it_ran(source.relation, cut, points.catalog(as_of))
+        return cut if source.relation is None else self.as_it_ran(source.relation, cut, points.catalog(as_of))
 
-    def _as_it_ran(self, relation: Relation, cut: Cut, catalog: Catalog) -> Cut:
+    def as_it_ran(self, relation: Relation, cut: Cut, catalog: Catalog) -> Cut:
         """`cut` or, of a query that stood still then, where it stood. Raises QueryFailed for one that had failed."""
         self._pipeline.check_running(relation, cut.version)
         failed = stops_of(self._log, catalog).get(relation.id)

@@ -33,7 +33,6 @@ _STATEMENTS: dict[type[syntax.Node], str] = {
     syntax.CreateQueue: "CREATE QUEUE",
     syntax.CreateRemote: "CREATE REMOTE",
     syntax.DescribeAll: "DESCRIBE of all relations",
-    syntax.ExplainRow: "EXPLAIN ROW",
     syntax.Fetch: "FETCH",
     syntax.Print: "PRINT",
     syntax.Receive: "RECEIVE",
