@@ -22,7 +22,9 @@ from headwater.engine.control import control
 from headwater.engine.follower import Follower
 from headwater.engine.functions import Functions, statement_of
 from headwater.engine.gate import Gate
+from headwater.engine.moments import plans_of, read_point
 from headwater.engine.pipeline import Pipeline
+from headwater.engine.positions import resolve
 from headwater.engine.reading import Reader
 from headwater.engine.result import Acknowledgement, Result
 from headwater.engine.scripts import Scripts, refuse_endless
@@ -172,7 +174,7 @@ class Database:
         self._functions.check(statement, self.pipeline.catalog)
         match statement:
             case syntax.Query(emit=None):
-                return self.reader.query(statement)
+                return self.reader.query(self.session.placed(statement))
             case syntax.Query():
                 return self._watch(statement)
             case _ if isinstance(statement, definitions.Definition):
@@ -359,6 +361,23 @@ class Database:
     def version(self) -> int:
         """The number of the last commit."""
         return self.log.version
+
+    def version_of(self, point: str, queries: Sequence[syntax.Query] = ()) -> int:
+        """The version in which a point of the log lies, written as behind AS OF: `OFFSET 1000`, `'5 minutes ago'`.
+
+        A bare offset counts in the one source of `queries`, or of the database. Raises SqlError for what is no point,
+        OutOfRange for one that is not there.
+        """
+        self._check_open()
+        self.pipeline.catch_up()
+        catalog = self.pipeline.catalog
+        plans = [plan for query in queries for plan in plans_of(query, catalog)]
+        plans = plans or [relation.source() for relation in catalog.ordered() if not relation.is_derived]
+        try:
+            return resolve(read_point(point), plans, self.log, self.log.version, self._storage.now_us).version
+        except SqlError as error:
+            error.attach(point)
+            raise
 
     def relations(self) -> list[RelationInfo]:
         """All streams and tables, in the order of their making."""

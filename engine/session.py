@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
@@ -42,9 +42,13 @@ def is_about_session(statement: syntax.Statement) -> bool:
 
 @dataclass(slots=True)
 class Session:
-    """The state of one user's work. `variables` are by name in lower case, with the name as it was defined."""
+    """The state of one user's work. `variables` are by name in lower case, with the name as it was defined.
+
+    `as_of` is the point of the log as of which snapshot queries are asked that name none; None is the present.
+    """
 
     variables: dict[str, tuple[str, str]] = field(default_factory=dict)
+    as_of: syntax.AsOf | None = None
     defaults: dict[str, str] = field(default_factory=dict)  # in the place of the first of SETTINGS
     _settings: dict[str, str] = field(default_factory=dict)
     _asserted: dict[int, Records] = field(default_factory=dict)
@@ -64,6 +68,12 @@ class Session:
     def state_limit(self) -> int | None:
         """How many bytes of state a query may hold that does not say so itself."""
         return bytes_of(self.setting(STATE_LIMIT))
+
+    def placed(self, query: syntax.Query) -> syntax.Query:
+        """A snapshot query as of where this session stands, if it names no point for the whole of itself."""
+        if self.as_of is None or query.as_of is not None:
+            return query
+        return replace(query, as_of=replace(self.as_of, span=query.span))
 
     def records(self, relation: Relation, log: Log) -> Records:
         """The records of a relation that ASSERT has not taken yet."""
