@@ -11,7 +11,7 @@ import pyarrow as pa
 from headwater.engine.database import Database
 from headwater.engine.result import Result
 from headwater.errors import HeadwaterError, suggestion
-from headwater.repl.debugger import back, bisect, goto, now, step, track_question, untrack
+from headwater.repl.debugger import back, bisect, goto, now, scrub, step, track_question, untrack
 from headwater.repl.output import Output
 from headwater.values import Column
 
@@ -72,9 +72,10 @@ def _toggle_timing(database: Database, output: Output, argument: str) -> None:
 
 
 def _help(database: Database, output: Output, argument: str) -> None:
-    for command in COMMANDS.values():
-        usage = f"{command.name} {command.argument}"
-        output.stream.write(f"  {usage:<14} {command.summary}\n")
+    usages = {f"{command.name} {command.argument}": command.summary for command in COMMANDS.values()}
+    longest = max(map(len, usages))
+    for usage, summary in usages.items():
+        output.stream.write(f"  {usage:<{longest}} {summary}\n")
     output.stream.write(
         "\nA statement ends with ; and may have many lines. Tab completes, Ctrl-R searches\n"
         "the history, Ctrl-C clears the line or stops what is running, Ctrl-D leaves.\n"
@@ -99,6 +100,7 @@ COMMANDS = {
         Command("\\back", "[n]", "back to where it was last something else", back),
         Command("\\now", "", "back to the present", now),
         Command("\\bisect", "condition", "the first version at which a condition is false", bisect),
+        Command("\\scrub", "[number]", "a time line on the whole screen, with a curve", scrub),
         Command("\\?", "", "show this help", _help),
         Command("\\q", "", "leave", _quit),
     )

@@ -7,6 +7,7 @@ was before. To a pipe they write the same without colours; in a format for progr
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -20,6 +21,8 @@ from headwater.repl.bisection import Found, Search, assertion
 from headwater.repl.marking import Marked, changes, marked
 from headwater.repl.output import Output
 from headwater.repl.pictures import differences, painted, summary, table
+from headwater.repl.progress import Bar
+from headwater.repl.scrub import Scrub, series_of
 from headwater.repl.travel import Tracked, find_position, read_by, time_of, track
 from headwater.values import Column
 
@@ -74,13 +77,19 @@ def step(database: Database, output: Output, argument: str) -> None:
     travel.reads(database)
     if travel.position is None:
         raise HeadwaterError("this is the present: nothing comes after it", hint="\\back, or \\goto VERSION")
-    _walk(database, output, travel.forward(database, wanted), wanted, where="after")
+    here, latest = travel.position, database.version
+    with _bar(output) as bar:
+        found = travel.forward(database, wanted, lambda version: bar.update(version - here, latest - here))
+    _walk(database, output, found, wanted, where="after")
 
 
 def back(database: Database, output: Output, argument: str) -> None:
     """\\back [n]: back to the version that made what was there before, or n times so."""
     wanted = _count(argument, "\\back")
-    _walk(database, output, output.travel.back(database, wanted), wanted, where="before")
+    here = output.travel.here(database)
+    with _bar(output) as bar:
+        found = output.travel.back(database, wanted, lambda version: bar.update(here - version, here))
+    _walk(database, output, found, wanted, where="before")
 
 
 def bisect(database: Database, output: Output, argument: str) -> None:
@@ -88,9 +97,17 @@ def bisect(database: Database, output: Output, argument: str) -> None:
     travel = output.travel
     options, condition = _options(argument)
     sql = assertion(condition, database)
-    search = Search(sql, database, lambda version, holds: _say_asked(database, output, version, holds))
-    found = search.run(options.since, travel.here(database), linear=options.linear)
-    output.say(_said(found, database, travel.here(database), options))
+    upto = travel.here(database)
+    with _bar(output) as bar:
+
+        def tell(version: int, holds: bool) -> None:
+            if options.linear:
+                bar.update(version, upto)
+            else:
+                output.say(f"  version {version:>{len(f'{upto:,}')},}  {'holds' if holds else 'false'}")
+
+        found = Search(sql, database, tell).run(options.since, upto, linear=options.linear)
+    output.say(_said(found, database, upto, options))
     if output.format != "table":
         _show_found(found, database, output)
     if found.first is not None:
@@ -98,6 +115,21 @@ def bisect(database: Database, output: Output, argument: str) -> None:
         if found.before is not None:
             _show_changes(database, output, sql, found.first)
         output.say(_place(database, output))
+
+
+def scrub(database: Database, output: Output, argument: str) -> None:
+    """\\scrub [column | aggregate]: a time line on the whole screen, with a curve of the number."""
+    output.travel.reads(database)
+    if not (sys.stdin.isatty() and output.stream.isatty()):
+        raise HeadwaterError("\\scrub needs a terminal", hint="\\step and \\back go through time anywhere")
+    from headwater.repl.scrubber import scrub as run  # only a terminal needs what this imports
+
+    series = series_of(output.travel, database, argument)
+    state = Scrub(database, output.travel, series)
+    chosen = run(database, output.travel, state, Screen.of(output.stream))
+    if chosen is not None:
+        output.travel.stand(database, chosen)
+    output.say(_place(database, output))
 
 
 # ---------------------------------------------------------------- moving
@@ -124,6 +156,11 @@ def _walk(database: Database, output: Output, found: list[int], wanted: int, *, 
     if len(found) < wanted:
         note += f" · that is all: {count(len(found), 'change')}"
     _move(database, output, found[-1], note)
+
+
+def _bar(output: Output) -> Bar:
+    """For what looks at many versions."""
+    return Bar(output.stream, "looking", lambda total: count(total, "version"))
 
 
 def _count(argument: str, name: str) -> int:
@@ -189,11 +226,6 @@ def _options(argument: str) -> tuple[_Options, str]:
             hint="\\bisect [--since VERSION] [--linear] (SELECT sum(balance) FROM accounts) = 0",
         )
     return _Options(since, linear), argument
-
-
-def _say_asked(database: Database, output: Output, version: int, holds: bool) -> None:
-    width = len(f"{database.version:,}")
-    output.say(f"  version {version:>{width},}  {'holds' if holds else 'false'}")
 
 
 def _said(found: Found, database: Database, upto: int, options: _Options) -> str:

@@ -6,7 +6,7 @@ others are asked, and each answer is kept while there is room.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -22,9 +22,15 @@ from headwater.repl.answers import Answers
 from headwater.repl.marking import is_same
 from headwater.values import Column
 
+Told = Callable[[int], object]  # is given versions, as they are looked at
+
 _POSITIONS = "\\goto 42, +1, OFFSET 1000, TIMESTAMP '2026-01-31 12:00:00', '5 minutes ago', earliest or latest"
 
 _QUERY_WORDS = ("SELECT", "WITH", "VALUES", "(")
+
+
+def _untold(version: int) -> None:
+    """Nobody wants to know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,27 +79,30 @@ class Travel:
             raise HeadwaterError("nothing is tracked", hint="\\track NAME, or \\track SELECT …")
         return reads_of_all([tracked.sql for tracked in self.tracked], database)
 
-    def forward(self, database: Database, count: int) -> list[int]:
-        """The next `count` versions at which something tracked changes; fewer where there are no more."""
+    def forward(self, database: Database, count: int, tell: Told = _untold) -> list[int]:
+        """The next `count` versions at which something tracked changes; fewer where there are no more. `tell` is given
+        each version that is looked at.
+        """
         version = self.here(database)
         found = moments(self.reads(database), database.log, version, database.version)
-        return list(islice(self._changing(database, found), count))
+        return list(islice(self._changing(database, found, tell), count))
 
-    def back(self, database: Database, count: int) -> list[int]:
-        """The versions at which the `count` states before the present one began, the youngest first; the last of them
-        may be the earliest version there is.
+    def back(self, database: Database, count: int, tell: Told = _untold) -> list[int]:
+        """The versions at which the `count` states before that of here began, the youngest first; the last of them may
+        be the earliest version there is.
         """
         version, reads = self.here(database), self.reads(database)
         earliest = earliest_of([tracked.sql for tracked in self.tracked], database)
         before = (v for v in moments_before(reads, database.log, version) if v > earliest)
-        began = list(islice(self._changing(database, before), count + 1))
+        began = list(islice(self._changing(database, before, tell), count + 1))
         if began and len(began) <= count:
             began.append(earliest)
         return began[1:]
 
-    def _changing(self, database: Database, versions: Iterator[int]) -> Iterator[int]:
+    def _changing(self, database: Database, versions: Iterator[int], tell: Told) -> Iterator[int]:
         """Those of the versions at which an answer is not what it was before."""
         for version in versions:
+            tell(version)
             pairs = zip(self.all_at(database, version - 1), self.all_at(database, version), strict=True)
             if not all(is_same(before, after) for before, after in pairs):
                 yield version
