@@ -75,7 +75,7 @@ def _help(database: Database, output: Output, argument: str) -> None:
     usages = {f"{command.name} {command.argument}": command.summary for command in COMMANDS.values()}
     longest = max(map(len, usages))
     for usage, summary in usages.items():
-        output.stream.write(f"  {usage:<{longest}} {summary}\n")
+        output.stream.write(f"  {usage:<{longest}}  {summary}\n")
     output.stream.write(
         "\nA statement ends with ; and may have many lines. Tab completes, Ctrl-R searches\n"
         "the history, Ctrl-C clears the line or stops what is running, Ctrl-D leaves.\n"

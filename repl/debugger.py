@@ -97,7 +97,7 @@ def bisect(database: Database, output: Output, argument: str) -> None:
     travel = output.travel
     options, condition = _options(argument)
     sql = assertion(condition, database)
-    upto = travel.here(database)
+    upto = database.version
     with _bar(output) as bar:
 
         def tell(version: int, holds: bool) -> None:
@@ -152,7 +152,7 @@ def _walk(database: Database, output: Output, found: list[int], wanted: int, *, 
     versions = abs(found[-1] - here)
     note = f" · {count(versions, 'version')} {'on' if where == 'after' else 'back'}"
     if versions > len(found):
-        note += f", {versions - len(found):,} of them without a change to what is tracked"
+        note += f", {versions - len(found):,} unchanged"
     if len(found) < wanted:
         note += f" · that is all: {count(len(found), 'change')}"
     _move(database, output, found[-1], note)
@@ -233,12 +233,16 @@ def _said(found: Found, database: Database, upto: int, options: _Options) -> str
     asked = f"{count(found.asked, 'question')}, {count(found.versions, 'version')} to look at"
     if found.first is None:
         said = f"it holds at version {upto:,} ({asked})"
-        return said if options.linear else f"{said}; \\bisect --linear finds out whether it ever was false before"
+        return said if options.linear else f"{said}\n\\bisect --linear finds out whether it ever was false before"
     if found.before is None:
         said = f"it is false at version {found.first:,} already, the earliest looked at ({asked})"
-        return f"{said}; \\bisect --since VERSION begins later"
+        return f"{said}\n\\bisect --since VERSION begins later"
     said = f"first false at version {found.first:,}, {time_of(found.first, database)} ({asked})"
-    return said if options.linear else f"{said}; right if, once false, it stays false"
+    return (
+        said
+        if options.linear
+        else f"{said}\nthat is right if, once false, it stays false: \\bisect --linear takes nothing for granted"
+    )
 
 
 def _show_found(found: Found, database: Database, output: Output) -> None:

@@ -131,9 +131,12 @@ def _counted(numbers: Places) -> Places:
 
 def _pairs(before: Result, after: Result, removed: Places, added: Places, key: Sequence[str] | None) -> Places:
     """Places of rows that are gone, each with that of the new row of the same key."""
+    none: Places = np.empty((0, 2), dtype=np.int64)
+    if not len(removed) or not len(added):
+        return none
     columns = [before.names.index(name) for name in key] if key is not None else _telling(before, after)
     if columns is None:
-        return np.empty((0, 2), dtype=np.int64)
+        return none
     gone = dict(zip(_tuples(_words(before, columns)[removed]), removed.tolist(), strict=True))
     new = zip(_tuples(_words(after, columns)[added]), added.tolist(), strict=True)
     return np.array([(gone[k], place) for k, place in new if k in gone], dtype=np.int64).reshape(-1, 2)

@@ -56,7 +56,7 @@ def test_step_draws_what_is_tracked_with_what_changed(database: headwater.Databa
         "└───┴───────┴─────────┘\n"
     )
     assert run(database, output, "\\step") == (
-        "version 6 of 7 · TIME · 2 versions on, 1 of them without a change to what is tracked\n"
+        "version 6 of 7 · TIME · 2 versions on, 1 unchanged\n"
         "accounts · 3 rows · 1 added\n"
         "┌───┬───────┬─────────┐\n"
         "│   │ owner │ balance │\n"
@@ -74,7 +74,7 @@ def test_back_goes_several_changes_and_no_further_than_the_beginning(
 ) -> None:
     assert run(database, output, "\\track accounts", "\\back 2").startswith("version 3 of 7 · TIME · 4 versions back")
     assert run(database, output, "\\back 7").startswith(
-        "version 0 of 7 · before the first commit · 3 versions back, 2 of them without a change to what is tracked"
+        "version 0 of 7 · before the first commit · 3 versions back, 2 unchanged"
         " · that is all: 1 change\naccounts · no rows · 2 removed\n"
     )
     assert run(database, output, "\\back") == "nothing that is tracked is different before version 0\n"
@@ -109,7 +109,8 @@ def test_bisect_goes_to_the_first_failure_and_shows_what_it_changed(
         "  version 0  holds\n"
         "  version 3  holds\n"
         "  version 4  false\n"
-        "first false at version 4, TIME (4 questions, 4 versions to look at); right if, once false, it stays false\n"
+        "first false at version 4, TIME (4 questions, 4 versions to look at)\n"
+        "that is right if, once false, it stays false: \\bisect --linear takes nothing for granted\n"
         "accounts · 2 changed\n"
         "┌───┬───────┬─────────┐\n"
         "│   │ owner │ balance │\n"
@@ -126,14 +127,14 @@ def test_bisect_goes_to_the_first_failure_and_shows_what_it_changed(
 
 def test_bisect_says_where_there_is_nothing_to_find(database: headwater.Database, output: Output) -> None:
     assert run(database, output, "\\bisect (SELECT count(*) FROM accounts) < 9").endswith(
-        "it holds at version 7 (1 question, 4 versions to look at); "
+        "it holds at version 7 (1 question, 4 versions to look at)\n"
         "\\bisect --linear finds out whether it ever was false before\n"
     )
     assert "it is false at version 0 already, the earliest looked at" in run(
         database, output, "\\bisect (SELECT count(*) FROM accounts) > 5"
     )
     assert "first false at version 6" in run(
-        database, output, "\\now", "\\bisect --since 3 --linear (SELECT count(*) FROM accounts) = 2"
+        database, output, "\\bisect --since 3 --linear (SELECT count(*) FROM accounts) = 2"
     )
 
 
