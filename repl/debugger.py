@@ -26,7 +26,6 @@ from headwater.repl.scrub import Scrub, series_of
 from headwater.repl.travel import Tracked, find_position, read_by, time_of, track
 from headwater.values import Column
 
-_ROWS = 40  # of a table, where the shell does not say otherwise
 _OPTION = re.compile(r"--(linear|since\s+(\d+))(?:\s+|$)")
 
 
@@ -37,8 +36,8 @@ def track_question(database: Database, output: Output, argument: str) -> None:
         added = track(argument, database)
         if added.sql in (known.sql for known in tracked):
             raise HeadwaterError(f"{added.name} is tracked already")
-        tracked.append(added)
         _show(database, output, [added])
+        tracked.append(added)
         return
     for number, known in enumerate(tracked, 1):
         output.say(f"{number}  {known.name}")
@@ -98,6 +97,8 @@ def bisect(database: Database, output: Output, argument: str) -> None:
     options, condition = _options(argument)
     sql = assertion(condition, database)
     upto = database.version
+    if options.since > upto:
+        raise HeadwaterError(f"version {options.since:,} is not there yet: the latest is {upto:,}")
     with _bar(output) as bar:
 
         def tell(version: int, holds: bool) -> None:
@@ -189,7 +190,7 @@ def _show(database: Database, output: Output, questions: list[Tracked], was: int
         if output.format != "table":
             output.show(after)
             continue
-        before = None if was is None else travel.at(database, tracked, was)
+        before = travel.before(database, tracked, was)
         rows = marked(before, after, tracked.key, _limit(output), ends_last=tracked.ends_last)
         _draw(output, tracked, rows, summary(rows))
 
@@ -202,7 +203,7 @@ def _draw(output: Output, tracked: Tracked, rows: Marked, said: str) -> None:
 
 
 def _limit(output: Output) -> int:
-    return _ROWS if output.row_limit is None else output.row_limit
+    return sys.maxsize if output.row_limit is None else output.row_limit
 
 
 # ---------------------------------------------------------------- bisect

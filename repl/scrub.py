@@ -54,6 +54,7 @@ class Scrub:
         self.latest = database.version
         self.moments = [earliest, *moments(reads, database.log, earliest, self.latest)]
         self.picture: Picture | None = None
+        self.curve_problem: str | None = None  # why a number could not be asked
         self.series = series[0]
         self._all_series = series
         self._database = database
@@ -126,11 +127,20 @@ class Scrub:
         """Asks what is wanted most; False if nothing is."""
         with self._wanting:
             wanted = self._wanted()
-        if isinstance(wanted, int):
-            self.picture = self._picture(wanted)
-        elif wanted is not None:
-            self._numbers[wanted] = self._number(*wanted)
-        return wanted is not None
+        if wanted is None:
+            return False
+        try:
+            if isinstance(wanted, int):
+                self.picture = self._picture(wanted)
+            else:
+                self._numbers[wanted] = self._number(*wanted)
+        except Exception as error:  # also one of ours that nobody foresaw: it is shown, and the thread goes on
+            problem = as_ours(error, sys.stderr).message
+            if isinstance(wanted, int):
+                self.picture = Picture(wanted, problem=problem)
+            else:
+                self._numbers[wanted], self.curve_problem = None, problem
+        return True
 
     def close(self) -> None:
         """Ends `ask_while_open` after the question that is under way."""
@@ -148,23 +158,16 @@ class Scrub:
 
     def _picture(self, version: int) -> Picture:
         before = self.picture.version if self.picture is not None else None
-        try:
-            tables = tuple((tracked, self._marked(tracked, version, before)) for tracked in self._travel.tracked)
-            return Picture(version, before, tables)
-        except Exception as error:  # also one of ours that nobody foresaw: it is shown, and the thread goes on
-            return Picture(version, before, problem=as_ours(error, sys.stderr).message)
+        return Picture(version, before, tuple((t, self._marked(t, version, before)) for t in self._travel.tracked))
 
     def _marked(self, tracked: Tracked, version: int, before: int | None) -> Marked:
         after = self._travel.at(self._database, tracked, version)
-        was = None if before is None else self._travel.at(self._database, tracked, before)
+        was = self._travel.before(self._database, tracked, before)
         return marked(was, after, tracked.key, _ROWS, ends_last=tracked.ends_last)
 
     def _number(self, series: Series, version: int) -> float | None:
-        """What a sparkline can show of an answer: nothing of NULL, of what is not finite, or where it fails."""
-        try:
-            row = ask(self._database, series.sql, version).fetchone()
-        except HeadwaterError:
-            return None
+        """What a curve can show of an answer: nothing of NULL, or of what is not finite."""
+        row = ask(self._database, series.sql, version).fetchone()
         number = None if row is None or row[0] is None else float(row[0])
         return number if number is not None and math.isfinite(number) else None
 

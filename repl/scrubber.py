@@ -100,6 +100,7 @@ class View:
         label = [f"{visible(state.series.name)}: {state.number}"]
         label += [f"{number_text(min(known))} to {number_text(max(known))}"] if known else []
         label += [f"{missing} to ask"] if missing else []
+        label += [visible(state.curve_problem)] if state.curve_problem is not None else []
         at = column_of(place, places, columns)
         curve: list[Line] = [  # the column of the cursor stands out
             [("green", row[:at]), ("reverse", row[at : at + 1]), ("green", row[at + 1 :])]

@@ -69,6 +69,13 @@ class Travel:
         written = next(moments_before(reads_of_all([tracked.sql], database), database.log, version), 0)
         return self.answers.get(catalog, (tracked.sql, written), lambda: ask(database, tracked.sql, version))
 
+    def before(self, database: Database, tracked: Tracked, version: int | None) -> Result | None:
+        """The answer to compare with: None where there is no version before, or it cannot be asked there."""
+        try:
+            return None if version is None else self.at(database, tracked, version)
+        except HeadwaterError:
+            return None
+
     def all_at(self, database: Database, version: int) -> list[Result]:
         """The answers to all that is tracked, as of a version."""
         return [self.at(database, tracked, version) for tracked in self.tracked]

@@ -138,6 +138,20 @@ def test_bisect_says_where_there_is_nothing_to_find(database: headwater.Database
     )
 
 
+def test_where_something_tracked_cannot_be_asked_there_is_a_way_away_from_it(
+    database: headwater.Database, output: Output
+) -> None:
+    fails = "SELECT CASE WHEN count(*) = 2 THEN 1 ELSE CAST(max(owner) AS INTEGER) END AS n FROM accounts"
+    run(database, output, "\\goto 3", f"\\track {fails}")
+    with pytest.raises(HeadwaterError):
+        run(database, output, "\\now")
+    assert run(database, output, "\\goto") == "the present, version 7\n"
+    assert "│   │ 1 │" in run(database, output, "\\goto 3")
+    with pytest.raises(HeadwaterError):
+        run(database, output, "\\untrack", "\\now", f"\\track {fails}")
+    assert run(database, output, "\\track").startswith("nothing is tracked")
+
+
 def test_programs_get_rows_alone(database: headwater.Database, capsys: pytest.CaptureFixture[str]) -> None:
     output = Output(io.StringIO(), "ndjson")
     run(database, output, "\\track accounts")
@@ -158,6 +172,7 @@ def test_programs_get_rows_alone(database: headwater.Database, capsys: pytest.Ca
         ("\\goto 8", "version 8 is not there yet: the latest is 7"),
         ("\\bisect", "needs a condition"),
         ("\\bisect --backwards true", "needs a condition"),
+        ("\\bisect --since 8 true", "version 8 is not there yet: the latest is 7"),
         ("\\track nowhere", 'there is no stream or table "nowhere"'),
     ],
 )

@@ -110,14 +110,20 @@ def test_numbers_are_columns_aggregates_or_counts(database: headwater.Database, 
             series_of(travel, database, wrong)
 
 
-def test_a_question_that_fails_is_shown_and_the_next_one_asked(database: headwater.Database, travel: Travel) -> None:
+def test_where_something_cannot_be_asked_that_is_shown_and_nowhere_else(database: headwater.Database) -> None:
+    worst = database.version
+    database.append("accounts", [{"owner": "x", "balance": -1}])
+    fails = "SELECT CASE WHEN count(*) = 3 THEN 1 ELSE CAST(max(owner) AS INTEGER) END AS n FROM accounts"
+    travel = Travel(position=worst, tracked=[track(fails, database)])
     state = opened(database, travel)
-    database.execute("DROP TABLE accounts")
-    state.ask_next()
-    assert state.picture is not None and "accounts" in str(state.picture.problem)
-    state.go(0)
-    assert state.ask_next()
-    assert state.picture.version == 0
+    ask_all(state)
+    assert state.picture is not None and state.picture.problem is None
+    state.go(10**6)
+    ask_all(state)
+    assert "INT32" in str(state.picture.problem) and "INT32" in str(state.curve_problem)
+    state.go(state.place - 1)
+    ask_all(state)
+    assert state.picture.problem is None and state.picture.tables[0][1].total == 1
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(40, 10), (80, 24), (200, 50), (20, 5)])
