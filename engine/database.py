@@ -35,6 +35,7 @@ from headwater.engine.differing import Side, difference
 from headwater.engine.follower import Follower
 from headwater.engine.functions import Functions, statement_of
 from headwater.engine.gate import Gate
+from headwater.engine.moments import plans_of
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.reading import Reader
 from headwater.engine.result import Acknowledgement, Result
@@ -42,7 +43,7 @@ from headwater.engine.scripts import Scripts, refuse_endless
 from headwater.engine.session import AUTO_OFFSET_RESET, is_about_session, session_with
 from headwater.engine.subscription import Subscription
 from headwater.errors import OutOfRange, SqlError, StorageError
-from headwater.parser import syntax
+from headwater.parser import parse_point, syntax
 from headwater.planner import Relation, refuse_statement, with_named_types
 from headwater.storage import Append, Commit, Log, OsStorage, SimulatedDisk, Storage
 from headwater.values import Column
@@ -418,6 +419,24 @@ class Database:
     def version(self) -> int:
         """The number of the last commit."""
         return self.log.version
+
+    def version_of(self, point: str, queries: Sequence[syntax.Query] = ()) -> int:
+        """The version in which a point of the log lies, written as behind AS OF: `OFFSET 1000`, `'5 minutes ago'`.
+
+        A bare offset counts in the one source of `queries`, or of the database. Raises SqlError for what is no point,
+        OutOfRange for one that is not there.
+        """
+        self._check_open()
+        self.pipeline.catch_up()
+        with self.pipeline.lock:
+            points = replace(self.reader.points(), latest=self.log.version)
+        plans = [plan for query in queries for plan in plans_of(query, points.present)]
+        plans = plans or [relation.source() for relation in points.present.ordered() if not relation.is_derived]
+        try:
+            return points.cut(parse_point(point), plans).version
+        except SqlError as error:
+            error.attach(point)
+            raise
 
     def relations(self) -> list[RelationInfo]:
         """All streams and tables, in the order of their making."""

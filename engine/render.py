@@ -90,12 +90,12 @@ class TableWriter:
         self._signs = signs
         self._names = [visible(column.name) for column in columns]
         self._types = [visible(column.type) for column in columns]
-        self._right = [bool(_NUMBER.match(column.type)) for column in columns]
+        self._right = [is_number(column.type) for column in columns]
         self._wanted = [width(name) for name in self._names]
         if screen.width is not None:
             self._wanted = [max(w, min(width(t), _TYPE_WIDTH)) for w, t in zip(self._wanted, self._types, strict=True)]
         self._shown: tuple[int, ...] = ()
-        self._box = _UNICODE if screen.has_unicode else _ASCII
+        self._box = box_of(screen)
 
     def measure(self, rows: pa.RecordBatch) -> None:
         """Make the columns wide enough for these rows, as far as the screen allows."""
@@ -179,6 +179,16 @@ def fit(wanted: Sequence[int], screen_width: int | None) -> tuple[int, ...]:
     while widest > _WIDTH_MIN and _line_width(wanted[:number], widest, is_narrowed) > screen_width:
         widest -= 1
     return tuple(min(w, widest) for w in wanted[:number])
+
+
+def box_of(screen: Screen) -> Box:
+    """What tables are drawn with on a screen."""
+    return _UNICODE if screen.has_unicode else _ASCII
+
+
+def is_number(type: str) -> bool:
+    """Whether a column of a type is written to the right."""
+    return bool(_NUMBER.match(type))
 
 
 def count(number: int, noun: str) -> str:

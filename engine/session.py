@@ -74,15 +74,26 @@ class Session:
         """How many bytes of state a query may hold that does not say so itself."""
         return bytes_of(self.setting(STATE_LIMIT))
 
+    @property
+    def as_of(self) -> syntax.AsOf | None:
+        """The point as of which questions are asked that name none; None is the present."""
+        text = self.setting(AS_OF)
+        return None if text == SETTINGS[AS_OF][0] else parse_point(text)
+
+    def stand(self, version: int | None) -> None:
+        """Asks questions as of a version, or (None) of the present."""
+        self._settings.pop(AS_OF, None)
+        if version is not None:
+            self._settings[AS_OF] = f"VERSION {version}"
+
     def asked(self, statement: syntax.Statement) -> syntax.Statement:
         """A statement as this session asks it: as of the point in `as_of`, where it names none itself.
 
         Raises SqlError for one that is not about the past: it would change something, or go on for ever.
         """
-        text = self.setting(AS_OF)
-        if text == SETTINGS[AS_OF][0]:
+        if self.as_of is None:
             return statement
-        point = replace(parse_point(text), span=statement.span)
+        point = replace(self.as_of, span=statement.span)
         is_version = point.kind in ("version", "timestamp", "ago")
         match statement:
             case syntax.Query(emit=None, as_of=None):
@@ -90,6 +101,8 @@ class Session:
             case syntax.Show(what=what, as_of=None) if is_version and what in _OF_THE_CATALOG:
                 return replace(statement, as_of=point)
             case syntax.Describe(as_of=None) if is_version:
+                return replace(statement, as_of=point)
+            case syntax.ExplainRow(as_of=None):
                 return replace(statement, as_of=point)
             case syntax.Query(emit=emit) if emit is not None:
                 self._refuse("it ends there and cannot be watched", statement)

@@ -19,7 +19,7 @@ Write = Callable[[str], object]  # takes text to its place: a stream's `write`
 
 # Characters that would move the cursor, colour the terminal or reverse the order of a line.
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-_COLOURS = {"bold": "1", "dim": "2", "red": "31", "green": "32"}
+_COLOURS = {"bold": "1", "dim": "2", "reverse": "7", "red": "31", "green": "32"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Screen:
         return cls(shutil.get_terminal_size().columns, has_colours, has_unicode)
 
     def paint(self, text: str, colour: str) -> str:
-        """`text` in a colour: 'bold', 'dim', 'red' or 'green'."""
+        """`text` in a colour: 'bold', 'dim', 'reverse', 'red' or 'green'."""
         return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if self.has_colours and text else text
 
     @property

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -65,9 +66,16 @@ def parse_statement(text: str, variables: Mapping[str, str] | None = None) -> St
 def parse_point(text: str) -> AsOf:
     """The point of the log that `text` names, written as after AS OF; a time may go without its quotes."""
     written = text if _POINT.match(text) else "'" + text.replace("'", "''") + "'"
-    statement = parse_statement(f"SHOW TABLES AS OF {written}")
+    before = "SHOW TABLES AS OF "
+    try:
+        statement = parse_statement(before + written)
+    except SqlError as error:
+        if error.span is not None:
+            start, end = (min(max(place - len(before), 0), len(text)) for place in (error.span.start, error.span.end))
+            error.span = Span(start, end)
+        raise
     assert isinstance(statement, Show) and statement.as_of is not None
-    return statement.as_of
+    return replace(statement.as_of, span=Span(0, len(text)))
 
 
 def parse_piece(text: str, piece: Piece, variables: Mapping[str, str] | None = None) -> Statement:

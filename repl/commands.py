@@ -11,6 +11,7 @@ import pyarrow as pa
 from headwater.engine.database import Database
 from headwater.engine.result import Result
 from headwater.errors import HeadwaterError, suggestion
+from headwater.repl.debugger import back, bisect, goto, now, scrub, step, track_question, untrack
 from headwater.repl.output import Output
 from headwater.values import Column
 
@@ -49,7 +50,9 @@ def _describe(database: Database, output: Output, argument: str) -> None:
 
 
 def _run_file(database: Database, output: Output, argument: str) -> None:
-    output.run(database, read_sql(argument), file=argument)
+    from headwater.repl.command_lines import run_script  # which runs commands
+
+    run_script(database, output, read_sql(argument), file=argument)
 
 
 def _set_row_limit(database: Database, output: Output, argument: str) -> None:
@@ -69,9 +72,10 @@ def _toggle_timing(database: Database, output: Output, argument: str) -> None:
 
 
 def _help(database: Database, output: Output, argument: str) -> None:
-    for command in COMMANDS.values():
-        usage = f"{command.name} {command.argument}"
-        output.stream.write(f"  {usage:<14} {command.summary}\n")
+    usages = {f"{command.name} {command.argument}": command.summary for command in COMMANDS.values()}
+    longest = max(map(len, usages))
+    for usage, summary in usages.items():
+        output.stream.write(f"  {usage:<{longest}}  {summary}\n")
     output.stream.write(
         "\nA statement ends with ; and may have many lines. Tab completes, Ctrl-R searches\n"
         "the history, Ctrl-C clears the line or stops what is running, Ctrl-D leaves.\n"
@@ -89,6 +93,14 @@ COMMANDS = {
         Command("\\i", "file", "run the statements of a file", _run_file),
         Command("\\rows", "[n|all]", "how many rows of a result to show", _set_row_limit),
         Command("\\timing", "", "show how long statements take, or stop showing it", _toggle_timing),
+        Command("\\track", "[what]", "ask a table or SELECT again at each position; or list them", track_question),
+        Command("\\untrack", "[what]", "stop that, for one or all", untrack),
+        Command("\\goto", "[position]", "stand at 42, +1, 'OFFSET 9', '5 minutes ago', earliest …", goto),
+        Command("\\step", "[n]", "on to where what is tracked changes next", step),
+        Command("\\back", "[n]", "back to where it was last something else", back),
+        Command("\\now", "", "back to the present", now),
+        Command("\\bisect", "condition", "the first version at which a condition is false", bisect),
+        Command("\\scrub", "[number]", "a time line on the whole screen, with a curve", scrub),
         Command("\\?", "", "show this help", _help),
         Command("\\q", "", "leave", _quit),
     )

@@ -17,6 +17,8 @@ from headwater.parser import quote
 from headwater.repl.sql_tokens import WORDS, Token, tokens
 
 _BEFORE_RELATION = frozenset("from join into describe desc stream table extended update".split())
+_BEFORE_SQL = frozenset(("\\track", "\\bisect"))
+_BEFORE_NAME = frozenset(("\\d", "\\track", "\\untrack"))
 _STATEMENTS = tuple("SELECT CREATE INSERT DROP SHOW DESCRIBE EXPLAIN WITH CHECKPOINT VALUES LIST".split())
 
 
@@ -31,7 +33,10 @@ class SqlCompleter(Completer):
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
         """The completions at the cursor, the likeliest first; while typing, none before a first letter."""
         text = document.text_before_cursor
-        if text.startswith("\\"):
+        command, _, argument = text.partition(" ")
+        if command in _BEFORE_SQL and " " in argument:
+            text = argument
+        elif text.startswith("\\"):
             return self._in_command(text, complete_event)
         before, typed = _split_word(text)
         if before and before[-1].kind in ("string", "comment", "number"):
@@ -46,7 +51,7 @@ class SqlCompleter(Completer):
             return _matching(command, self._commands.items())
         if command == "\\i":
             return self._paths.get_completions(Document(argument), event)
-        return _matching(argument, self._relation_names())
+        return _matching(argument, self._relation_names()) if command in _BEFORE_NAME else ()
 
     def _candidates(self, before: list[Token], text: str) -> Iterator[tuple[str, str]]:
         """Pairs of a text to insert and what it is. `before` is the statement up to the word at the cursor."""

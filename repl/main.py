@@ -78,6 +78,7 @@ def _run(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
 
     from headwater.engine.database import connect
+    from headwater.repl.command_lines import run_script
     from headwater.repl.commands import read_sql
     from headwater.repl.output import Output
 
@@ -92,7 +93,7 @@ def _run(arguments: Sequence[str]) -> int:
     output = Output(_prepared(sys.stdout, options.format), options.format)
     with connect(options.directory) as database:
         if script is not None:
-            output.run(database, script, file=options.file)
+            run_script(database, output, script, file=options.file)
         else:
             from headwater.repl.shell import run_shell
 

@@ -7,7 +7,7 @@ created" go to standard error instead.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TextIO
 
@@ -16,6 +16,7 @@ from headwater.engine.render import print_result
 from headwater.engine.result import Result
 from headwater.engine.subscription import Subscription
 from headwater.repl.live import show_changes
+from headwater.repl.travel import Travel
 from headwater.repl.writers import WRITERS
 
 _ROWS_AT_ONCE = 1000
@@ -23,12 +24,16 @@ _ROWS_AT_ONCE = 1000
 
 @dataclass(slots=True)
 class Output:
-    """Where answers go and how they look there. `row_limit` bounds the rows of a table (None: all are shown)."""
+    """Where answers go and how they look there. `row_limit` bounds the rows of a table (None: all are shown).
+
+    `travel` is from which point of the log the user of this output looks.
+    """
 
     stream: TextIO
     format: str = "table"
     row_limit: int | None = None
     is_timed: bool = False
+    travel: Travel = field(default_factory=Travel)
 
     def run(self, database: Database, text: str, *, file: str | None = None) -> None:
         """Run the statements of `text` one after the other and show each answer before the next begins.
@@ -48,13 +53,19 @@ class Output:
         if self.format == "table":
             print_result(result, limit=self.row_limit, stream=self.stream, note=note)
         elif not result.columns:
-            print(result.message, file=sys.stderr)
+            self.say(result.message or "")
         else:
             writer = WRITERS[self.format](result.columns, self.stream.write)
             for batch in result.arrow().to_batches(max_chunksize=_ROWS_AT_ONCE):
                 writer.add(batch)
             writer.close()
         self.stream.flush()
+
+    def say(self, text: str) -> None:
+        """Write a message on a line of its own."""
+        stream = self.stream if self.format == "table" else sys.stderr
+        stream.write(f"{text}\n")
+        stream.flush()
 
 
 def _duration(seconds: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from time import perf_counter
 from typing import Self, TextIO
 
@@ -16,12 +17,18 @@ _BAR_WIDTH = 40
 _BAR_AFTER_SECONDS = 1.0
 
 
+def _megabytes(total: int) -> str:
+    return f"{total / 1e6:,.0f} MB"
+
+
 class Bar:
     """A bar on one line of a terminal, from the second on; elsewhere nothing. It is wiped away in the end."""
 
-    def __init__(self, stream: TextIO, label: str) -> None:
+    def __init__(self, stream: TextIO, label: str, total_text: Callable[[int], str] = _megabytes) -> None:
+        """`total_text` says what of is done: in megabytes, where bytes are."""
         self._stream = stream
         self._label = label
+        self._total_text = total_text
         self._screen = Screen.of(stream)
         self._due_at = perf_counter() + _BAR_AFTER_SECONDS
         self._is_drawn = False
@@ -35,13 +42,13 @@ class Bar:
             self._stream.flush()
 
     def update(self, done: int, total: int) -> None:
-        """Show that `done` of `total` bytes are done."""
+        """Show that `done` of `total` are done."""
         if self._screen.width is None or perf_counter() < self._due_at:
             return
         self._due_at = perf_counter() + _DRAW_SECONDS
         self._is_drawn = True
         share = done / total if total else 1.0
-        line = f"{self._label} {_bar(self._screen, share)} {share:.0%} of {total / 1e6:,.0f} MB"
+        line = f"{self._label} {_bar(self._screen, share)} {share:.0%} of {self._total_text(total)}"
         self._stream.write(f"\r{cut(line, self._screen.width - 1, self._screen.ellipsis)}\x1b[K")
         self._stream.flush()
 

@@ -14,6 +14,7 @@ from prompt_toolkit import PromptSession
 from prompt_toolkit.application import get_app
 from prompt_toolkit.enums import DEFAULT_BUFFER
 from prompt_toolkit.filters import has_focus
+from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 
@@ -25,7 +26,7 @@ from headwater.repl.highlight import STYLE, SqlLexer
 from headwater.repl.output import Output
 from headwater.repl.report import show_error
 
-PROMPT = "headwater> "
+PROMPT = "headwater"
 _ROW_LIMIT = 40
 _WORDS = {"exit": "\\q", "quit": "\\q", "help": "\\?"}  # what people type before they know the commands
 
@@ -35,7 +36,7 @@ def run_shell(database: Database, output: Output) -> None:
     output.row_limit = _ROW_LIMIT
     output.is_timed = True
     completer = SqlCompleter({name: command.summary for name, command in COMMANDS.items()})
-    session = _session(database, completer)
+    session = _session(database, completer, output)
     output.stream.write("Headwater. Statements end with ;  \\? shows help, \\q leaves.\n")
     while True:
         completer.relations = database.relations()
@@ -67,9 +68,14 @@ def _run(database: Database, output: Output, text: str) -> None:
         show_error(error, output.stream)
 
 
-def _session(database: Database, completer: SqlCompleter) -> PromptSession[str]:
+def _session(database: Database, completer: SqlCompleter, output: Output) -> PromptSession[str]:
+    def prompt() -> StyleAndTextTuples:
+        """`headwater> ` or, where the user stands at a version, `headwater@42> `."""
+        position = output.travel.position(database)
+        return [("class:prompt", f"{PROMPT}> " if position is None else f"{PROMPT}@{position}> ")]
+
     return PromptSession(
-        [("class:prompt", PROMPT)],
+        prompt,
         multiline=True,
         prompt_continuation=lambda width, line, is_wrapped: "-> ".rjust(width),
         lexer=SqlLexer(),

@@ -68,3 +68,10 @@ def test_nothing_is_offered_where_it_would_only_be_in_the_way(typed: str) -> Non
 def test_after_a_backslash_come_the_commands_and_then_the_relations() -> None:
     assert offered("\\|") == ["\\d", "\\q"]
     assert offered("\\d h|") == ["Hot"]
+
+
+def test_a_command_that_takes_a_query_completes_it() -> None:
+    assert offered("\\track h|") == ["Hot"]
+    assert offered("\\track SELECT * FROM b|")[0] == "bids"
+    assert offered("\\bisect NOT EXISTS (SELECT * FROM bids WHERE p|")[0] == "price"
+    assert offered("\\goto h|") == []

@@ -213,3 +213,30 @@ def test_the_toolbar_shows_where_the_data_is_and_at_which_version(tmp_path: Path
     terminal.type("CREATE STREAM bids (auction BIGINT);", ENTER)
     terminal.until("version 1")
     terminal.close()
+
+
+def test_the_prompt_shows_at_which_version_the_user_stands(terminal: Terminal) -> None:
+    terminal.type("CREATE TABLE t (x BIGINT PRIMARY KEY); INSERT INTO t VALUES (1); INSERT INTO t VALUES (2);", ENTER)
+    terminal.until("headwater>", times=2)
+    terminal.type("\\track t", ENTER, "\\back", ENTER)
+    terminal.until("1 removed")
+    terminal.until("headwater@")
+    terminal.type("SELECT count(*) AS rows_then FROM t;", ENTER)
+    terminal.until("│         1 │")
+    terminal.type("\\now", ENTER)
+    terminal.until("1 added")
+    terminal.type("SELECT count(*) AS rows_now FROM t;", ENTER)
+    terminal.until("│        2 │")
+
+
+def test_the_scrubber_fills_the_screen_until_ctrl_c_which_leaves_the_shell_running(terminal: Terminal) -> None:
+    terminal.type("CREATE TABLE t (x BIGINT PRIMARY KEY); INSERT INTO t VALUES (1); INSERT INTO t VALUES (2);", ENTER)
+    terminal.until("headwater>", times=2)
+    terminal.type("\\track t", ENTER, "\\scrub", ENTER)
+    terminal.until("count(*) of t: 2")
+    terminal.type("\x1b[D")
+    terminal.until("t · 1 row · 1 removed")
+    terminal.type(CTRL_C)
+    terminal.until("the present")
+    terminal.type("SELECT 'still here' AS word;", ENTER)
+    terminal.until("│ still here")
