@@ -1,4 +1,4 @@
-"""The commands that go through the past: \\track, \\untrack, \\goto, \\now, \\step, \\back and \\bisect.
+"""The commands that go through the past: \\track, \\untrack, \\goto, \\now, \\step, \\back, \\bisect and \\scrub.
 
 Each moves the position of the shell (`Output.travel`) and draws what is tracked there, marked against where the user
 was before. To a pipe they write the same without colours; in a format for programs the rows alone.

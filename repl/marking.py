@@ -22,6 +22,9 @@ from headwater.values import Column
 
 Places = npt.NDArray[np.int64]  # of rows in an answer
 
+_NONE: Places = np.empty(0, dtype=np.int64)
+_NO_PAIRS: Places = np.empty((0, 2), dtype=np.int64)
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -61,6 +64,8 @@ class _Difference:
 
 def is_same(before: Result, after: Result) -> bool:
     """Whether two answers have the same rows, in whatever order."""
+    if before is after:
+        return True
     if before.columns != after.columns or len(before) != len(after):
         return False
     left, right = _identities(before, after)
@@ -75,9 +80,10 @@ def marked(
     At most `limit` rows are shown: the marked ones, then others from the top or, where the answer `ends_last`, as the
     log of a stream does, from its end. Removed rows stand where they stood.
     """
-    if before is None or before.columns != after.columns:
-        before = Result(after.columns, after.arrow())
-    found = _difference(before, after, key)
+    if before is None or before is after or before.columns != after.columns:
+        before, found = after, _Difference(_NONE, _NONE, _NO_PAIRS, np.arange(len(after)))
+    else:
+        found = _difference(before, after, key)
     order = _order(found, len(after))
     is_marked = np.isin(order, np.concatenate([found.added, found.pairs[:, 1]])) | (order < 0)
     chosen = order[_chosen(is_marked, limit, ends_last)]
@@ -101,11 +107,11 @@ def changes(before: Result, after: Result, key: Sequence[str] | None, limit: int
 
 def _difference(before: Result, after: Result, key: Sequence[str] | None) -> _Difference:
     old, new = _identities(before, after)
-    removed, added = np.flatnonzero(~np.isin(old, new)), np.flatnonzero(~np.isin(new, old))
-    stays = np.full(len(old), -1, dtype=np.int64)
-    by_identity = np.argsort(new)
     is_there = np.isin(old, new)
+    by_identity = np.argsort(new)
+    stays = np.full(len(old), -1, dtype=np.int64)
     stays[is_there] = by_identity[np.searchsorted(new, old[is_there], sorter=by_identity)]
+    removed, added = np.flatnonzero(~is_there), np.flatnonzero(~np.isin(new, old))
     pairs = _pairs(before, after, removed, added, key)
     stays[pairs[:, 0]] = pairs[:, 1]
     return _Difference(np.setdiff1d(removed, pairs[:, 0]), np.setdiff1d(added, pairs[:, 1]), pairs, stays)
@@ -131,12 +137,11 @@ def _counted(numbers: Places) -> Places:
 
 def _pairs(before: Result, after: Result, removed: Places, added: Places, key: Sequence[str] | None) -> Places:
     """Places of rows that are gone, each with that of the new row of the same key."""
-    none: Places = np.empty((0, 2), dtype=np.int64)
     if not len(removed) or not len(added):
-        return none
+        return _NO_PAIRS
     columns = [before.names.index(name) for name in key] if key is not None else _telling(before, after)
     if columns is None:
-        return none
+        return _NO_PAIRS
     gone = dict(zip(_tuples(_words(before, columns)[removed]), removed.tolist(), strict=True))
     new = zip(_tuples(_words(after, columns)[added]), added.tolist(), strict=True)
     return np.array([(gone[k], place) for k, place in new if k in gone], dtype=np.int64).reshape(-1, 2)

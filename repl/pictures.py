@@ -14,7 +14,7 @@ The characters say all that the colours do.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from headwater.engine.render import box_of, count, fit, is_number
 from headwater.engine.terminal import Screen, cut, visible, width
@@ -26,12 +26,12 @@ Line = list[Fragment]
 _SIGN_STYLES = {"+": "green", "-": "red", "*": "bold", "": ""}
 
 
-def table(marked: Marked, screen: Screen) -> list[Line]:
-    """The rows as a table that fits the screen."""
+def table(marked: Marked, screen: Screen, written: Callable[[str], str] = visible) -> list[Line]:
+    """The rows as a table that fits the screen. `written` makes of a text what can stand there."""
     box = box_of(screen)
-    names = [visible(column.name) for column in marked.columns]
+    names = [written(column.name) for column in marked.columns]
     right = [False, *(is_number(column.type) for column in marked.columns)]
-    rows = [_cells(row, screen) for row in marked.rows]
+    rows = [_cells(row, screen, written) for row in marked.rows]
     header: Line = [("", ""), *(("bold", name) for name in names)]
     wanted = [max(width(text) for _, text in column) for column in zip(header, *rows, strict=True)]
     wanted[0] = 1
@@ -57,13 +57,13 @@ def table(marked: Marked, screen: Screen) -> list[Line]:
     return [edge(box.top), line(header), edge(box.middle), *map(line, rows), edge(box.bottom)]
 
 
-def _cells(row: Row, screen: Screen) -> Line:
+def _cells(row: Row, screen: Screen, written: Callable[[str], str]) -> Line:
     """The sign and the cells of a row; a changed one has a star of its own."""
     style = _SIGN_STYLES[row.sign]
     cells: Line = [(style, row.sign)]
     for index, text in enumerate(row.cells):
         most = None if screen.width is None else 2 * screen.width  # more is never shown
-        shown = "NULL" if text is None else visible(text[:most])
+        shown = "NULL" if text is None else written(text[:most])
         if index in row.changed:
             cells.append(("reverse", f"*{shown}"))
         else:

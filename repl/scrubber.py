@@ -36,6 +36,10 @@ _HELP = (  # the longest that fits
 )
 _STYLE = Style.from_dict({"dim": "ansibrightblack", "bold": "bold", "reverse": "reverse", "red": "ansired",
                           "green": "ansigreen", "problem": "ansired", "cursor": "bold"})  # fmt: skip
+_APART = {  # joiners, variants and tones of skin are left out; the letters of a flag are letters
+    **dict.fromkeys((0x200D, 0xFE0E, 0xFE0F, *range(0x1F3FB, 0x1F400))),
+    **{0x1F1E6 + letter: chr(ord("A") + letter) for letter in range(26)},
+}
 _JUMPS = 20  # PgUp and PgDn go through the time line in so many
 _TALL = 20  # lines from which on a curve has three rows
 
@@ -97,10 +101,10 @@ class View:
         where = [f"version {version:,} of {state.latest:,}", time_of(version, self._database)]
         heights, missing = state.heights(columns)
         known = [height for height in heights if height is not None]
-        label = [f"{visible(state.series.name)}: {state.number}"]
+        label = [f"{placeable(state.series.name)}: {state.number}"]
         label += [f"{number_text(min(known))} to {number_text(max(known))}"] if known else []
         label += [f"{missing} to ask"] if missing else []
-        label += [visible(state.curve_problem)] if state.curve_problem is not None else []
+        label += [placeable(state.curve_problem)] if state.curve_problem is not None else []
         at = column_of(place, places, columns)
         curve: list[Line] = [  # the column of the cursor stands out
             [("green", row[:at]), ("reverse", row[at : at + 1]), ("green", row[at + 1 :])]
@@ -119,18 +123,18 @@ class View:
         if picture is None:
             return []
         if picture.problem is not None:
-            return [[("problem", self._cut(visible(picture.problem), columns))]]
+            return [[("problem", self._cut(placeable(picture.problem), columns))]]
         screen = Screen(columns, True, self._screen.has_unicode)
         lines: list[Line] = []
         for tracked, marked in picture.tables:
-            said = f"{visible(tracked.name)} · {summary(marked)}"
-            lines += [[("bold", self._cut(said, columns))], *table(marked, screen)]
+            said = f"{placeable(tracked.name)} · {summary(marked)}"
+            lines += [[("bold", self._cut(said, columns))], *table(marked, screen, placeable)]
         return lines
 
     def _foot(self, columns: int, below: int) -> tuple[str, str]:
         picture = self._state.picture
         if self.problem:
-            return "problem", self._cut(visible(self.problem), columns)
+            return "problem", self._cut(placeable(self.problem), columns)
         if picture is None or picture.version != self._state.version:
             return "dim", self._cut(f"asking version {self._state.version:,} …", columns)
         more = f"{below:,} lines below · " if below else ""
@@ -147,6 +151,13 @@ class View:
 
     def _cut(self, text: str, columns: int) -> str:
         return cut(text, columns, self._screen.ellipsis)
+
+
+def placeable(text: str) -> str:
+    """A text on one line, without what makes one character of several, as in a flag or a family of emoji: there
+    prompt-toolkit, which counts each by itself, and the terminal do not agree where the next one stands.
+    """
+    return visible(text) if text.isascii() else visible(text.translate(_APART))
 
 
 def _application(

@@ -12,12 +12,13 @@ import pytest
 from prompt_toolkit.data_structures import Size
 from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output import DummyOutput
+from prompt_toolkit.utils import get_cwidth
 
 import headwater
 from headwater.engine.terminal import Screen, width
 from headwater.errors import HeadwaterError
 from headwater.repl.scrub import Scrub, series_of
-from headwater.repl.scrubber import View, scrub
+from headwater.repl.scrubber import View, placeable, scrub
 from headwater.repl.travel import Travel, track
 
 LEFT, RIGHT, HOME, END, PAGE_UP = "\x1b[D", "\x1b[C", "\x1b[H", "\x1b[F", "\x1b[5~"
@@ -140,6 +141,17 @@ def test_every_size_of_screen_is_filled_and_not_exceeded(
     assert len(lines) == rows
     assert lines[0].startswith("version")
     assert all(width(line) <= max(columns, 37) for line in lines)  # no table is narrower than a sign and a column
+
+
+@pytest.mark.parametrize(
+    "text", ["plain", "日本語", "e\u0301clair", "👩\u200d👩\u200d👧", "🇩🇪", "👍🏽 a", "❤\ufe0f", "\x1b[31m"]
+)
+def test_a_text_is_as_wide_for_the_terminal_as_for_who_draws(text: str) -> None:
+    written = placeable(text)
+    assert width(written) == get_cwidth(written)
+    assert written.isprintable()
+    if text.isalpha():
+        assert written == text
 
 
 # ---------------------------------------------------------------- with keys
