@@ -57,6 +57,12 @@ class Catalogs:
                     self._take(version, note)
             return self._latest
 
+    def versions(self) -> list[int]:
+        """The versions at which something was defined."""
+        self.latest()
+        with self._lock:
+            return [change.version for change in self._changes]
+
     def at(self, version: int) -> Catalog:
         """The catalog that the definitions up to a version make."""
         latest = self.latest()

@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from itertools import islice
 
 from headwater.engine.database import Database
-from headwater.engine.moments import Reads, moments, moments_before, reads_of, relations_of
+from headwater.engine.moments import Reads, moments, moments_before, reads_at_all_times, relations_of
 from headwater.engine.result import Result
 from headwater.errors import HeadwaterError, OutOfRange, PositionGone, SqlError, SyntaxProblem
 from headwater.executor.feed import first_version
 from headwater.parser import parse_statement, quote, syntax, unparse
-from headwater.planner import Relation, with_named_types
+from headwater.planner import Catalog, Relation, with_named_types
 from headwater.repl.answers import Answers
 from headwater.repl.marking import is_same
 from headwater.values import Column
@@ -52,6 +52,7 @@ class Travel:
 
     tracked: list[Tracked] = field(default_factory=list)
     answers: Answers = field(default_factory=Answers)
+    _reads: dict[str, tuple[Catalog | None, Reads]] = field(default_factory=dict)
 
     def stand(self, database: Database, position: int | None) -> None:
         """Stands at a version, or in the present."""
@@ -70,7 +71,7 @@ class Travel:
     def at(self, database: Database, tracked: Tracked, version: int) -> Result:
         """The answer to what is tracked as of a version."""
         catalog = database.pipeline.catalog
-        written = next(moments_before(reads_of_all([tracked.sql], database), database.log, version), 0)
+        written = next(moments_before(self._reads_of(tracked.sql, database), database.log, version), 0)
         return self.answers.get(catalog, (tracked.sql, written), lambda: ask(database, tracked.sql, version))
 
     def before(self, database: Database, tracked: Tracked, version: int | None) -> Result | None:
@@ -88,7 +89,19 @@ class Travel:
         """What the tracked questions read. Raises HeadwaterError if there are none."""
         if not self.tracked:
             raise HeadwaterError("nothing is tracked", hint="\\track NAME, or \\track SELECT …")
-        return reads_of_all([tracked.sql for tracked in self.tracked], database)
+        reads = Reads()
+        for tracked in self.tracked:
+            reads |= self._reads_of(tracked.sql, database)
+        return reads
+
+    def _reads_of(self, sql: str, database: Database) -> Reads:
+        """What a question reads, which is found out once under a catalog."""
+        catalog = database.pipeline.catalog
+        known, reads = self._reads.get(sql, (None, Reads()))
+        if known is not catalog:
+            reads = reads_of_all([sql], database)
+            self._reads[sql] = (catalog, reads)
+        return reads
 
     def forward(self, database: Database, count: int, tell: Told = _untold) -> list[int]:
         """The next `count` versions at which something tracked changes; fewer where there are no more. `tell` is given
@@ -174,10 +187,12 @@ def ask(database: Database, sql: str, version: int) -> Result:
 
 
 def reads_of_all(questions: Sequence[str], database: Database) -> Reads:
-    """What several queries read."""
+    """What several queries read, at any time."""
+    with database.pipeline.lock:
+        points = database.reader.points()
     reads = Reads()
     for sql in questions:
-        reads |= reads_of(parsed(sql), database.pipeline.catalog)
+        reads |= reads_at_all_times(parsed(sql), points)
     return reads
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 import headwater
-from headwater.engine.moments import moments, moments_before, reads_of
+from headwater.engine.moments import moments, moments_before, reads_at_all_times
 from headwater.errors import OutOfRange, SqlError
 from headwater.parser import parse_statement, syntax
 
@@ -27,7 +27,7 @@ def database() -> Iterator[headwater.Database]:
 def written(database: headwater.Database, sql: str) -> list[int]:
     query = parse_statement(sql)
     assert isinstance(query, syntax.Query)
-    reads = reads_of(query, database.pipeline.catalog)
+    reads = reads_at_all_times(query, database.reader.points())
     found = list(moments(reads, database.log, 0, database.version))
     assert list(moments_before(reads, database.log, database.version)) == found[::-1]
     for version in range(1, database.version + 1):
@@ -48,6 +48,18 @@ def test_a_relation_is_read_where_its_sources_were_written(database: headwater.D
     assert written(database, "SELECT 1") == []
 
 
+def test_a_definition_matters_where_it_gives_a_name_another_meaning(database: headwater.Database) -> None:
+    first = database.append("bids", [{"auction": 1, "price": 3}]).version
+    database.append("names", [{"id": 1, "name": "one"}])
+    database.execute("CREATE OR REPLACE VIEW cheap AS SELECT id AS auction, 1 AS top FROM names")
+    turn = database.version
+    second = database.append("names", [{"id": 2, "name": "two"}]).version
+    bids = database.append("bids", [{"auction": 1, "price": 4}]).version
+    database.execute("CREATE VIEW other AS SELECT * FROM names")
+    assert {first, turn, second} <= set(written(database, "SELECT * FROM cheap"))
+    assert written(database, "SELECT * FROM bids") == [first, bids]
+
+
 def test_on_the_way_back_none_is_lost_however_far_apart_they_are(database: headwater.Database) -> None:
     bids = []
     for number in range(150):
@@ -56,7 +68,7 @@ def test_on_the_way_back_none_is_lost_however_far_apart_they_are(database: headw
         database.append("names", [{"id": number, "name": "x"}])
     query = parse_statement("SELECT * FROM bids")
     assert isinstance(query, syntax.Query)
-    reads = reads_of(query, database.pipeline.catalog)
+    reads = reads_at_all_times(query, database.reader.points())
     assert list(moments_before(reads, database.log, database.version)) == bids[::-1]
 
 
@@ -64,7 +76,7 @@ def test_what_depends_on_the_time_changes_with_every_commit(database: headwater.
     database.execute("CREATE TABLE fresh AS SELECT * FROM names WHERE TIMESTAMP '2020-01-01' > now() - INTERVAL 1 DAY")
     query = parse_statement("SELECT * FROM fresh")
     assert isinstance(query, syntax.Query)
-    reads = reads_of(query, database.pipeline.catalog)
+    reads = reads_at_all_times(query, database.reader.points())
     assert list(moments(reads, database.log, 0, 3)) == [1, 2, 3]
 
 
@@ -97,9 +109,9 @@ def test_a_session_that_stands_in_the_past_asks_there_unless_a_query_says_otherw
 ) -> None:
     first = database.append("bids", [{"auction": 1, "price": 3}]).version
     latest = database.append("bids", [{"auction": 1, "price": 9}]).version
-    database.session.as_of = syntax.AsOf("version", str(first))
+    database.session.stand(first)
     assert database.sql("SELECT top FROM hot").fetchall() == [(3,)]
     assert database.sql("SELECT (SELECT top FROM hot) AS top").fetchall() == [(3,)]
     assert database.sql(f"SELECT top FROM hot AS OF VERSION {latest}").fetchall() == [(9,)]
-    database.session.as_of = None
+    database.session.stand(None)
     assert database.sql("SELECT top FROM hot").fetchall() == [(9,)]
