@@ -24,10 +24,12 @@ from headwater.engine.follower import Follower
 from headwater.engine.functions import Functions, statement_of
 from headwater.engine.gate import Gate
 from headwater.engine.pipeline import Pipeline
+from headwater.engine.preview import preview
 from headwater.engine.reading import Reader
 from headwater.engine.result import Acknowledgement, Result
 from headwater.engine.scripts import Scripts, refuse_endless
 from headwater.engine.session import AUTO_OFFSET_RESET, is_about_session, session_with
+from headwater.engine.starts import begun
 from headwater.engine.subscription import Subscription
 from headwater.errors import OutOfRange, SqlError, StorageError
 from headwater.parser import syntax
@@ -193,6 +195,8 @@ class Database:
                 return self._insert(statement)
             case syntax.Update() | syntax.Delete():
                 return self._change(statement)
+            case syntax.Preview():
+                return preview(statement, self.pipeline, self.reader)
             case syntax.Control():
                 return control(statement, self.pipeline)
             case syntax.Checkpoint():
@@ -217,7 +221,7 @@ class Database:
                 return statements.show(statement, self.pipeline, self.reader, self._storage.now_us())
 
     def _watch(self, query: syntax.Query) -> Subscription:
-        subscription = Subscription(self.pipeline, query)
+        subscription = Subscription(self.pipeline, begun(query, self.pipeline, self.reader.points()))
         if self.session.setting(AUTO_OFFSET_RESET) == "latest":
             subscription.skip()
         return subscription

@@ -87,10 +87,11 @@ class Points:
         wanted = {int(key): count for key, count in as_of.positions}
         for partition, count in wanted.items():
             if partition >= there:
+                end = ", ".join(f"{p} => {ends.get(p, 0)}" for p in range(there))
                 raise OutOfRange(
                     f'there is no partition {partition} of "{source.name}", '
                     f"which has {there} partition{'' if there == 1 else 's'}",
-                    as_of.span, hint=f"AS OF OFFSET ({', '.join(f'{p} => {ends.get(p, 0)}' for p in range(there))})",
+                    as_of.span, hint=f"the end is OFFSET ({end})",
                 )  # fmt: skip
             if count > ends.get(partition, 0):
                 raise OutOfRange(

@@ -95,6 +95,10 @@ class Reader:
             places = self._places(snapshot.inputs, points, {numbered.source(): with_numbers})
         return rows, self._run(snapshot, places, query).arrow()
 
+    def over(self, sql: str, tables: Mapping[str, tuple[pa.Table, tuple[Column, ...]]], at: syntax.Node) -> Result:
+        """The answer to DuckDB's SQL over tables that are given; complaints point at a node."""
+        return Result(*self._duckdb.run(sql, tables, at))
+
     def _answer(self, query: syntax.Query) -> Result:
         self._pipeline.catch_up()
         with self._pipeline.lock:

@@ -138,9 +138,18 @@ class Source(PlanNode):
 
 @dataclass(frozen=True)
 class StreamSource(Source):
-    """The records of a stream's log, in commit order; `fields` are some of its columns and pseudo-columns."""
+    """The records of a stream's log, in commit order; `fields` are some of its columns and pseudo-columns.
+
+    Of the partitions in `start`, pairs with an offset, only the records from there on.
+    """
+
+    start: tuple[tuple[int, int], ...] = ()
 
     __hash__ = PlanNode.__hash__
+
+    def label(self) -> str:
+        begin = ", ".join(f"{partition} => {offset}" for partition, offset in self.start)
+        return f"{super().label()} from {begin}" if begin else super().label()
 
     @property
     def append_only(self) -> bool:
