@@ -59,8 +59,9 @@ class Reader:
 
     def points(self, present: Catalog | None = None) -> Points:
         """The points that a statement may name now, where names mean by default what they mean in `present`."""
-        pipeline = self._pipeline
-        return Points(self._log, self.catalogs, present or pipeline.catalog, pipeline.circuit.version, self._now_us())
+        with self._pipeline.lock:
+            known, latest = present or self._pipeline.catalog, self._pipeline.circuit.version
+        return Points(self._log, self.catalogs, known, latest, self._now_us())
 
     def columns(self, query: syntax.Query, catalog: Catalog) -> tuple[Column, ...]:
         """The columns that a query has, which is not run: it may name points that are not there yet.

@@ -16,8 +16,13 @@ from headwater.storage import Log
 
 def begun(node: N, pipeline: Pipeline, points: Points) -> N:
     """`node` with the offsets that its points after FROM are now. Raises SqlError for what is not there."""
-    pipeline.catch_up()  # the records of derived streams so far
-    return with_starts(node, points.present, lambda relation, point: _offsets(relation, point, points))
+
+    def offsets_at(relation: Relation, point: syntax.AsOf) -> Mapping[int, int]:
+        if relation.is_derived:
+            pipeline.catch_up()  # to its records so far
+        return _offsets(relation, point, points)
+
+    return with_starts(node, points.present, offsets_at)
 
 
 def _offsets(relation: Relation, point: syntax.AsOf, points: Points) -> Mapping[int, int]:

@@ -17,7 +17,7 @@ from headwater.parser import quote
 from headwater.repl.sql_tokens import WORDS, Token, tokens
 
 _BEFORE_RELATION = frozenset("from join into describe desc stream table extended update".split())
-_STATEMENTS = tuple("SELECT CREATE INSERT DROP SHOW DESCRIBE EXPLAIN WITH CHECKPOINT VALUES LIST".split())
+_STATEMENTS = tuple("SELECT CREATE INSERT DROP SHOW DESCRIBE EXPLAIN PREVIEW WITH CHECKPOINT VALUES LIST".split())
 
 
 class SqlCompleter(Completer):
