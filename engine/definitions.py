@@ -34,21 +34,27 @@ Definition = (
 def define(statement: Definition, pipeline: Pipeline, reader: Reader, known: functions.Functions) -> Result:
     """Runs a statement that changes the catalog. Raises SqlError, and then nothing has changed."""
     with pipeline.defining:
-        match statement:
-            case syntax.CreateType():
-                return _create_type(statement, pipeline)
-            case syntax.CreateFunction():
-                return functions.create(statement, pipeline, known, lambda v, c: _check_view(v, c, statement, reader))
-            case syntax.Drop(kind="FUNCTION"):
-                return functions.drop(statement, pipeline)
-            case syntax.Alter():
-                return _alter(statement, pipeline)
-            case syntax.Drop(kind="TYPE"):
-                return _drop_type(statement, pipeline)
-            case syntax.Drop():
-                return _drop(statement, pipeline)
-            case _:
-                return _create(statement, pipeline, reader)
+        result = _defined(statement, pipeline, reader, known)
+        reader.catalogs.learn(pipeline.catalog)
+        return result
+
+
+def _defined(statement: Definition, pipeline: Pipeline, reader: Reader, known: functions.Functions) -> Result:
+    match statement:
+        case syntax.CreateType():
+            return _create_type(statement, pipeline)
+        case syntax.CreateFunction():
+            return functions.create(statement, pipeline, known, lambda v, c: _check_view(v, c, statement, reader))
+        case syntax.Drop(kind="FUNCTION"):
+            return functions.drop(statement, pipeline)
+        case syntax.Alter():
+            return _alter(statement, pipeline)
+        case syntax.Drop(kind="TYPE"):
+            return _drop_type(statement, pipeline)
+        case syntax.Drop():
+            return _drop(statement, pipeline)
+        case _:
+            return _create(statement, pipeline, reader)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from headwater.engine.pipeline import Pipeline
 from headwater.engine.positions import Points
 from headwater.engine.result import Result
 from headwater.engine.stops import stops_of
-from headwater.errors import OutOfRange, PositionGone, Unsupported
+from headwater.errors import OutOfRange, PositionGone, UnknownName, Unsupported
 from headwater.executor.feed import Cut, read_chunks, rows_of
 from headwater.executor.past import circuit_at
 from headwater.executor.snapshot import SnapshotReader
@@ -49,6 +49,9 @@ class Reader:
         """
         try:
             return self._answer(query)
+        except UnknownName as error:
+            self._tell_of_the_past(error, query)
+            raise
         except PositionGone as gone:
             span = next((node.span for node in syntax.walk(query) if isinstance(node, syntax.AsOf)), query.span)
             raise OutOfRange(
@@ -63,6 +66,14 @@ class Reader:
             known, latest = present or self._pipeline.catalog, self._pipeline.circuit.version
         return Points(self._log, self.catalogs, known, latest, self._now_us())
 
+    def _tell_of_the_past(self, error: UnknownName, query: syntax.Query) -> None:
+        """Lets an error about a relation that is no more say when it was there."""
+        for node in syntax.walk(query):
+            if isinstance(node, syntax.Relation) and node.name.span == error.span:
+                then = self.catalogs.last_with(node.name.text)
+                if then is not None:
+                    error.hint = f"it was there up to version {then}: AS OF VERSION {then}"
+
     def columns(self, query: syntax.Query, catalog: Catalog) -> tuple[Column, ...]:
         """The columns that a query has, which is not run: it may name points that are not there yet.
 
@@ -72,7 +83,7 @@ class Reader:
             points = self.points(catalog)
             snapshot = plan_snapshot(query, catalog, lambda as_of: points.catalog(as_of, or_present=True))
         tables = {i.name: (arrow_schema(i.columns).empty_table(), i.columns) for i in snapshot.inputs}
-        return self._duckdb.run(snapshot.sql, tables, query, has_user_calls=snapshot.has_user_calls)[0]
+        return self._duckdb.run(snapshot.sql, tables, query, has_user_calls=bool(snapshot.functions))[0]
 
     def plan(self, query: syntax.Query) -> SnapshotQuery:
         """How a query is answered, which is not run. Raises SqlError as `query` does."""
@@ -109,13 +120,15 @@ class Reader:
             query = with_named_types(query, catalog.types)
             self._functions.check(query, catalog)
             snapshot = plan_snapshot(query, points.present, points.catalog)
-            self._check_functions(snapshot.inputs, points)
+            self._check_functions(snapshot, points, query)
             places = self._places(snapshot.inputs, points, {})
         return self._run(snapshot, places, query)
 
-    def _check_functions(self, inputs: Sequence[Input], points: Points) -> None:
-        """Raises SqlError for a relation of the past that needs a function whose code the program has not given."""
-        for source in inputs:
+    def _check_functions(self, snapshot: SnapshotQuery, points: Points, query: syntax.Query) -> None:
+        """Raises SqlError for a view or relation of the past that needs a function which the program has not given."""
+        for function in snapshot.functions:
+            self._functions.check_given(function, query.span)
+        for source in snapshot.inputs:
             if source.relation is not None and source.as_of is not None:
                 self._functions.check_relation(source.relation, points.catalog(source.as_of), source.as_of.span)
 
@@ -138,7 +151,7 @@ class Reader:
             source.name: (self._table(source, place), source.columns)
             for source, place in zip(snapshot.inputs, places, strict=True)
         }
-        columns, table = self._duckdb.run(snapshot.sql, tables, query, has_user_calls=snapshot.has_user_calls)
+        columns, table = self._duckdb.run(snapshot.sql, tables, query, has_user_calls=bool(snapshot.functions))
         return Result(columns, table)
 
     def _present(self, source: Input) -> Cut | pa.RecordBatch:

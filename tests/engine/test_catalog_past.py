@@ -114,6 +114,28 @@ def test_a_function_that_the_program_does_not_give_any_more_is_named(shop: Datab
         assert ask(db, f"SELECT p FROM more AS OF VERSION {then}") == [(11,), (21,)]
 
 
+def test_a_view_of_the_past_calls_the_function_that_it_called(shop: Database, disk: SimulatedDisk) -> None:
+    """Also where nothing else in the statement knows that function any more."""
+    shop.execute("CREATE FUNCTION f (x INTEGER) RETURNS INTEGER LANGUAGE python AS 'return x + 1'")
+    shop.execute("CREATE VIEW raised AS SELECT f(price) AS p FROM bids")
+    then = shop.version
+    shop.execute("DROP FUNCTION f CASCADE")
+    shop.close()
+    with opened(disk) as db:
+        joined = f"SELECT p FROM raised AS OF VERSION {then} JOIN bids ON p = price + 1"
+        assert ask(db, joined) == [(11,), (21,)]
+
+
+def test_an_unknown_name_that_was_known_says_when(shop: Database) -> None:
+    then = shop.version
+    shop.execute("DROP VIEW v; DROP TABLE t")
+    for name, version in (("t", then + 1), ("V", then)):
+        with pytest.raises(UnknownName) as caught:
+            shop.sql(f"SELECT * FROM {name}")
+        assert caught.value.hint == f"it was there up to version {version}: AS OF VERSION {version}"
+        assert len(ask(shop, f"SELECT * FROM {name} AS OF VERSION {version}")) == 2
+
+
 def test_a_query_that_stood_still_is_answered_as_it_stood(shop: Database) -> None:
     shop.execute("PAUSE t; INSERT INTO bids VALUES (1, 5)")
     paused = ask(shop, "SELECT * FROM t")
