@@ -119,6 +119,28 @@ def test_errors_are_at_their_places_in_a_stream_that_is_begun_later(shop: Databa
     assert places == begun and len(places) == 2 and all(offset < ends[p] for p, offset in places)
 
 
+CLOSED = """
+CREATE TABLE {name} WITH (idle_timeout = '10 seconds') AS SELECT k, count(*) AS n
+    FROM {source} WINDOW TUMBLING (SIZE 1 MINUTE, GRACE PERIOD 20 SECONDS) GROUP BY k EMIT FINAL
+"""
+
+
+def test_what_came_before_the_start_does_not_count_for_silence_either(disk: SimulatedDisk) -> None:
+    """The windows of a query that begins later close as those over another stream that never had the records before."""
+    stream = "CREATE STREAM {} (k INTEGER KEY, ts TIMESTAMP) WITH (timestamp = 'ts', partitions = 2);"
+    row = "({k}, TIMESTAMP '2026-01-01 12:00:00' + INTERVAL ({second}) SECONDS)"
+    with opened(disk) as db:
+        db.execute(stream.format("s") + stream.format("later"))
+        db.execute(f"INSERT INTO s VALUES {row.format(k=1, second=0)}, {row.format(k=99, second=0)}")
+        assert ask(db, "SELECT ROWPARTITION FROM s") == [(0,), (1,)]
+        db.execute(CLOSED.format(name="a", source="s FROM LATEST") + ";" + CLOSED.format(name="b", source="later"))
+        for now, k, second in ((30, 1, 200), (33, 99, 40), (100, 1, 500), (120, 1, 900)):
+            disk.clock_us = 1_767_268_800_000_000 + now * 1_000_000
+            db.execute("; ".join(f"INSERT INTO {s} VALUES {row.format(k=k, second=second)}" for s in ("s", "later")))
+            assert ask(db, "SELECT * FROM a") == ask(db, "SELECT * FROM b")
+        assert len(ask(db, "SELECT * FROM a")) >= 2
+
+
 def test_a_stream_of_which_retention_took_the_beginning(disk: SimulatedDisk) -> None:
     with opened(disk) as db:
         db.execute("CREATE STREAM s (v INTEGER) WITH (retention = '2 hours')")
