@@ -159,7 +159,7 @@ def _one_source(as_of: AsOf, plans: Sequence[Plan]) -> StreamSource | TableSourc
         return candidates[0]
     if not candidates:
         raise OutOfRange("this is computed from constants alone, which have no offsets", as_of.span)
-    named = ", ".join(f"{leaf.name} => {as_of.value}" for leaf in candidates)
+    named = ", ".join(f"{leaf.name} => {as_of.value or 'n'}" for leaf in candidates)
     raise OutOfRange("an offset of which source?", as_of.span, hint=f"AS OF OFFSET ({named})")
 
 

@@ -26,19 +26,19 @@ def begun(node: N, pipeline: Pipeline, points: Points) -> N:
 
 
 def _offsets(relation: Relation, point: syntax.AsOf, points: Points) -> Mapping[int, int]:
+    if point.kind == "earliest":
+        return {}
     log = points.log
     try:
         offsets = _offsets_at(relation, point, replace(points, latest=log.version), log)
     except PositionGone as gone:
         raise _gone(relation, point) from gone
-    if any(offsets.get(partition, 0) < first for partition, first in log.starts(relation.id).items()) and offsets:
+    if any(offsets.get(partition, 0) < first for partition, first in log.starts(relation.id).items()):
         raise _gone(relation, point)
     return offsets
 
 
 def _offsets_at(relation: Relation, point: syntax.AsOf, points: Points, log: Log) -> Mapping[int, int]:
-    if point.kind == "earliest":
-        return {}
     version = points.version(point)
     if version is not None:
         return log.ends(relation.id, version)

@@ -149,8 +149,9 @@ def test_a_stream_of_which_retention_took_the_beginning(disk: SimulatedDisk) -> 
             assert disk.clock_us is not None
             disk.clock_us += 3_600_000_000
         db.sql("CHECKPOINT")
-        with pytest.raises(OutOfRange, match='records of "s" that this begins with are no more'):
-            db.sql("CREATE TABLE t AS SELECT v FROM s FROM OFFSET 1")
+        for start in ("OFFSET 1", "OFFSET 0", "OFFSET (0 => 2)", "VERSION 2"):
+            with pytest.raises(OutOfRange, match='records of "s" that this begins with are no more'):
+                db.sql(f"CREATE TABLE t AS SELECT v FROM s FROM {start}")
         db.execute("CREATE TABLE t AS SELECT v FROM s FROM EARLIEST; CREATE TABLE u AS SELECT v FROM s FROM OFFSET 4")
         assert (ask(db, "SELECT v FROM t"), ask(db, "SELECT v FROM u")) == ([(3,), (4,)], [(4,)])
 
@@ -185,8 +186,13 @@ def test_steps_go_on_while_a_query_is_replayed() -> None:
             db.append("s", [{"v": 1}])
             assert ask(db, "SELECT t.v, d.v FROM t, dependent d") == [(count, count)], "the old query moves"
         assert db.version >= before + 8, "each of the four commits had its step"
+        db.sql("CHECKPOINT")
+        waiting = threading.Thread(target=db.sql, args=["CREATE TABLE other AS SELECT v FROM t"])
+        waiting.start()
         release.set()
         replacing.join()
+        waiting.join()
+        assert ask(db, "SELECT v FROM other") == [(50,)], "one definition waits for the other"
         assert ask(db, "SELECT t.v, d.v FROM t, dependent d") == [(50, 50)]
         assert ask(db, f"SELECT v FROM t AS OF VERSION {before}") == [(1,)]
 
