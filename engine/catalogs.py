@@ -79,12 +79,33 @@ class Catalogs:
                     known.update(change.come[name])
         return Catalog(**maps, next_id=latest.next_id)
 
+    def last_with(self, name: str) -> int | None:
+        """The last version at which there was a stream, table or view of a name that there is no more."""
+        self.latest()
+        found = None
+        with self._lock:
+            for change in self._changes:
+                for kind in ("relations", "views"):
+                    found = change.version - 1 if name.lower() in change.gone[kind] else found
+        return found
+
+    def learn(self, catalog: Catalog) -> None:
+        """Takes `catalog` as what the last definition in the log has made, which need not be read then."""
+        with self._lock:
+            read = self._changes[-1].version if self._changes else 0
+            unread = [version for version, _ in self._log.kept(NOTE) if version > read]
+            if len(unread) == 1:
+                self._add(unread[0], catalog)
+
     def _take(self, version: int, note: dict[str, Any]) -> None:
-        before = self._latest
         try:
-            after = _folded(before, note)
+            after = _folded(self._latest, note)
         except HeadwaterError as error:
             raise StorageError(f"the definition made at version {version} cannot be read: {error.message}") from error
+        self._add(version, after)
+
+    def _add(self, version: int, after: Catalog) -> None:
+        before = self._latest
         gone, come = {}, {}
         for name in _MAPS:
             old, new = getattr(before, name), getattr(after, name)

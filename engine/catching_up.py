@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from headwater.engine.budgets import budget_of
 from headwater.engine.stops import failed
@@ -16,28 +16,45 @@ from headwater.planner.logical import Source
 from headwater.storage import Log
 from headwater.values import Delta
 
+ROUNDS = 8  # in each, relations catch up with what came during the one before
+
 Changes = dict[Plan, list[Delta]]  # of each root of a circuit, a delta per step
 
 
-def caught_up(
-    log: Log, circuit: Circuit, relations: Sequence[Relation], catalog: Catalog, state_limit: int | None, frontier: int
-) -> tuple[Changes, Trouble]:
-    """Brings a circuit of `relations` to a version; gives its changes, and the rows that failed.
+class CatchingUp:
+    """Relations on their way to where the others are, beside them: their circuit, what it gave so far, what failed.
 
-    Raises QueryFailed for one that cannot come there.
+    It reads the log and changes nothing, so those that run go on meanwhile.
     """
-    changes: Changes = {root: [] for root in circuit.roots}
-    trouble, derived = Trouble(), [r for r in relations if r.is_derived]
-    budgets = {r.id: budget_of(r, circuit, catalog, state_limit) for r in derived}
-    while True:
-        to = circuit.step_end(log, frontier)
-        for root, deltas in circuit.advance(log, Cut(to), trouble=trouble).items():
-            changes[root] += deltas
-        for stop in failed(derived, trouble, budgets, to):
-            name = next(r.name for r in derived if r.id == stop.id)
-            raise QueryFailed(f'"{name}" fails on the rows there are: {stop.cause}', hint=stop.hint)
-        if to >= frontier:
-            return changes, trouble
+
+    def __init__(
+        self, log: Log, circuit: Circuit, relations: Sequence[Relation], catalog: Catalog, state_limit: int | None
+    ) -> None:
+        self.circuit = circuit
+        self.changes: Changes = {root: [] for root in circuit.roots}
+        self.trouble = Trouble()
+        self._log = log
+        self._derived = [r for r in relations if r.is_derived]
+        self._budgets = {r.id: budget_of(r, circuit, catalog, state_limit) for r in self._derived}
+
+    def follow(self, position: Callable[[], int]) -> None:
+        """Comes to about where the others are, whose `position` moves on meanwhile: what is left is little."""
+        for _ in range(ROUNDS):
+            frontier = position()
+            if self.circuit.version < frontier:
+                self.reach(frontier)
+
+    def reach(self, frontier: int) -> None:
+        """Moves to a version, in steps. Raises QueryFailed for a query that cannot come there."""
+        while True:
+            to = self.circuit.step_end(self._log, frontier)
+            for root, deltas in self.circuit.advance(self._log, Cut(to), trouble=self.trouble).items():
+                self.changes[root] += deltas
+            for stop in failed(self._derived, self.trouble, self._budgets, to):
+                name = next(r.name for r in self._derived if r.id == stop.id)
+                raise QueryFailed(f'"{name}" fails on the rows there are: {stop.cause}', hint=stop.hint)
+            if to >= frontier:
+                return
 
 
 def stopped_circuit(log: Log, roots: Sequence[Plan], version: int) -> Circuit:

@@ -20,7 +20,7 @@ _DONE = {"PAUSE": "paused", "RESUME": "resumed", "TERMINATE": "terminated"}
 
 def control(statement: syntax.Control, pipeline: Pipeline) -> Result:
     """Runs the statement. Raises SqlError for what is no query, and QueryFailed for one that fails again."""
-    with pipeline.lock:
+    with pipeline.defining, pipeline.lock:
         wanted = _wanted(statement, pipeline)
         if statement.action == "RESUME":
             changed = pipeline.resume(wanted)

@@ -37,10 +37,12 @@ from headwater.engine.functions import Functions, statement_of
 from headwater.engine.gate import Gate
 from headwater.engine.moments import plans_of
 from headwater.engine.pipeline import Pipeline
+from headwater.engine.preview import preview
 from headwater.engine.reading import Reader
 from headwater.engine.result import Acknowledgement, Result
 from headwater.engine.scripts import Scripts, refuse_endless
 from headwater.engine.session import AUTO_OFFSET_RESET, is_about_session, session_with
+from headwater.engine.starts import begun
 from headwater.engine.subscription import Subscription
 from headwater.errors import OutOfRange, SqlError, StorageError
 from headwater.parser import parse_point, syntax
@@ -211,6 +213,8 @@ class Database:
                 return self._insert(statement)
             case syntax.Update() | syntax.Delete():
                 return self._change(statement)
+            case syntax.Preview():
+                return preview(statement, self.pipeline, self.reader)
             case syntax.Control():
                 return control(statement, self.pipeline)
             case syntax.Fork():
@@ -245,6 +249,7 @@ class Database:
                 return statements.show(statement, self.pipeline, self.reader, self._storage.now_us())
 
     def _watch(self, query: syntax.Query, from_version: int | None = None) -> Subscription:
+        query = begun(query, self.pipeline, self.reader.points())
         subscription = Subscription(self.pipeline, query, start_of=self.reader.start_of, from_version=from_version)
         if from_version is None and self.session.setting(AUTO_OFFSET_RESET) == "latest":
             subscription.skip()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from headwater.engine import functions
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.reading import Reader
 from headwater.engine.result import Result
+from headwater.engine.starts import begun
+from headwater.engine.stops import refuse_stopped
 from headwater.errors import NameTaken, SqlError, UnknownName, suggestion
 from headwater.parser import syntax, unparse
 from headwater.planner import (
@@ -31,30 +33,51 @@ Definition = (
 
 def define(statement: Definition, pipeline: Pipeline, reader: Reader, known: functions.Functions) -> Result:
     """Runs a statement that changes the catalog. Raises SqlError, and then nothing has changed."""
-    with pipeline.lock:
-        match statement:
-            case syntax.CreateType():
-                return _create_type(statement, pipeline)
-            case syntax.CreateFunction():
-                return functions.create(statement, pipeline, known, lambda v, c: _check_view(v, c, statement, reader))
-            case syntax.Drop(kind="FUNCTION"):
-                return functions.drop(statement, pipeline)
-            case syntax.Alter():
-                return _alter(statement, pipeline)
-            case syntax.Drop(kind="TYPE"):
-                return _drop_type(statement, pipeline)
-            case syntax.Drop():
-                return _drop(statement, pipeline)
-            case _:
-                return _create(statement, pipeline, reader)
+    with pipeline.defining:
+        result = _defined(statement, pipeline, reader, known)
+        reader.catalogs.learn(pipeline.catalog)
+        return result
 
 
-def _create(statement: syntax.CreateRelation | syntax.CreateView, pipeline: Pipeline, reader: Reader) -> Result:
+def _defined(statement: Definition, pipeline: Pipeline, reader: Reader, known: functions.Functions) -> Result:
+    match statement:
+        case syntax.CreateType():
+            return _create_type(statement, pipeline)
+        case syntax.CreateFunction():
+            return functions.create(statement, pipeline, known, lambda v, c: _check_view(v, c, statement, reader))
+        case syntax.Drop(kind="FUNCTION"):
+            return functions.drop(statement, pipeline)
+        case syntax.Alter():
+            return _alter(statement, pipeline)
+        case syntax.Drop(kind="TYPE"):
+            return _drop_type(statement, pipeline)
+        case syntax.Drop():
+            return _drop(statement, pipeline)
+        case _:
+            return _create(statement, pipeline, reader)
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """What a CREATE would do: the items that it makes, the catalog with them, and the note that says so."""
+
+    made: Sequence[Item]
+    catalog: Catalog
+    note: dict[str, Any]
+
+    @property
+    def relations(self) -> list[Relation]:
+        """Those of the items that are relations."""
+        return [item for item in self.made if isinstance(item, Relation)]
+
+
+def making(statement: syntax.CreateRelation | syntax.CreateView, pipeline: Pipeline, reader: Reader) -> Making:
+    """What a CREATE [OR REPLACE] would do. Raises SqlError where it cannot be done."""
+    if isinstance(statement, syntax.CreateRelation):
+        statement = begun(statement, pipeline, reader.points())
     catalog = pipeline.catalog
     existing = catalog.named(statement.name.text)
     _refuse_error_stream(existing, statement.name, catalog)
-    if existing is not None and statement.if_not_exists:
-        return Result.of_message(f"{existing.name} exists already")
     if existing is not None and statement.or_replace:
         gone, made = replaced(statement, existing, catalog)
         for item in gone:
@@ -68,12 +91,22 @@ def _create(statement: syntax.CreateRelation | syntax.CreateView, pipeline: Pipe
             catalog.add(existing, statement.name.span)
         made = [define_item(statement, catalog)]
         note = {"create": made[0].definition, "id": made[0].id}
+    refuse_stopped([item for item in made if isinstance(item, Relation)], pipeline.derived(), pipeline.stopped)
     for item in made:
         catalog = catalog.add(item, statement.name.span)
-        _check_running(item, pipeline)
         if isinstance(item, View):
             _check_view(item, catalog, statement, reader)
-    rows = pipeline.define(catalog, [item for item in made if isinstance(item, Relation)], note)
+    return Making(made, catalog, note)
+
+
+def _create(statement: syntax.CreateRelation | syntax.CreateView, pipeline: Pipeline, reader: Reader) -> Result:
+    existing = pipeline.catalog.named(statement.name.text)
+    if existing is not None and statement.if_not_exists:
+        _refuse_error_stream(existing, statement.name, pipeline.catalog)
+        return Result.of_message(f"{existing.name} exists already")
+    planned = making(statement, pipeline, reader)
+    made = planned.made
+    rows = pipeline.define(planned.catalog, planned.relations, planned.note)
     word = "created" if existing is None else "replaced"
     also = f", and {', '.join(item.name for item in made[1:])} with it" if made[1:] else ""
     count = f" with {rows:,} rows" if rows else ""
@@ -88,13 +121,6 @@ def _refuse_error_stream(item: Item | None, name: syntax.Identifier, catalog: Ca
             f'"{item.name}" is the error stream of "{owner.name}"', name.span,
             hint=f"it comes and goes with {owner.name}; ON ERROR says where its errors go",
         )  # fmt: skip
-
-
-def _check_running(item: Item, pipeline: Pipeline) -> None:
-    """Raises QueryFailed for a query over one that stopped."""
-    for relation in pipeline.derived():
-        if isinstance(item, Relation) and relation.id in item.reads and relation.id in pipeline.stopped:
-            raise pipeline.stopped[relation.id].error(relation)
 
 
 def _check_view(

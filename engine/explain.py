@@ -14,6 +14,7 @@ from typing import Any
 from headwater.engine.definitions import to_drop
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.reading import Reader
+from headwater.engine.starts import begun
 from headwater.errors import SqlError, Unsupported
 from headwater.executor.circuit import Circuit
 from headwater.executor.feed import Cut
@@ -45,6 +46,8 @@ def explain(statement: syntax.Explain, pipeline: Pipeline, reader: Reader) -> li
         return [f"DROP {item.kind} {quote(item.name)}" for item in to_drop(target, pipeline.catalog)]
     if isinstance(target, syntax.CreateView | syntax.Insert | syntax.Update | syntax.Delete):
         raise Unsupported("EXPLAIN of this statement is not supported yet", target.span)
+    if not isinstance(target, syntax.Identifier):
+        target = begun(target, pipeline, reader.points())
     plan = _plan(target, pipeline.catalog)
     if statement.analyze:
         if any(isinstance(node, ChangeSource) for node in walk_plan(plan)):

@@ -142,6 +142,14 @@ class Functions:
                     error.message, error.span = f'in view "{view.name}": {error.message}', inner.span
                     raise
 
+    def check_given(self, function: Function, span: Span) -> None:
+        """Raises SqlError for a function whose code the program has not given."""
+        try:
+            self.provide(function)
+        except SqlError as error:
+            error.span = error.span or span
+            raise
+
     def check_relation(self, relation: Relation, catalog: Catalog, span: Span) -> None:
         """Raises SqlError if a relation is computed by a function whose code the program has not given."""
         for function in catalog.functions.values():

@@ -13,12 +13,21 @@ from dataclasses import replace
 from typing import Any
 
 from headwater.engine.budgets import Budget, budget_of
-from headwater.engine.catching_up import Changes, caught_up, right_up_to, stopped_circuit
+from headwater.engine.catching_up import CatchingUp, Changes, right_up_to, stopped_circuit
 from headwater.engine.checkpoints import Checkpoints
 from headwater.engine.failed_rows import FailedRows
 from headwater.engine.outputs import by_partition, content_digest, created_at, digest_of
 from headwater.engine.recovery import checked, recorded
-from headwater.engine.stops import NOTE, Stop, failed, resumed_with, stop_note, stops_of, with_dependents
+from headwater.engine.stops import (
+    NOTE,
+    Stop,
+    failed,
+    refuse_stopped,
+    resumed_with,
+    stop_note,
+    stops_of,
+    with_dependents,
+)
 from headwater.errors import CorruptLog, PositionGone, QueryFailed, StorageError
 from headwater.executor.circuit import Circuit, stored_changes
 from headwater.executor.clocks import TICK
@@ -36,7 +45,8 @@ class Pipeline:
     """The circuit of all derived relations and source tables, and the thread that moves it.
 
     `lock` guards the circuit and the catalog. Whoever asks for the state now first calls `catch_up`, so a query sees
-    every commit that was acknowledged before it began.
+    every commit that was acknowledged before it began. Who changes the catalog holds `defining` all the while, and
+    takes `lock` after it: only the end of a definition holds up the steps.
     """
 
     def __init__(
@@ -52,6 +62,7 @@ class Pipeline:
         which to call it at the latest.
         """
         self.lock = threading.RLock()
+        self.defining = threading.RLock()
         self.log = log
         self.catalog = catalog
         self.last_step = (0, 0)  # (version up to which derived logs are read, version up to which their input was)
@@ -326,29 +337,34 @@ class Pipeline:
         kept = [r for r in self.catalog.ordered() if r.is_derived or not r.is_stream]
         return [r.content() for r in kept if r.id not in self.stopped]
 
+    def coming(self, made: Sequence[Relation], catalog: Catalog) -> CatchingUp:
+        """Those of the relations `made` that the circuit will keep, brought to about where it is. Holds up no steps."""
+        roots = [r.content() for r in made if r.is_derived or not r.is_stream]
+        coming = CatchingUp(self.log, Circuit(roots), made, catalog, self.state_limit)
+        coming.follow(lambda: self._position)
+        return coming
+
     def define(self, catalog: Catalog, made: Sequence[Relation], note: dict[str, Any]) -> int:
         """Makes `catalog` the catalog, in one commit with the rows so far of the relations in it that were `made`, or
-        changed; gives how many rows.
+        changed; gives how many rows. They are computed beside the running circuit, which then takes them up.
         """
+        coming = self.coming(made, catalog)
         with self.lock:
             # The steps are run here, not waited for: waiting would let go of the lock, and of the catalog with it.
             while self.step():
                 pass
-            parts, appends, frontier = [self.circuit], list[Append](), self.circuit.version
-            counted = self.failed_rows.note()
+            refuse_stopped(made, self.derived(), self.stopped)
+            frontier, counted = self.circuit.version, self.failed_rows.note()
             try:
-                roots = [r.content() for r in made if r.is_derived or not r.is_stream]
-                if roots:
-                    parts.insert(0, Circuit(roots))
-                    changes, trouble = caught_up(self.log, parts[0], made, catalog, self.state_limit, frontier)
-                    appends = self._given(made, catalog, changes, trouble, frontier)
+                coming.reach(frontier)
+                appends = self._given(made, catalog, coming.changes, coming.trouble, frontier)
                 commit = self._rename(catalog, {**note, "frontier": frontier}, appends)
             except BaseException:
                 for relation in made:
                     self._digests.pop(relation.id, None)
                 self.failed_rows.restore(counted)
                 raise
-            self._circuit = Circuit(self.roots(), parts=parts)
+            self._circuit = Circuit(self.roots(), parts=[coming.circuit, self.circuit])
             self.last_step = (commit.version, frontier)
             self._note_fed(appends, commit)
             ids = {relation.id for relation in made}
@@ -383,8 +399,9 @@ class Pipeline:
                 circuit = stopped_circuit(self.log, [r.content() for r in members], version)
                 for relation in members:
                     self._digests |= digest_of(relation, circuit)
-                changes, trouble = caught_up(self.log, circuit, members, self.catalog, self.state_limit, frontier)
-                appends += self._given(members, self.catalog, changes, trouble, frontier)
+                coming = CatchingUp(self.log, circuit, members, self.catalog, self.state_limit)
+                coming.reach(frontier)
+                appends += self._given(members, self.catalog, coming.changes, coming.trouble, frontier)
                 parts.insert(0, circuit)
             self._commit_step(appends, frontier, {NOTE: {"resume": [r.id for r in going]}})
         except BaseException:

@@ -87,10 +87,11 @@ class Points:
         wanted = {int(key): count for key, count in as_of.positions}
         for partition, count in wanted.items():
             if partition >= there:
+                end = ", ".join(f"{p} => {ends.get(p, 0)}" for p in range(there))
                 raise OutOfRange(
                     f'there is no partition {partition} of "{source.name}", '
                     f"which has {there} partition{'' if there == 1 else 's'}",
-                    as_of.span, hint=f"AS OF OFFSET ({', '.join(f'{p} => {ends.get(p, 0)}' for p in range(there))})",
+                    as_of.span, hint=f"the end is OFFSET ({end})",
                 )  # fmt: skip
             if count > ends.get(partition, 0):
                 raise OutOfRange(
@@ -164,7 +165,7 @@ def _one_source(as_of: AsOf, plans: Sequence[Plan]) -> StreamSource | TableSourc
         return candidates[0]
     if not candidates:
         raise OutOfRange("this is computed from constants alone, which have no offsets", as_of.span)
-    named = ", ".join(f"{leaf.name} => {as_of.value}" for leaf in candidates)
+    named = ", ".join(f"{leaf.name} => {as_of.value or 'n'}" for leaf in candidates)
     raise OutOfRange("an offset of which source?", as_of.span, hint=f"AS OF OFFSET ({named})")
 
 

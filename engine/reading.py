@@ -16,7 +16,7 @@ from headwater.engine.pipeline import Pipeline
 from headwater.engine.positions import Points, no_more
 from headwater.engine.result import Result
 from headwater.engine.stops import stops_of
-from headwater.errors import OutOfRange, PositionGone
+from headwater.errors import OutOfRange, PositionGone, UnknownName
 from headwater.executor.feed import Cut, read_chunks, rows_of
 from headwater.executor.past import circuit_at
 from headwater.executor.ranges import BEGINNING, is_within
@@ -65,14 +65,26 @@ class Reader:
         """
         try:
             return self._answer(query)
+        except UnknownName as error:
+            self._tell_of_the_past(error, query)
+            raise
         except PositionGone as gone:
             span = next((node.span for node in syntax.walk(query) if isinstance(node, syntax.AsOf)), query.span)
             raise no_more(gone, span) from gone
 
     def points(self, present: Catalog | None = None) -> Points:
         """The points that a statement may name now, where names mean by default what they mean in `present`."""
-        pipeline = self._pipeline
-        return Points(self._log, self.catalogs, present or pipeline.catalog, pipeline.circuit.version, self._now_us())
+        with self._pipeline.lock:
+            known, latest = present or self._pipeline.catalog, self._pipeline.circuit.version
+        return Points(self._log, self.catalogs, known, latest, self._now_us())
+
+    def _tell_of_the_past(self, error: UnknownName, query: syntax.Query) -> None:
+        """Lets an error about a relation that is no more say when it was there."""
+        for node in syntax.walk(query):
+            if isinstance(node, syntax.Relation) and node.name.span == error.span:
+                then = self.catalogs.last_with(node.name.text)
+                if then is not None:
+                    error.hint = f"it was there up to version {then}: AS OF VERSION {then}"
 
     def columns(self, query: syntax.Query, catalog: Catalog) -> tuple[Column, ...]:
         """The columns that a query has, which is not run: it may name points that are not there yet.
@@ -83,7 +95,7 @@ class Reader:
             points = self.points(catalog)
             snapshot = plan_snapshot(query, catalog, lambda as_of: points.catalog(as_of, or_present=True))
         tables = {i.name: (arrow_schema(i.columns).empty_table(), i.columns) for i in snapshot.inputs}
-        return self._duckdb.run(snapshot.sql, tables, query, has_user_calls=snapshot.has_user_calls)[0]
+        return self._duckdb.run(snapshot.sql, tables, query, has_user_calls=bool(snapshot.functions))[0]
 
     def plan(self, query: syntax.Query) -> SnapshotQuery:
         """How a query is answered, which is not run. Raises SqlError as `query` does."""
@@ -107,6 +119,10 @@ class Reader:
             places = self._places(snapshot.inputs, points, {numbered.source(): with_numbers})
         return rows, self._run(snapshot, places, query).arrow()
 
+    def over(self, sql: str, tables: Mapping[str, tuple[pa.Table, tuple[Column, ...]]], at: syntax.Node) -> Result:
+        """The answer to DuckDB's SQL over tables that are given; complaints point at a node."""
+        return Result(*self._duckdb.run(sql, tables, at))
+
     def _answer(self, query: syntax.Query) -> Result:
         self._pipeline.catch_up()
         with self._pipeline.lock:
@@ -116,13 +132,15 @@ class Reader:
             query = with_named_types(query, catalog.types)
             self._functions.check(query, catalog)
             snapshot = plan_snapshot(query, points.present, points.catalog)
-            self._check_functions(snapshot.inputs, points)
+            self._check_functions(snapshot, points, query)
             places = self._places(snapshot.inputs, points, {})
         return self._run(snapshot, places, query)
 
-    def _check_functions(self, inputs: Sequence[Input], points: Points) -> None:
-        """Raises SqlError for a relation of the past that needs a function whose code the program has not given."""
-        for source in inputs:
+    def _check_functions(self, snapshot: SnapshotQuery, points: Points, query: syntax.Query) -> None:
+        """Raises SqlError for a view or relation of the past that needs a function which the program has not given."""
+        for function in snapshot.functions:
+            self._functions.check_given(function, query.span)
+        for source in snapshot.inputs:
             if source.relation is not None and source.as_of is not None:
                 self._functions.check_relation(source.relation, points.catalog(source.as_of), source.as_of.span)
 
@@ -146,7 +164,7 @@ class Reader:
             source.name: (self._table(source, place), source.columns)
             for source, place in zip(snapshot.inputs, places, strict=True)
         }
-        columns, table = self._duckdb.run(snapshot.sql, tables, query, has_user_calls=snapshot.has_user_calls)
+        columns, table = self._duckdb.run(snapshot.sql, tables, query, has_user_calls=bool(snapshot.functions))
         return Result(columns, table)
 
     def start_of(self, leaf: ChangeSource) -> Cut:

@@ -31,7 +31,19 @@ def is_wanted(pipeline: Pipeline) -> bool:
 
 
 def retain(pipeline: Pipeline, now_us: int) -> bool:
-    """Take out what need not be kept any more at a time in µs since 1970; False if nothing was."""
+    """Take out what need not be kept any more at a time in µs since 1970; False if nothing was.
+
+    While a definition is being made, nothing is: it may read all of the log.
+    """
+    if not pipeline.defining.acquire(blocking=False):
+        return False
+    try:
+        return _retain(pipeline, now_us)
+    finally:
+        pipeline.defining.release()
+
+
+def _retain(pipeline: Pipeline, now_us: int) -> bool:
     with pipeline.lock:
         log = pipeline.log
         moving = [r for r in pipeline.catalog.ordered() if r.id not in pipeline.stopped]

@@ -80,6 +80,13 @@ def with_dependents(stops: Sequence[Stop], running: Sequence[Relation], catalog:
     return list(found.values())
 
 
+def refuse_stopped(made: Sequence[Relation], derived: Sequence[Relation], stopped: Mapping[int, Stop]) -> None:
+    """Raises QueryFailed if one of the relations that are made reads a query that stopped."""
+    for relation in derived:
+        if relation.id in stopped and any(relation.id in item.reads for item in made):
+            raise stopped[relation.id].error(relation)
+
+
 def resumed_with(wanted: Sequence[Relation], stopped: Mapping[int, Stop], catalog: Catalog) -> list[Relation]:
     """What goes on when the `wanted` do, in the order of their making: with what stopped because of these and reads
     nothing else that stands still.

@@ -51,9 +51,12 @@ def read_clock(log: Log, clock: Clock, after: int, cut: Cut) -> Delta:
         now = commit_time(log, cut.version)
         return empty_delta(schema) if now is None else _rows(schema, timestamps(np.array([now])))
     versions: dict[int, tuple[int, int]] = {}  # by partition: the first and the last version with a row
+    begins = {(id, partition): offset for id, partition, offset in clock.starts}
     for id in clock.ids:
         limits = cut.limits.get(id)
         for version, extent in log.extents(id, max(after, log.start(id).version), cut.version):
+            if extent.offset + extent.count <= begins.get((id, extent.partition), 0):
+                continue
             if limits is None or extent.offset < limits.get(extent.partition, 0):
                 first, last = versions.get(extent.partition, (version, version))
                 versions[extent.partition] = min(first, version), max(last, version)

@@ -53,7 +53,27 @@ def read_chunks(log: Log, leaf: Leaf, after: int, cut: Cut) -> list[Chunk]:
     if limits is not None and any(limits.get(partition, 0) < end for partition, end in start.ends.items()):
         raise PositionGone("records that this asks for are no more", earliest=start.version)
     stored = [f.name for f in _log_schema(leaf) if f.name not in _PLACES]
+    if isinstance(leaf, StreamSource) and leaf.start:
+        begins = dict(leaf.start)
+        after = _skipped(log, leaf.id, begins, after, cut.version)
+        chunks = (_from(chunk, begins) for chunk in log.scan(leaf.id, after, cut.version, stored))
+        return list(_within((chunk for chunk in chunks if chunk.rows.num_rows), limits, start.version))
     return list(_within(log.scan(leaf.id, after, cut.version, stored), limits, start.version))
+
+
+def _skipped(log: Log, stream: int, begins: Mapping[int, int], after: int, upto: int) -> int:
+    """The version, in [after, upto], before the first one with records from `begins` on: what is before is not read."""
+    for version, extent in log.extents(stream, after, upto):
+        if extent.offset + extent.count > begins.get(extent.partition, 0):
+            return version - 1
+    return upto
+
+
+def _from(chunk: Chunk, begins: Mapping[int, int]) -> Chunk:
+    """The records of a chunk from the offset on at which its partition begins."""
+    gone = min(max(begins.get(chunk.partition, 0) - chunk.offset, 0), chunk.rows.num_rows)
+    rows = chunk.rows.slice(gone)
+    return Chunk(chunk.version, chunk.time_us, chunk.partition, chunk.offset + gone, rows) if gone else chunk
 
 
 def _log_schema(leaf: Leaf) -> pa.Schema:

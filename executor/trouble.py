@@ -55,7 +55,9 @@ def told(failures: Failures, source: Plan, log: Log, after: int, upto: int) -> p
 def _places(log: Log, leaf: StreamSource, after: int, upto: int, places: Slots) -> tuple[Slots, Slots]:
     """The partitions and offsets of the records at `places` among those of a stream in (after, upto]."""
     extents = [extent for _, extent in log.extents(leaf.id, after, upto)]
-    ends = np.cumsum([extent.count for extent in extents])
+    begins = dict(leaf.start)
+    read = [max(0, e.count - max(0, begins.get(e.partition, 0) - e.offset)) for e in extents]
+    ends = np.cumsum(read)
     which = np.searchsorted(ends, places, side="right")
     partitions = np.array([extent.partition for extent in extents])[which]
     firsts = np.array([extent.offset + extent.count for extent in extents])[which] - ends[which]

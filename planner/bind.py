@@ -42,6 +42,7 @@ from headwater.planner.scope import Scope, ScopeColumn
 from headwater.planner.select_list import expand_items, named
 from headwater.planner.sessions import with_bounds, with_sessions, without_bounds
 from headwater.planner.set_operations import combined
+from headwater.planner.starts import refuse_start, started
 from headwater.planner.state_bounds import keeps_state
 from headwater.planner.subqueries import where, with_values
 from headwater.planner.subquery_rows import has_subquery
@@ -299,13 +300,15 @@ class _Binder:
             return self.changes(item, changes)
         cte = self.ctes.get(item.name.text.lower())
         if cte is not None:
+            refuse_start(item, is_stream=False)
             return aliased(cte, item.alias.text if item.alias else item.name.text, item.columns)
         view = self.catalog.view(item.name)
         if view is not None:
+            refuse_start(item, is_stream=False)
             return self.view(item, view)
         relation = self.catalog.find(item.name)
         self.reads.add(relation.id)
-        plan = self.relation_plan(relation)
+        plan = started(self.relation_plan(relation), item, is_stream=relation.is_stream)
         alias = item.alias.text if item.alias else relation.name
         columns = tuple(ScopeColumn(alias, c.name, c.name, c.type, c.name in PSEUDO_COLUMNS) for c in plan.columns)
         if relation.is_stream and self.without_time:
@@ -339,7 +342,7 @@ class _Binder:
         self.reads.add(relation.id)
         shown = with_change_columns(relation.columns, item)
         pseudo = PSEUDO_TYPES if relation.is_stream else ()
-        plan = ChangeSource(relation.id, relation.name, (*shown, *pseudo), changes.start)
+        plan = ChangeSource(relation.id, relation.name, (*shown, *pseudo), since=changes.start)
         alias = item.alias.text if item.alias else relation.name
         columns = tuple(ScopeColumn(alias, c.name, c.name, c.type, c in pseudo) for c in plan.columns)
         return aliased(BoundItem(plan, Scope(columns)), alias, item.columns)

@@ -169,10 +169,10 @@ class Catalog:
 
     def add(self, item: Relation | View, span: Span | None = None) -> Catalog:
         """With a relation or view, whose name and id must be new."""
-        refuse_taken(item, self)
         taken = self.named(item.name)
-        if taken is not None:
+        if taken is not None and getattr(taken, "errors_of", None) is None:
             raise NameTaken(f'"{taken.name}" exists already', span, hint=f"DROP {taken.kind} {taken.name}; first")
+        refuse_taken(item, self)
         return replace(self.with_item(item), next_id=max(self.next_id, item.id + 1))
 
     def named(self, name: str) -> Relation | View | None:

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from headwater.errors import SqlError
 from headwater.parser import syntax, unparse
-from headwater.planner.nodes import PlanNode, StreamSource
+from headwater.planner.nodes import StreamSource
 from headwater.values import Column
 
 OP, VERSION, TIME = "_op", "_version", "_time"
 CHANGE_COLUMNS = (Column(OP, "VARCHAR"), Column(VERSION, "BIGINT"), Column(TIME, "TIMESTAMP"))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ChangeSource(StreamSource):
     """What happened to relation `id` since a point, a row per change. A circuit is given these rows: no log has them.
 
     They begin at `since`.
     """
 
-    since: syntax.AsOf
-
-    __hash__ = PlanNode.__hash__
+    since: syntax.AsOf = field(kw_only=True)
 
     def label(self) -> str:
         return f"{super().label()} {unparse(syntax.Changes(self.since))}"

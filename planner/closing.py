@@ -8,6 +8,7 @@ WINDOWEND + RETENTION    its rows go
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from headwater.errors import SqlError
@@ -89,11 +90,21 @@ def closing_of(source: BoundItem, window: syntax.Window) -> Closing:
 def silence_of(source: BoundItem, window: syntax.Window, idle_us: int) -> Silence:
     """What closes the windows over a stream once nothing has come for `idle_us`."""
     assert source.time is not None and source.partition is not None
-    ids = tuple(sorted({leaf.id for leaf in walk_plan(source.plan) if isinstance(leaf, StreamSource)}))
+    leaves = [leaf for leaf in walk_plan(source.plan) if isinstance(leaf, StreamSource)]
+    ids = tuple(sorted({leaf.id for leaf in leaves}))
     close_us = _after_us(window) if window.kind == "SESSION" else window.size_us + grace_of(window)
-    return Silence(
-        source.plan, source.time, source.partition, source.partitions, idle_us, close_us, clock=Arrivals(ids)
-    )
+    clock = Arrivals(ids, _starts(leaves))
+    return Silence(source.plan, source.time, source.partition, source.partitions, idle_us, close_us, clock=clock)
+
+
+def _starts(leaves: Sequence[StreamSource]) -> tuple[tuple[int, int, int], ...]:
+    """Where streams are begun, of one that is read more than once the earliest: stream, partition and offset."""
+    begins: dict[tuple[int, int], int] = {}
+    for leaf in leaves:
+        for partition, offset in leaf.start:
+            others = [dict(other.start).get(partition, 0) for other in leaves if other.id == leaf.id]
+            begins[leaf.id, partition] = min(offset, *others)
+    return tuple((id, partition, offset) for (id, partition), offset in sorted(begins.items()) if offset)
 
 
 def _after_us(window: syntax.Window) -> int:

@@ -26,6 +26,7 @@ from headwater.planner.properties import (
 )
 from headwater.planner.rewrite import out_of_order
 from headwater.planner.sql_types import normal_type
+from headwater.planner.starts import START
 from headwater.values import PSEUDO_COLUMNS, WINDOWEND, WINDOWSTART, Column
 
 TIME_TYPES = ("TIMESTAMP", "TIMESTAMP WITH TIME ZONE", "DATE", "BIGINT", "VARCHAR")
@@ -74,6 +75,8 @@ def _derived(
 ) -> Relation:
     for name in (PROPERTIES - OF_ANY_LOG - OF_QUERIES) & properties.keys():
         raise Unsupported(f"{name} is taken over from the source of a continuous query", properties[name].span)
+    if START in properties:
+        raise Unsupported("a point to begin at is found where a query is made, not here", properties[START].span)
     is_stream = statement.kind == "STREAM"
     idle_us = idle_timeout_us(properties)
     bound = bind_query(query, catalog, as_table=not is_stream, as_stream=is_stream, idle_us=idle_us)

@@ -165,10 +165,4 @@ def replaced_function(made: Function, old: Function, catalog: Catalog, span: Spa
     gone = catalog.dependents(old)
     for item in reversed(gone):
         catalog = catalog.remove(item.name)
-    again, lost = remade(gone, catalog.with_function(made))
-    if lost:
-        raise NameTaken(
-            f"{old.name}() cannot be replaced by this: {', '.join(lost)} could not go on with the same columns", span,
-            hint=f"keep what it takes and returns, or DROP FUNCTION {old.name} CASCADE; first",
-        )  # fmt: skip
-    return gone, again
+    return gone, remade(gone, catalog.with_function(made), f"{old.name}()", span)

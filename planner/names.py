@@ -47,3 +47,11 @@ def with_names(node: N, change: Callable[[syntax.Name], syntax.Node], bound: Bou
         return None
 
     return syntax.rewrite(node, visit)
+
+
+def relations_in(query: syntax.Query) -> list[syntax.Identifier]:
+    """The names in `query` that mean relations or views."""
+    queries = [node for node in syntax.walk(query) if isinstance(node, syntax.Query)]
+    ctes = {cte.name.text.lower() for node in queries for cte in node.ctes}
+    relations = [node for node in syntax.walk(query) if isinstance(node, syntax.Relation)]
+    return [relation.name for relation in relations if relation.name.text.lower() not in ctes]

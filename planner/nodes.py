@@ -157,7 +157,16 @@ class Source(PlanNode):
 
 @dataclass(frozen=True, eq=False)
 class StreamSource(Source):
-    """The records of a stream's log, in commit order; `fields` are some of its columns and pseudo-columns."""
+    """The records of a stream's log, in commit order; `fields` are some of its columns and pseudo-columns.
+
+    Of the partitions in `start`, pairs with an offset, only the records from there on.
+    """
+
+    start: tuple[tuple[int, int], ...] = ()
+
+    def label(self) -> str:
+        begin = ", ".join(f"{partition} => {offset}" for partition, offset in self.start)
+        return f"{super().label()} from {begin}" if begin else super().label()
 
     @property
     def append_only(self) -> bool:

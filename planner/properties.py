@@ -9,13 +9,13 @@ from headwater.errors import SqlError, UnknownName, Unsupported, suggestion
 from headwater.parser import syntax
 from headwater.planner.catalog import LogOptions
 
-OF_QUERIES = frozenset({"idle_timeout", "state_limit"})  # of what a continuous query writes, and of nothing else
+OF_QUERIES = frozenset({"idle_timeout", "start", "state_limit"})  # of what a continuous query writes alone
 PROPERTIES = OF_QUERIES | {"partitions", "timestamp", "timestamp_format", "retention", "retention_size", "compression"}
 
 # Words of other systems that need no setting here: the log is one, rows are columnar, nothing is replicated.
 WITHOUT_EFFECT = frozenset({"kafka_topic", "value_format", "key_format", "format", "replicas"})
-NOT_YET = frozenset({"start", "ledger"})
-DEFAULTS = {("start", "earliest"), ("ledger", "false")}
+NOT_YET = frozenset({"ledger"})
+DEFAULTS = {("ledger", "false")}
 OF_ANY_LOG = frozenset({"retention", "retention_size", "compression"})  # also of what a continuous query writes
 
 PARTITIONS_MAX = 1024

@@ -22,7 +22,7 @@ from headwater.planner.logical import Plan
 from headwater.planner.rewrite import out_of_order
 from headwater.planner.select_list import output_name
 from headwater.planner.unsupported import refuse_snapshot
-from headwater.planner.user_functions import has_user_call
+from headwater.planner.user_functions import Function, functions_called
 from headwater.planner.window_functions import windowed_query
 from headwater.values import Column
 
@@ -47,11 +47,11 @@ class Input:
 
 @dataclass(frozen=True)
 class SnapshotQuery:
-    """DuckDB SQL, the inputs that it names, and whether it calls functions of users."""
+    """DuckDB SQL, the inputs that it names, and the functions of users that it calls, as they were at their points."""
 
     sql: str
     inputs: tuple[Input, ...]
-    has_user_calls: bool = False
+    functions: tuple[Function, ...] = ()
 
 
 CatalogAt = Callable[[syntax.AsOf], Catalog]  # what names mean as of a point
@@ -67,7 +67,7 @@ def plan_snapshot(query: syntax.Query, catalog: Catalog, catalog_at: CatalogAt |
     query = with_duckdb_calls(_named_items(query), known.at(point_of(query)).functions)
     planner = _SnapshotPlanner(query, known)
     rewritten = planner.rewrite(query)
-    return SnapshotQuery(unparse(rewritten), tuple(planner.inputs), has_user_call(rewritten))
+    return SnapshotQuery(unparse(rewritten), tuple(planner.inputs), functions_called(rewritten))
 
 
 def point_of(query: syntax.Query) -> syntax.AsOf | None:

@@ -40,9 +40,13 @@ class Now(PlanNode):
 
 @dataclass(frozen=True, eq=False)
 class Arrivals(PlanNode):
-    """A leaf: when the streams `ids` got rows, by partition, and when the log said that time passes (NULL, a tick)."""
+    """A leaf: when the streams `ids` got rows, by partition, and when the log said that time passes (NULL, a tick).
+
+    Of the partitions in `starts`, triples of a stream, a partition and an offset, only the rows from there on count.
+    """
 
     ids: tuple[int, ...]
+    starts: tuple[tuple[int, int, int], ...] = ()
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -53,7 +57,8 @@ class Arrivals(PlanNode):
         return True
 
     def label(self) -> str:
-        return f"of {', '.join(f'#{id}' for id in self.ids)}"
+        begin = ", ".join(f"#{id} {partition} => {offset}" for id, partition, offset in self.starts)
+        return f"of {', '.join(f'#{id}' for id in self.ids)}{f' from {begin}' if begin else ''}"
 
 
 @dataclass(frozen=True, eq=False)

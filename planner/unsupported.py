@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import MISSING, dataclass, fields
 
-from headwater.errors import Unsupported
+from headwater.errors import SqlError, Unsupported
 from headwater.parser import syntax
 
 
@@ -54,7 +54,6 @@ _IN_STATEMENTS = (
 
 _IN_QUERIES = (
     _Part(syntax.Relation, "qualifier", "a relation of an instance"),
-    _Part(syntax.Relation, "start", "FROM OFFSET"),
     _Part(syntax.Select, "partition_by", "PARTITION BY"),
 )
 
@@ -76,8 +75,8 @@ def refuse_statement(statement: syntax.Statement) -> None:
             raise Unsupported(f"SHOW {what} is not supported yet", statement.span)
         case syntax.Show(what=what, extended=True) if what not in _EXTENDED:
             raise Unsupported(f"SHOW {what} EXTENDED is not supported yet", statement.span)
-        case syntax.Explain(statement=syntax.CreateRelation() as explained):
-            refuse_statement(explained)
+        case syntax.Explain(statement=syntax.CreateRelation() as inner) | syntax.Preview(statement=inner):
+            refuse_statement(inner)
         case syntax.CreateRelation(columns=columns):
             _refuse(columns, _IN_STATEMENTS, "")
         case syntax.Alter(actions=actions):
@@ -89,6 +88,11 @@ def refuse_snapshot(query: syntax.Query) -> None:
     """Raises Unsupported where a snapshot query says what cannot be answered yet."""
     for node in syntax.walk(query):
         _refuse((node,), _IN_QUERIES, "")
+        if isinstance(node, syntax.Relation) and node.start is not None:
+            raise SqlError(
+                "this is where a continuous query begins to read, and a snapshot query reads all there is",
+                node.start.span, hint="write WHERE ROWOFFSET >= …, or EMIT CHANGES behind the query",
+            )  # fmt: skip
         _refuse_time_of_row(node)
 
 

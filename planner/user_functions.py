@@ -140,9 +140,15 @@ def functions_in(node: syntax.Node, functions: Mapping[str, Function]) -> tuple[
     return tuple(sorted({function.id for _, function in calls_in(node, functions)}))
 
 
+def functions_called(node: syntax.Node) -> tuple[Function, ...]:
+    """The functions of users that DuckDB would call to compute `node`."""
+    found = {inner.name: declared(inner.name) for inner in syntax.walk(node) if isinstance(inner, Call)}
+    return tuple(function for function in found.values() if function is not None)
+
+
 def has_user_call(node: syntax.Node) -> bool:
     """Whether DuckDB would call a user's function to compute `node`."""
-    return any(isinstance(inner, Call) and declared(inner.name) is not None for inner in syntax.walk(node))
+    return bool(functions_called(node))
 
 
 def identifier(name: str) -> Identifier:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from headwater.errors import NameTaken, SqlError
+from headwater.errors import NameTaken, Span, SqlError
 from headwater.parser import parse_statement, syntax, unparse
 from headwater.planner.catalog import Catalog, Relation, View
 from headwater.planner.create import define
+from headwater.planner.names import relations_in
 from headwater.planner.unsupported import refuse_snapshot
 from headwater.planner.user_functions import functions_in
 
@@ -31,14 +32,6 @@ def define_view(statement: syntax.CreateView, catalog: Catalog) -> View:
     )
 
 
-def relations_in(query: syntax.Query) -> list[syntax.Identifier]:
-    """The names in `query` that mean relations or views."""
-    queries = [node for node in syntax.walk(query) if isinstance(node, syntax.Query)]
-    ctes = {cte.name.text.lower() for node in queries for cte in node.ctes}
-    relations = [node for node in syntax.walk(query) if isinstance(node, syntax.Relation)]
-    return [relation.name for relation in relations if relation.name.text.lower() not in ctes]
-
-
 def define_item(statement: Definition, catalog: Catalog) -> Item:
     """The relation or view that `statement` makes."""
     return define_view(statement, catalog) if isinstance(statement, syntax.CreateView) else define(statement, catalog)
@@ -59,36 +52,28 @@ def replaced(statement: Definition, old: Item, catalog: Catalog) -> tuple[list[I
     for item in reversed(gone):
         catalog = catalog.remove(item.name)
     made = define_item(statement, catalog)
-    again, lost = remade(gone[1:], catalog.add(made))
-    if lost:
-        raise NameTaken(
-            f'"{old.name}" cannot be replaced by this: {", ".join(lost)} could not go on with the same columns', span,
-            hint=f"keep the columns that are read, or DROP {old.kind} {old.name} CASCADE; first",
-        )  # fmt: skip
-    return gone, [made, *again]
+    return gone, [made, *remade(gone[1:], catalog.add(made), f'"{old.name}"', span)]
 
 
-def remade(dependents: list[Item], catalog: Catalog) -> tuple[list[Item], list[str]]:
-    """Items made anew from their own texts, in the same order, and the names of those that could not go on."""
+def remade(dependents: list[Item], catalog: Catalog, replaced: str, span: Span) -> list[Item]:
+    """Items made anew from their own texts, in the same order, because what they read was `replaced`.
+
+    Their columns may be others then. Raises NameTaken for one that cannot go on.
+    """
     made: list[Item] = []
-    lost = []
     for dependent in dependents:
         definition = parse_statement(dependent.definition)
         assert isinstance(definition, Definition)
         try:
             made.append(define_item(definition, catalog))
-        except SqlError:
-            lost.append(dependent.name)
-            break
+        except SqlError as error:
+            kind, name = dependent.kind, dependent.name
+            raise NameTaken(
+                f"{replaced} cannot be replaced by this: the {kind.lower()} {name} could not go on, as {error.message}",
+                span, hint=f"keep what it reads, or DROP {kind} {name}; first, and make it anew afterwards",
+            ) from error  # fmt: skip
         catalog = catalog.add(made[-1])
-        if _columns(made[-1]) != _columns(dependent):
-            lost.append(dependent.name)
-    return made, lost
-
-
-def _columns(item: Item) -> object:
-    """What others rely on: the columns of a relation. A view is a text, whose `*` may mean more than before."""
-    return item.columns if isinstance(item, Relation) else None
+    return made
 
 
 def _refuse_other_kind(statement: Definition, old: Item) -> None:

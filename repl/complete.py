@@ -19,7 +19,7 @@ from headwater.repl.sql_tokens import WORDS, Token, tokens
 _BEFORE_RELATION = frozenset("from join into describe desc stream table extended update".split())
 _BEFORE_SQL = frozenset(("\\track", "\\bisect"))
 _BEFORE_NAME = frozenset(("\\d", "\\track", "\\untrack"))
-_STATEMENTS = tuple("SELECT CREATE INSERT DROP SHOW DESCRIBE EXPLAIN WITH CHECKPOINT VALUES LIST".split())
+_STATEMENTS = tuple("SELECT CREATE INSERT DROP SHOW DESCRIBE EXPLAIN PREVIEW WITH CHECKPOINT VALUES LIST".split())
 
 
 class SqlCompleter(Completer):

@@ -240,9 +240,8 @@ def test_a_table_is_not_replaced_when_what_depends_on_it_could_not_go_on(shop: D
         CREATE VIEW v AS SELECT n FROM t;
     """)
     version = shop.version
-    for query in ("SELECT auction FROM bids", "SELECT auction, 'x' AS n FROM bids"):
-        with pytest.raises(NameTaken, match='"t" cannot be replaced by this'):
-            shop.sql(f"CREATE OR REPLACE TABLE t AS {query}")
+    with pytest.raises(NameTaken, match='"t" cannot be replaced by this: the table u could not go on'):
+        shop.sql("CREATE OR REPLACE TABLE t AS SELECT auction FROM bids")
     with pytest.raises(SqlError, match='"t" would read itself'):
         shop.sql("CREATE OR REPLACE TABLE t AS SELECT n AS auction, c AS n FROM u")
     assert shop.version == version

@@ -301,7 +301,7 @@ def test_replacing_a_function_makes_its_queries_anew(db: Database) -> None:
     assert replaced.message == "replaced function half, and t, u with it"
     assert db.version == version + 1
     assert rows(db, "SELECT * FROM u") == [(2.5,)]
-    with pytest.raises(NameTaken, match=r"half\(\) cannot be replaced by this: t, u could not go on"):
+    with pytest.raises(NameTaken, match=r"half\(\) cannot be replaced by this: the table u could not go on"):
         db.sql("CREATE OR REPLACE FUNCTION half (x DOUBLE) RETURNS VARCHAR LANGUAGE python AS 'return str(x)'")
     with pytest.raises(NameTaken, match='the function "half" exists already'):
         db.sql(HALF)

@@ -51,7 +51,6 @@ def test_whatever_is_read_is_run_or_refused(name: str) -> None:
 @pytest.mark.parametrize(
     "sql",
     [
-        "SELECT * FROM bids FROM OFFSET 1",
         "SELECT * FROM bids PARTITION BY price",
         "SELECT * FROM f1.alerts",
         "CREATE STREAM ok AS SELECT * FROM bids CHECK (price > 0)",
