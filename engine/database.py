@@ -205,7 +205,7 @@ class Database:
                 return statements.show(statement, self.pipeline, self._storage.now_us())
 
     def _watch(self, query: syntax.Query) -> Subscription:
-        subscription = Subscription(self.pipeline, query)
+        subscription = Subscription(self.pipeline, query, self.session.idle_us)
         if self.session.setting(AUTO_OFFSET_RESET) == "latest":
             subscription.skip()
         return subscription

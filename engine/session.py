@@ -13,7 +13,7 @@ from headwater.engine.result import Result
 from headwater.errors import DataError, SqlError, UnknownName, Unsupported, suggestion
 from headwater.parser import syntax
 from headwater.planner import Relation
-from headwater.planner.properties import PROPERTIES, bytes_of
+from headwater.planner.properties import PROPERTIES, bytes_of, length_us
 from headwater.storage import Log
 from headwater.values import Column
 
@@ -21,10 +21,12 @@ AUTO_OFFSET_RESET = "auto.offset.reset"  # whether EMIT CHANGES begins with the 
 SUBSTITUTION = "ksql.variable.substitution.enable"
 
 STATE_LIMIT = "state_limit"  # how much state a query may hold that does not say so itself
+IDLE_TIMEOUT = "idle_timeout"  # after how long a silence the windows of a query that is watched close
 
 # Each setting with its values, the default first.
 SETTINGS = {
     AUTO_OFFSET_RESET: ("earliest", "latest"),
+    IDLE_TIMEOUT: ("none",),  # or a length of time
     STATE_LIMIT: ("none",),  # or a size
     SUBSTITUTION: ("true", "false"),
 }
@@ -64,6 +66,11 @@ class Session:
     def state_limit(self) -> int | None:
         """How many bytes of state a query may hold that does not say so itself."""
         return bytes_of(self.setting(STATE_LIMIT))
+
+    @property
+    def idle_us(self) -> int | None:
+        """After how long a silence windows of a query that is watched close, in µs; None for never."""
+        return length_us(self.setting(IDLE_TIMEOUT))
 
     def records(self, relation: Relation, log: Log) -> Records:
         """The records of a relation that ASSERT has not taken yet."""
@@ -114,7 +121,8 @@ class Session:
                 hint=f"SET '{statement.name}' = '{statement.value}'",
             )  # fmt: skip
         name, value = _known(statement), statement.value.lower()
-        if name == STATE_LIMIT and bytes_of(value) is not None:
+        read = {STATE_LIMIT: bytes_of, IDLE_TIMEOUT: length_us}.get(name)
+        if read is not None and read(value) is not None:
             value = statement.value
         elif value not in SETTINGS[name]:
             raise SqlError(f"{name} cannot be '{statement.value}'", statement.span, hint=_choice(name))
@@ -158,6 +166,8 @@ def _known(statement: syntax.SetProperty | syntax.UnsetProperty) -> str:
 def _choice(name: str) -> str:
     if name == STATE_LIMIT:
         return "write a size, '1 GB', or 'none'"
+    if name == IDLE_TIMEOUT:
+        return "write a length of time, '10 seconds', or 'none'"
     return "one of " + ", ".join(f"'{value}'" for value in SETTINGS[name])
 
 

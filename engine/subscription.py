@@ -31,12 +31,12 @@ class Subscription:
     """The changes of a query, from its present content on. Iterate over it, or `poll`; `close` when done.
 
     First come the rows there are now, as additions, unless `skip` is called; then every step's changes, consolidated.
-    `is_append_only` says that rows are never removed.
+    `is_append_only` says that rows are never removed. Windows close after a silence of `idle_us`; None is never.
     """
 
-    def __init__(self, pipeline: Pipeline, query: syntax.Query) -> None:
+    def __init__(self, pipeline: Pipeline, query: syntax.Query, idle_us: int | None = None) -> None:
         self._pipeline = pipeline
-        self._query = _bind(query, pipeline.catalog)
+        self._query = _bind(query, pipeline.catalog, idle_us)
         for relation in self._read():
             pipeline.check_running(relation)
         self.columns: tuple[Column, ...] = self._query.columns
@@ -176,11 +176,11 @@ class Subscription:
         self.close()
 
 
-def _bind(query: syntax.Query, catalog: Catalog) -> BoundQuery:
+def _bind(query: syntax.Query, catalog: Catalog, idle_us: int | None) -> BoundQuery:
     """Reads derived relations from their logs, unless a stream is joined with one: that needs each of its versions."""
-    bound = bind_query(query, catalog, stored=True)
+    bound = bind_query(query, catalog, stored=True, idle_us=idle_us)
     if any(joins_by_version(bound.plan)):
-        return bind_query(query, catalog)
+        return bind_query(query, catalog, idle_us=idle_us)
     return bound
 
 
