@@ -16,7 +16,7 @@ demo: setup  ## Show what Headwater does, in the terminal
 	$(BIN)/headwater demo
 
 test: check  ## Run all checks and all tests
-	HEADWATER_STATES=50000 $(BIN)/pytest --numprocesses auto --dist loadfile
+	HEADWATER_STATES=50000 $(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 crashes: STATES ?= 2000000
 crashes: setup  ## Crash the log in many more ways, for a night: make crashes STATES=5000000

@@ -250,7 +250,10 @@ class Database:
 
     def _watch(self, query: syntax.Query, from_version: int | None = None) -> Subscription:
         query = begun(query, self.pipeline, self.reader.points())
-        subscription = Subscription(self.pipeline, query, start_of=self.reader.start_of, from_version=from_version)
+        subscription = Subscription(
+            self.pipeline, query,
+            start_of=self.reader.start_of, idle_us=self.session.idle_us, from_version=from_version,
+        )  # fmt: skip
         if from_version is None and self.session.setting(AUTO_OFFSET_RESET) == "latest":
             subscription.skip()
         return subscription

@@ -13,7 +13,7 @@ from headwater.engine.result import Result
 from headwater.errors import DataError, SqlError, SyntaxProblem, UnknownName, Unsupported, suggestion
 from headwater.parser import parse_point, syntax
 from headwater.planner import Relation
-from headwater.planner.properties import PROPERTIES, bytes_of
+from headwater.planner.properties import PROPERTIES, bytes_of, length_us
 from headwater.storage import Log
 from headwater.values import Column
 
@@ -21,6 +21,7 @@ AUTO_OFFSET_RESET = "auto.offset.reset"  # whether EMIT CHANGES begins with the 
 SUBSTITUTION = "ksql.variable.substitution.enable"
 
 STATE_LIMIT = "state_limit"  # how much state a query may hold that does not say so itself
+IDLE_TIMEOUT = "idle_timeout"  # after how long a silence the windows of a query that is watched close
 
 AS_OF = "as_of"  # the point of the log that questions are about which do not say so themselves
 
@@ -28,6 +29,7 @@ AS_OF = "as_of"  # the point of the log that questions are about which do not sa
 SETTINGS = {
     AS_OF: ("latest",),  # or a point
     AUTO_OFFSET_RESET: ("earliest", "latest"),
+    IDLE_TIMEOUT: ("none",),  # or a length of time
     STATE_LIMIT: ("none",),  # or a size
     SUBSTITUTION: ("true", "false"),
 }
@@ -73,6 +75,11 @@ class Session:
     def state_limit(self) -> int | None:
         """How many bytes of state a query may hold that does not say so itself."""
         return bytes_of(self.setting(STATE_LIMIT))
+
+    @property
+    def idle_us(self) -> int | None:
+        """After how long a silence windows of a query that is watched close, in µs; None for never."""
+        return length_us(self.setting(IDLE_TIMEOUT))
 
     @property
     def as_of(self) -> syntax.AsOf | None:
@@ -165,9 +172,10 @@ class Session:
                 hint=f"SET '{statement.name}' = '{statement.value}'",
             )  # fmt: skip
         name, value = _known(statement), statement.value.lower()
+        read = {STATE_LIMIT: bytes_of, IDLE_TIMEOUT: length_us}.get(name)
         if name == AS_OF and value != SETTINGS[AS_OF][0]:
             value = _checked_point(statement)
-        elif name == STATE_LIMIT and bytes_of(value) is not None:
+        elif read is not None and read(value) is not None:
             value = statement.value
         elif value not in SETTINGS[name]:
             raise SqlError(f"{name} cannot be '{statement.value}'", statement.span, hint=_choice(name))
@@ -221,6 +229,8 @@ def _choice(name: str) -> str:
         return "write what stands after AS OF: 'VERSION 42', 'OFFSET 1000', '5 minutes ago'"
     if name == STATE_LIMIT:
         return "write a size, '1 GB', or 'none'"
+    if name == IDLE_TIMEOUT:
+        return "write a length of time, '10 seconds', or 'none'"
     return "one of " + ", ".join(f"'{value}'" for value in SETTINGS[name])
 
 

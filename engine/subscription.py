@@ -39,7 +39,7 @@ class Subscription:
 
     First come the rows there are now, as additions, unless `skip` is called; then every step's changes, consolidated.
     With `from_version` only what changed after that version comes. `start_of` says where CHANGES FROM begins.
-    `is_append_only` says that rows are never removed.
+    `is_append_only` says that rows are never removed. Windows close after a silence of `idle_us`; None is never.
 
     What came up to a batch adds up to the answer AS OF the batch's version, so that is where to go on from.
     """
@@ -50,10 +50,11 @@ class Subscription:
         query: syntax.Query,
         *,
         start_of: Callable[[ChangeSource], Cut],
+        idle_us: int | None = None,
         from_version: int | None = None,
     ) -> None:
         self._pipeline = pipeline
-        self._query = _bind(query, pipeline.catalog, resumes=from_version is not None)
+        self._query = _bind(query, pipeline.catalog, idle_us, resumes=from_version is not None)
         for relation in self._read():
             pipeline.check_running(relation, from_version)
         self.columns: tuple[Column, ...] = self._query.columns
@@ -258,11 +259,11 @@ class Subscription:
         self.close()
 
 
-def _bind(query: syntax.Query, catalog: Catalog, *, resumes: bool) -> BoundQuery:
+def _bind(query: syntax.Query, catalog: Catalog, idle_us: int | None, *, resumes: bool) -> BoundQuery:
     """Reads derived relations from their logs, unless a stream is joined with one, which needs each of its versions, or
     the query `resumes` at a version that need not be one at which a step ended.
     """
-    bound = bind_query(query, catalog, stored=not resumes, watched=True)
+    bound = bind_query(query, catalog, stored=not resumes, watched=True, idle_us=idle_us)
     if not any(joins_by_version(bound.plan)):
         return bound
     if any(isinstance(node, ChangeSource) for node in walk_plan(bound.plan)):
@@ -270,7 +271,7 @@ def _bind(query: syntax.Query, catalog: Catalog, *, resumes: bool) -> BoundQuery
             "changes beside a join of a stream with a table are not supported yet", query.span,
             hint="keep the join, CREATE STREAM … AS SELECT …, and watch what it gives",
         )  # fmt: skip
-    return bind_query(query, catalog, watched=True)
+    return bind_query(query, catalog, watched=True, idle_us=idle_us)
 
 
 def _is_one_stream(leaves: tuple[Leaf, ...]) -> bool:

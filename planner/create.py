@@ -105,7 +105,7 @@ def _derived(
         kind=statement.kind,
         columns=bound.columns,
         definition=unparse(statement),
-        partitions=bound.partitions,
+        partitions=bound.partitions if is_stream else _source_partitions(bound, catalog),
         plan=_output(bound, catalog.next_id, statement),
         reads=(*bound.reads, *bound.views, *bound.functions),
         log=log_options(properties),
@@ -154,6 +154,11 @@ def _output(bound: BoundQuery, id: int, statement: syntax.CreateRelation) -> Pla
         named = tuple((CARRIED.get(name, name), expression) for name, expression in items)
         return StreamOutput(Project(bound.plan.source, named), id, statement.name.text)
     return Project(out_of_order(bound.plan.source), tuple(item for item in items if item[0] not in CARRIED))
+
+
+def _source_partitions(bound: BoundQuery, catalog: Catalog) -> int:
+    """A table is said to have the partitions of what it is computed from."""
+    return max((r.partitions for r in catalog.relations.values() if r.id in bound.reads), default=1)
 
 
 def column_of(definition: syntax.ColumnDefinition) -> Column:

@@ -19,7 +19,7 @@ from headwater.planner.match_joins import Kind, inner_join, outer_join, semi_joi
 from headwater.planner.names import names_in
 from headwater.planner.scope import Scope, ScopeColumn
 from headwater.planner.sql_types import common_type
-from headwater.planner.within_joins import check_within, within_join
+from headwater.planner.within_joins import check_within, within_anti_join, within_join
 
 _OUTER: dict[str, Kind] = {"LEFT": "LEFT", "RIGHT": "RIGHT", "FULL": "FULL"}
 _SEMI = ("SEMI", "ANTI")
@@ -85,6 +85,8 @@ def by_version(left: BoundItem, right: BoundItem) -> bool:
 
 def _semi_joined(item: syntax.Join, left: BoundItem, right: BoundItem, shared: tuple[Identifier, ...]) -> BoundItem:
     keys, rest = condition_of(item, shared, left.scope, right.scope)
+    if item.within is not None:
+        return within_anti_join(item.within, left, right, keys, rest, merged(left.scope, right.scope, shared))
     return matched(left, right.plan, keys, rest, negated=item.kind == "ANTI", then=by_version(left, right))
 
 

@@ -86,11 +86,17 @@ def idle_timeout_us(properties: Properties) -> int | None:
 
 
 def _duration_us(item: syntax.Property, what: str, hint: str) -> int:
-    match = _DURATION.fullmatch(item.value)
-    unit = _UNITS_US.get(match[2].lower()) if match else None
-    if match is None or unit is None or not int(match[1]):
+    length = length_us(item.value)
+    if length is None:
         raise SqlError(f"cannot read '{item.value}' as {what}", item.span, hint=hint)
-    return int(match[1]) * unit
+    return length
+
+
+def length_us(text: str) -> int | None:
+    """The number of µs that a text like '10 seconds' means; None for anything else, and for no time."""
+    match = _DURATION.fullmatch(text)
+    unit = _UNITS_US.get(match[2].lower()) if match else None
+    return int(match[1]) * unit or None if match is not None and unit is not None else None
 
 
 def _retention_bytes(properties: Properties) -> int | None:

@@ -9,6 +9,7 @@ The result is a stream. A pair happens at the later of its two times, and is in 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from headwater.errors import SqlError, Unsupported
@@ -38,8 +39,11 @@ Kind = Literal["LEFT", "RIGHT", "FULL"]
 def check_within(item: syntax.Join, left: BoundItem, right: BoundItem) -> None:
     """Raises SqlError where WITHIN stands in a join that cannot have it."""
     assert item.within is not None
-    if item.kind not in ("INNER", "LEFT", "RIGHT", "FULL"):
-        raise Unsupported(f"{item.kind} JOIN … WITHIN is not supported", item.within.span, hint="use JOIN or LEFT JOIN")
+    if item.kind not in ("INNER", "LEFT", "RIGHT", "FULL", "ANTI"):
+        raise Unsupported(
+            f"{item.kind} JOIN … WITHIN is not supported", item.within.span,
+            hint="use JOIN, which gives a row once for each match, or ANTI JOIN for those without one",
+        )  # fmt: skip
     for side in (left, right):
         if side.time is None or side.partition is None:
             raise SqlError(
@@ -77,6 +81,17 @@ def within_join(
         sides, others = tuple(on_time[i] for i in whole), tuple(watermarks[1 - i] for i in whole)
         plan = WithinOuter(plan, whole, sides, others, tuple(times[i] for i in whole), span, on)
     return _as_stream(plan, left, right, scope)
+
+
+def within_anti_join(
+    within: syntax.Within, left: BoundItem, right: BoundItem, keys: list[KeyPair], rest: list[Expression], scope: Scope
+) -> BoundItem:
+    """The rows of the left side that have no match, each once nothing can match it any more."""
+    assert left.time and right.time and left.partition
+    found = within_join("LEFT", within, left, right, keys, rest, scope)
+    alone = Expression(f"{column_expression(right.time, 'TIMESTAMP').sql} IS NULL", "BOOLEAN", (right.time,))
+    plan = Project(filtered(found.plan, [alone]), own_items(left.plan))
+    return replace(left, plan=plan, is_join=True)
 
 
 def _on_time(side: BoundItem, allowed_us: int) -> OnTime:

@@ -93,6 +93,7 @@ def test_latest_skips_what_is_there_and_counts_a_limit_from_then_on(flow: Databa
         ("SET 'auto.ofset.reset' = 'latest'", 'there is no setting "auto.ofset.reset"', '"auto.offset.reset"'),
         ("UNSET 'auto.offset'", 'there is no setting "auto.offset"', '"auto.offset.reset"'),
         ("SET 'auto.offset.reset' = 'middle'", "cannot be 'middle'", "'earliest', 'latest'"),
+        ("SET 'idle_timeout' = 'soon'", "idle_timeout cannot be 'soon'", "'10 seconds', or 'none'"),
         ("SET 'retention' = '1 day'", "is a property of a stream or table", "CREATE … WITH"),
         ("ALTER SYSTEM 'auto.offset.reset' = 'latest'", "ALTER SYSTEM is not supported", "SET 'auto.offset.reset'"),
     ],

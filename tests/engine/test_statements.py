@@ -61,8 +61,7 @@ def test_show_properties_tells_settings_and_where_they_come_from_and_what_with_c
     db.execute("SET 'auto.offset.reset' = 'latest'")
     shown = db.sql("SHOW PROPERTIES")
     assert shown.names == ["property", "value", "from"]
-    assert shown.fetchall()[:3] == [
-        ("as_of", "latest", "default"),
+    assert [row for row in shown.fetchall() if "." in str(row[0])] == [
         ("auto.offset.reset", "latest", "SET"),
         ("ksql.variable.substitution.enable", "true", "default"),
     ]

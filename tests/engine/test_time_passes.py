@@ -206,6 +206,21 @@ def test_the_last_window_closes_when_nothing_has_come_for_the_timeout(silent: Cl
     assert silent.ticks == 1
 
 
+@pytest.mark.parametrize("idle, closed", [("10 seconds", [(1, 2), (2, 1)]), ("none", [])])
+def test_silence_closes_the_windows_of_a_query_that_is_watched_if_that_is_set(
+    silent: Clocked, idle: str, closed: list[tuple[int, int]]
+) -> None:
+    silent.db.execute(f"SET 'idle_timeout' = '{idle}'")
+    window = "WINDOW TUMBLING (SIZE 1 MINUTE, GRACE PERIOD 20 SECONDS)"
+    watching = silent.db.subscribe(f"SELECT k, count(*) AS n FROM s {window} GROUP BY k EMIT FINAL")
+    silent.at(1)
+    silent.insert((1, 5), (1, 59), (2, 65))
+    silent.at(10.9)
+    assert watching.poll(0) is None
+    silent.at(11)
+    assert [change.row for change in watching.poll(0) or ()] == closed
+
+
 def test_a_record_of_a_window_that_silence_closed_is_late(silent: Clocked) -> None:
     silent.insert((1, 5), (2, 5))
     silent.at(20)

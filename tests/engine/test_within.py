@@ -127,6 +127,21 @@ def test_each_outer_join_keeps_its_sides(shop: Database, kind: str, expected: se
     assert {row for row in seconds(shop, "SELECT * FROM found") if 1000 not in row} == expected
 
 
+def test_an_anti_join_gives_the_rows_that_nothing_was_near_to_once_nothing_can_be(shop: Database) -> None:
+    shop.execute("""
+        CREATE STREAM waiting AS
+          SELECT * FROM orders o ANTI JOIN shipped s WITHIN 10 SECONDS GRACE PERIOD 5 SECONDS ON o.id = s.id;
+        CREATE STREAM first AS
+          SELECT id FROM orders ANTI JOIN shipped WITHIN 10 SECONDS GRACE PERIOD 5 SECONDS USING (id) WHERE id < 2;
+    """)
+    order(shop, (1, 100), (2, 101), (1, 100))
+    ship(shop, (2, 110), (9, 125))
+    assert seconds(shop, "SELECT * FROM waiting") == []
+    ship(shop, (9, 125.001))
+    assert seconds(shop, "SELECT *, ROWTIME FROM waiting") == [(1, "item 1", 100, 100)] * 2
+    assert seconds(shop, "SELECT * FROM first") == [(1,)] * 2
+
+
 def test_using_names_the_column_of_whichever_side_is_there(shop: Database) -> None:
     shop.execute("""
         CREATE STREAM found AS SELECT id, item, lorry

@@ -50,7 +50,7 @@ class WithinQueries:
         r = self.random
         before, after = r.choice([(5, 5), (10, 10), (0, 0), (0, 15), (15, 0), (30, 5)])
         bounds = Bounds(before, after, r.choice([0, 0, 5, 20, 86400]))
-        kind = r.choice(["", "", "LEFT", "RIGHT", "FULL", "LEFT"])
+        kind = r.choice(["", "", "LEFT", "RIGHT", "FULL", "LEFT", "ANTI"])
         sources = [r.choice(["s", "s", "s", "(SELECT * FROM s WHERE v > 0)"]) for _ in range(2)]
         keys = r.choice(["a.k = e.k", "a.k = e.k", "a.g = e.g", "a.v = e.k AND a.g = e.g", "a.k = e.k + 1", ""])
         rest = r.choice(["", "", "", "a.v > e.v", "a.v > 0", "e.g IS NOT NULL AND a.d <> e.d"])
@@ -58,12 +58,18 @@ class WithinQueries:
         items = ["a.k", "a.g", "a.v", "a.ts", "e.g", "e.v", "e.d", "e.ts"]
         select = ", ".join(f"{item} AS c{n}" for n, item in enumerate(r.sample(items, r.randint(1, 5))))
         tail = r.choice(["", "", " WHERE a.v > 0", " WHERE e.v > 0 AND a.g IS NOT NULL"])
-        if r.random() < 0.4:
+        if kind == "ANTI":
+            select = ", ".join(f"{item} AS c{n}" for n, item in enumerate(r.sample(items[:4], r.randint(1, 4))))
+            tail = r.choice(["", " WHERE a.v > 0"])
+        elif r.random() < 0.4:
             key = r.choice(["a.k", "e.g"])
             select = f"{key} AS c, count(*) AS n, count(e.v) AS m, sum(a.v) AS total, max(e.ts) AS last"
             tail += f" GROUP BY {key}"
         joined = f"FROM {sources[0]} a {kind} JOIN {sources[1]} e {self._within(bounds)} ON {on}"
-        return f"SELECT {select} {joined}{tail}", f"SELECT {select} {_oracle(sources, bounds, kind, on)}{tail}"
+        if kind != "ANTI":
+            return f"SELECT {select} {joined}{tail}", f"SELECT {select} {_oracle(sources, bounds, kind, on)}{tail}"
+        alone = f"(SELECT a {_oracle(sources, bounds, 'LEFT', on)} WHERE e.ts IS NULL)"
+        return f"SELECT {select} {joined}{tail}", f"SELECT {select} FROM {alone}{tail}"
 
     def _within(self, bounds: Bounds) -> str:
         before, after = f"{bounds.before} SECONDS", f"{bounds.after} SECONDS"

@@ -40,15 +40,18 @@ class Share:
 
 
 def explore(workload: str, states: int, seed: int = 0) -> int:
-    """Check at least so many states, if there are as many; the number of those that were different.
+    """Check so many states, if there are as many, and at least every crash once; the number of different ones.
 
     One process does this for a workload: several would come upon the same states, and count them twice.
     """
     explorer = Explorer(WORKLOADS[workload])
     fruitless = 0
     for next_seed in count(seed):
-        before = explorer.states
-        explorer.explore(every_crash(explorer.operations, next_seed, again=next_seed != seed))
+        before, again = explorer.states, next_seed != seed
+        for crash in every_crash(explorer.operations, next_seed, again=again):
+            explorer.explore([crash])
+            if again and explorer.states >= states:
+                return explorer.states
         fruitless = fruitless + 1 if explorer.states == before else 0
         if explorer.states >= states or fruitless == FRUITLESS_SEEDS:
             break
