@@ -288,3 +288,10 @@ def test_what_cannot_be_told_says_why(db: Database, sql: str, error: type[SqlErr
     with pytest.raises(error, match=message) as caught:
         db.sql(sql)
     assert "^" in str(caught.value)
+
+
+def test_explain_says_which_changes_a_query_reads(db: Database) -> None:
+    lines = [line for (line,) in ask(db, "EXPLAIN SELECT _op FROM totals CHANGES FROM VERSION 2 TO LATEST")]
+    assert '"totals$0" ← totals CHANGES FROM VERSION 2 TO LATEST' in lines
+    watched = ask(db, "EXPLAIN SELECT _op FROM CHANGES OF totals EMIT CHANGES")
+    assert watched[-1][0].endswith("ChangeSource totals #4 [_op] CHANGES FROM EARLIEST")
