@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from heapq import merge
 from itertools import takewhile
 
 import numpy as np
@@ -31,6 +32,7 @@ from headwater.executor.ranges import (
     moved,
     per_version,
     recorded,
+    versions_of,
 )
 from headwater.executor.upserts import Upserts
 from headwater.parser import syntax
@@ -111,22 +113,24 @@ def records_at(log: Log, relation: Relation, cut: Cut, point: syntax.AsOf, writt
 
 def steps_of(log: Log, relation: Relation, after: int) -> Iterator[tuple[int, int]]:
     """The commits after a version that made a relation, or brought it further, each with the version of the input that
-    its log had the output of by then.
+    its log had the output of by then. Images tell of some steps that wrote nothing.
 
     A query that stood still is as of each version what it was when it stopped, until the commit with which it goes on.
     What was committed while it caught up comes with the next step, so that commit is no place to divide changes at.
     """
     made = next((v, note["frontier"]) for v, note in log.kept("ddl") if relation.id in _ids(note))
     still = _standing_still(log, relation)
+    steps = ((version, step["to"]) for version, step in log.notes("step", max(after, made[0])))
+    images = sorted((image.note["last_step"][0], image.note["frontier"]) for image in log.images())
     if made[0] > after:
         yield made
-    for version, step in log.notes("step", max(after, made[0])):
-        if any(begin <= version < end for begin, end in still):
+    for written, to in merge(steps, images):
+        if written <= max(after, made[0]) or any(begin <= written < end for begin, end in still):
             continue
-        if not any(end == version for _, end in still):
-            yield version, step["to"]
-        elif step["to"] == version - 1:
-            yield version, version
+        if not any(end == written for _, end in still):
+            yield written, to
+        elif to == written - 1:
+            yield written, written
 
 
 def _ids(note: dict[str, object]) -> list[object]:
@@ -172,17 +176,18 @@ def written_between(log: Log, relation: Relation, shown: Sequence[Column], after
         return _by_step(log, relation, records, upto)
     leaf = Changelog(relation.id, relation.name, relation.columns, None)
     chunks = read_chunks(log, leaf, after, Cut(upto))
-    written = np.repeat([c.version for c in chunks], [c.rows.num_rows for c in chunks]).astype(np.int64)
     steps = list(takewhile(lambda step: step[0] <= upto, steps_of(log, relation, after)))
-    return per_version(Changes(with_weights(rows_of(chunks, leaf)), _inputs_of(written, steps)))
+    return per_version(Changes(with_weights(rows_of(chunks, leaf)), _inputs_of(versions_of(chunks), steps)))
 
 
 def _by_step(log: Log, relation: Relation, records: Changes, last: int) -> Changes:
     """Records of a derived stream, with the versions of the input that they come from, which end at `last`."""
     if not len(records):
         return records
-    steps = [(written, min(to, last)) for written, to in steps_of(log, relation, int(records.versions[0]) - 1)]
-    return replace(records, versions=_inputs_of(records.versions, steps))
+    first, end = int(records.versions[0]), int(records.versions[-1])
+    steps = takewhile(lambda step: step[0] <= end, steps_of(log, relation, first - 1))
+    inputs = [(written, min(to, last)) for written, to in steps]
+    return replace(records, versions=_inputs_of(records.versions, inputs))
 
 
 def _inputs_of(written: Versions, steps: list[tuple[int, int]]) -> Versions:

@@ -41,7 +41,8 @@ class Subscription:
     With `from_version` only what changed after that version comes. `start_of` says where CHANGES FROM begins.
     `is_append_only` says that rows are never removed. Windows close after a silence of `idle_us`; None is never.
 
-    What came up to a batch adds up to the answer AS OF the batch's version, so that is where to go on from.
+    What came up to a batch adds up to the answer AS OF the batch's version, so that is where to go on from. `version`
+    is that of the last look, which may be later than the last batch, if nothing changed; None before the first look.
     """
 
     def __init__(
@@ -74,8 +75,8 @@ class Subscription:
         self._follows_steps = bool(written) and self._alone is None
         errors = {relation.errors_into for relation in derived.values()}
         self._waits = bool(written or self._read()) or any(leaf.id in errors for leaf in leaves)
+        self.version = from_version
         self._stored_version = 0
-        self._reached = 0  # the version of the input that what has come stands for
         self._looked = -1  # the log's version at the last look, −1 before the first
         self._lock = threading.Lock()
         if from_version is not None:
@@ -168,7 +169,8 @@ class Subscription:
         to = max(to, before)
         given |= {leaf: feed.upto(self._standing(leaf.id, to), written) for leaf, feed in self._feeds.items()}
         changes = self._circuit.advance(log, Cut(to), given)[self._query.plan]
-        return self._batch(self._input_version(before, to), changes)
+        self.version = self._input_version(before, to)
+        return self._batch(self.version, changes)
 
     def _standing(self, id: int, version: int) -> int:
         """Where a relation stands at a version: one whose query stopped before, there."""
@@ -188,8 +190,7 @@ class Subscription:
             read = self._query.reads
             return max((self._standing(id, to) for id in read), default=to)  # all that is read may stand still
         steps = takewhile(lambda step: step[0] <= to, steps_of(self._pipeline.log, self._alone, before))
-        self._reached = max((read for _, read in steps), default=self._reached)
-        return self._reached
+        return max((read for _, read in steps), default=self.version or 0)
 
     def _read(self) -> list[Relation]:
         """The derived relations that the query names."""

@@ -79,10 +79,14 @@ def recorded(log: Log, leaf: StreamSource | TableSource, start: Cut, end: Cut) -
     """What the log of a stream, or of a table without a key, gained; per commit equal rows of a table as one."""
     chunks = list(chunks_between(log, leaf, start, end))
     rows = rows_of(chunks, leaf)
-    versions = np.repeat([c.version for c in chunks], [c.rows.num_rows for c in chunks]).astype(np.int64)
     if isinstance(leaf, StreamSource):
-        return Changes(Delta(rows), versions)
-    return per_version(Changes(with_weights(rows), versions))
+        return Changes(Delta(rows), versions_of(chunks))
+    return per_version(Changes(with_weights(rows), versions_of(chunks)))
+
+
+def versions_of(chunks: Sequence[Chunk]) -> Weights:
+    """The version of each row."""
+    return np.repeat([c.version for c in chunks], [c.rows.num_rows for c in chunks]).astype(np.int64)
 
 
 def per_version(changes: Changes) -> Changes:

@@ -16,7 +16,7 @@ from headwater.executor.key_index import numbered, stable_order
 from headwater.executor.keys import row_words
 from headwater.executor.logs import Upsert
 from headwater.executor.past import circuit_at
-from headwater.executor.ranges import BEGINNING, Changes, chunks_between
+from headwater.executor.ranges import BEGINNING, Changes, chunks_between, versions_of
 from headwater.executor.state import TableState
 from headwater.planner.logical import TableSource
 from headwater.storage import Log
@@ -41,7 +41,7 @@ class Upserts:
         chunks = list(chunks_between(self._log, self._leaf, self._cut, end))
         self._cut = end
         delta = with_weights(rows_of(chunks, self._leaf))
-        versions = np.repeat([c.version for c in chunks], [c.rows.num_rows for c in chunks]).astype(np.int64)
+        versions = versions_of(chunks)
         if not len(delta):
             return Changes(delta, versions)
         changes = _changes(self._upsert.table, self._known(delta.rows), delta, versions)

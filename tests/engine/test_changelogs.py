@@ -258,6 +258,25 @@ def test_what_retention_folded_comes_first_and_what_was_before_is_no_more(disk: 
         check_changes(db, relation, earliest, f"VERSION {db.version}")
 
 
+def test_the_changelog_of_a_table_outlives_the_records_it_was_made_of(disk: SimulatedDisk, db: Database) -> None:
+    """Also where retention has passed the last step that wrote something."""
+    db.execute("""
+        CREATE STREAM s (v INTEGER) WITH (retention = '1 hour');
+        CREATE STREAM unread (v INTEGER);
+        CREATE TABLE d AS SELECT v % 3 AS k, count(*) AS n FROM s GROUP BY 1;
+    """)
+    for v in range(6):
+        db.append("s", [{"v": v}])
+        db.settle()
+    for v in range(3):
+        assert disk.clock_us is not None
+        disk.clock_us += HOUR_US
+        db.append("unread", [{"v": v}])
+    db.execute("CHECKPOINT; CHECKPOINT")
+    assert ask(db, "SELECT count(*) FROM s") == [(0,)]
+    assert summed(ask(db, "SELECT * FROM CHANGES OF d")) == {(0, 2): 1, (1, 2): 1, (2, 2): 1}
+
+
 def test_changes_outlive_a_restart(disk: SimulatedDisk, db: Database) -> None:
     live(db, Random(4), 6)
     asked = [f"SELECT * FROM CHANGES OF {relation}" for relation in RELATIONS]
@@ -288,3 +307,10 @@ def test_what_cannot_be_told_says_why(db: Database, sql: str, error: type[SqlErr
     with pytest.raises(error, match=message) as caught:
         db.sql(sql)
     assert "^" in str(caught.value)
+
+
+def test_explain_says_which_changes_a_query_reads(db: Database) -> None:
+    lines = [line for (line,) in ask(db, "EXPLAIN SELECT _op FROM totals CHANGES FROM VERSION 2 TO LATEST")]
+    assert '"totals$0" ← totals CHANGES FROM VERSION 2 TO LATEST' in lines
+    watched = ask(db, "EXPLAIN SELECT _op FROM CHANGES OF totals EMIT CHANGES")
+    assert watched[-1][0].endswith("ChangeSource totals #4 [_op] CHANGES FROM EARLIEST")
