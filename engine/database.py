@@ -17,7 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from headwater.engine import asserts, changes, definitions, ingest, retention, statements
+from headwater.engine import asserts, changes, definitions, ingest, retention, statements, why, why_missing
 from headwater.engine.control import control
 from headwater.engine.follower import Follower
 from headwater.engine.functions import Functions, statement_of
@@ -197,6 +197,10 @@ class Database:
                 return self._assert(statement)
             case syntax.AssertTopic() | syntax.AssertSchema():
                 raise asserts.refuse_topic(statement)
+            case syntax.ExplainRow(missing=False):
+                return why.explain_row(statement, self.pipeline, self._storage.now_us)
+            case syntax.ExplainRow():
+                return why_missing.explain_missing(statement, self.pipeline, self._storage.now_us)
             case _ if is_about_session(statement):
                 result = self.session.run(statement)
                 self.pipeline.limit_state(self.session.state_limit)

@@ -295,8 +295,8 @@ class Builder(QueryBuilder):
     sync = makes(syntax.Sync, "kind name remote direction")
     fork = makes(syntax.Fork, "path as_of")
     diff = makes(syntax.Diff, "kind name path")
-    explain_row = makes(syntax.ExplainRow, "name where")
-    explain_missing = makes(syntax.ExplainRow, "name where", missing=True)
+    explain_row = makes(syntax.ExplainRow, "name where as_of")
+    explain_missing = makes(syntax.ExplainRow, "name where as_of", missing=True)
 
     # ------------------------------------------------------------ operate
 

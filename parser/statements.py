@@ -200,10 +200,11 @@ class Diff(Node):
 
 @dataclass(frozen=True)
 class ExplainRow(Node):
-    """EXPLAIN ROW name WHERE condition: why the row is there; with `missing`, EXPLAIN MISSING: why it is not."""
+    """EXPLAIN ROW name WHERE condition [AS OF …]: why it is there; with `missing`, EXPLAIN MISSING: why it is not."""
 
     name: Identifier
     where: Expression
+    as_of: AsOf | None = None
     missing: bool = False
 
 

@@ -307,7 +307,8 @@ def _diff(node: syntax.Diff) -> str:
 
 @unparse.register
 def _explain_row(node: syntax.ExplainRow) -> str:
-    return f"EXPLAIN {'MISSING' if node.missing else 'ROW'} {quote(node.name)} WHERE {unparse(node.where)}"
+    kind = "MISSING" if node.missing else "ROW"
+    return words("EXPLAIN", kind, quote(node.name), "WHERE", unparse(node.where), optional(node.as_of))
 
 
 # ---------------------------------------------------------------- operate

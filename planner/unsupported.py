@@ -34,7 +34,6 @@ _STATEMENTS: dict[type[syntax.Node], str] = {
     syntax.CreateRemote: "CREATE REMOTE",
     syntax.DescribeAll: "DESCRIBE of all relations",
     syntax.Diff: "DIFF",
-    syntax.ExplainRow: "EXPLAIN ROW",
     syntax.Fetch: "FETCH",
     syntax.Fork: "FORK",
     syntax.Print: "PRINT",

@@ -125,7 +125,7 @@ CONSUMING = short(
         st.builds(ast.Sync, KINDS, IDENTIFIERS, IDENTIFIERS, st.sampled_from(["PUSH", "PULL", "BOTH"])),
         st.builds(ast.Fork, STRINGS, maybe(POINTS)),
         st.builds(ast.Diff, KINDS, IDENTIFIERS, STRINGS),
-        st.builds(ast.ExplainRow, IDENTIFIERS, EXPRESSIONS, FLAGS),
+        st.builds(ast.ExplainRow, IDENTIFIERS, EXPRESSIONS, maybe(POINTS), FLAGS),
     )
 )
 EXPLAINABLE = QUERIES | CREATES | VIEWS | INSERTS | UPDATES | DELETES | IDENTIFIERS

@@ -1,0 +1,271 @@
+"""EXPLAIN ROW: which records of the log a row is made of. EXPLAIN MISSING is in why_missing.py.
+
+A statement is about the rows of a relation that meet a condition at a cut of the log (`Question`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import groupby
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from headwater.engine.cells import texts
+from headwater.engine.pipeline import Pipeline
+from headwater.engine.positions import resolve
+from headwater.engine.result import Result
+from headwater.errors import OutOfRange, PositionGone, SqlError, Unsupported
+from headwater.executor.feed import Cut, Leaf, read_rows
+from headwater.executor.lineage import Tracer, Via, content_at
+from headwater.parser import syntax, unparse
+from headwater.planner import Relation
+from headwater.planner.calls import with_duckdb_calls
+from headwater.planner.catalog import PSEUDO_TYPES
+from headwater.planner.duckdb_errors import with_users_names
+from headwater.planner.expressions import bind_predicate
+from headwater.planner.logical import (
+    EVENT_TIME,
+    PARTITION,
+    STREAM_TIME,
+    Aggregate,
+    Expression,
+    Filter,
+    Over,
+    Plan,
+    SemiJoin,
+    StreamOutput,
+    StreamSource,
+    StreamTime,
+    TableSource,
+    TemporalFilter,
+    TopK,
+    walk_plan,
+)
+from headwater.planner.optimize import optimize
+from headwater.planner.scope import Scope, ScopeColumn
+from headwater.storage import Log
+from headwater.values import ROWOFFSET, ROWPARTITION, Column
+
+ROWS_MAX = 20  # rows of the relation that are explained
+RECORDS_MAX = 100  # records that are shown of each
+
+_COLUMNS = (
+    Column("row", "VARCHAR"), Column("source", "VARCHAR"), Column("partition", "INTEGER"), Column("offset", "BIGINT"),
+    Column("version", "BIGINT"), Column("record", "VARCHAR"), Column("via", "VARCHAR"), Column("note", "VARCHAR"),
+)  # fmt: skip
+_TYPES = [pa.string(), pa.string(), pa.int32(), pa.int64(), pa.int64(), pa.string(), pa.string(), pa.string()]
+
+
+@dataclass(frozen=True)
+class Question:
+    """The rows of `plan`, which computes `relation`, that meet a condition at a cut."""
+
+    relation: Relation
+    plan: Plan
+    condition: Expression
+    cut: Cut
+
+    @property
+    def filtered(self) -> Plan:
+        """The plan of the rows in question, with the condition as far down as it goes."""
+        return optimize(Filter(self.plan, self.condition))
+
+
+def question(statement: syntax.ExplainRow, pipeline: Pipeline, now_us: Callable[[], int]) -> Question:
+    """What `statement` asks about. Raises SqlError for names, conditions and points that there are not."""
+    pipeline.catch_up()
+    with pipeline.lock:
+        catalog = pipeline.catalog
+        relation = catalog.find(statement.name)
+        stop = pipeline.stopped.get(relation.id)
+        latest = pipeline.circuit.version if stop is None else stop.version
+        plan = relation.content()
+        cut = Cut(latest)
+        if statement.as_of is not None:
+            cut = resolve(statement.as_of, [plan], pipeline.log, pipeline.circuit.version, now_us)
+        pipeline.check_running(relation, cut.version if statement.as_of is not None else None)
+    pseudo = PSEUDO_TYPES if relation.is_stream else ()
+    columns = [ScopeColumn(relation.name, c.name, c.name, c.type) for c in relation.columns]
+    columns += [ScopeColumn(relation.name, c.name, c.name, c.type, hidden=True) for c in pseudo]
+    _check_beginning(relation, plan, pipeline.log, statement)
+    condition = with_duckdb_calls(statement.where, catalog.functions)
+    return Question(relation, plan, bind_predicate(condition, Scope(tuple(columns)), "WHERE"), cut)
+
+
+def _check_beginning(relation: Relation, plan: Plan, log: Log, statement: syntax.ExplainRow) -> None:
+    """Raises Unsupported where retention has taken records that rows may be made of."""
+    leaves = [leaf for leaf in walk_plan(plan) if isinstance(leaf, StreamSource)]
+    cut = next((leaf for leaf in leaves if log.start(leaf.id).version), None)
+    if relation.is_derived and cut is not None:
+        raise Unsupported(
+            f'retention has taken records of "{cut.name}", so what "{relation.name}" is made of is not known any more',
+            statement.name.span, hint=f"ask for the records that are left: SELECT … FROM {cut.name}",
+        )  # fmt: skip
+
+
+def explain_row(statement: syntax.ExplainRow, pipeline: Pipeline, now_us: Callable[[], int]) -> Result:
+    """The answer to EXPLAIN ROW. Raises SqlError where no row meets the condition."""
+    asked = question(statement, pipeline, now_us)
+    log = pipeline.log
+    with refusing(statement):
+        rows = content_at(log, asked.filtered, asked.cut)
+        if not rows.num_rows:
+            what = f'no row of "{asked.relation.name}" meets this condition'
+            hint = f"EXPLAIN MISSING {unparse(statement.name)} WHERE … says why"
+            raise SqlError(what, statement.where.span, hint=hint)
+        tracer = Tracer(log)
+        shown = rows.slice(0, ROWS_MAX)
+        origins = tracer.trace(asked.plan, shown, asked.cut)
+    found = _lines(asked.relation, shown, origins, tracer.vias, Recorder(log, pipeline.catalog.ordered()))
+    if rows.num_rows > ROWS_MAX:
+        note = f"{rows.num_rows - ROWS_MAX:,} more rows meet the condition"
+        found.append((None, None, None, None, None, None, None, note))
+    return Result.of_rows(_COLUMNS, found, _TYPES)
+
+
+@contextmanager
+def refusing(statement: syntax.ExplainRow) -> Iterator[None]:
+    """Gives what cannot be answered a place in the statement."""
+    try:
+        yield
+    except PositionGone as gone:
+        raise OutOfRange(
+            "this point is no more: retention has taken what it was made of", statement.span,
+            hint=f"the earliest is AS OF VERSION {gone.earliest}",
+        ) from gone  # fmt: skip
+    except Unsupported as error:
+        raise Unsupported(error.message, error.span or statement.span, hint=error.hint) from error
+
+
+_Line = tuple[object, ...]
+
+
+def _lines(
+    relation: Relation, rows: pa.RecordBatch, origins: pa.Table, vias: Sequence[Via], recorder: Recorder
+) -> list[_Line]:
+    """For each row a line per record that it is made of."""
+    of_row: dict[int, list[tuple[int, int, int]]] = {}
+    for of, via, partition, offset in zip(*(column.to_pylist() for column in origins.columns), strict=True):
+        of_row.setdefault(of, []).append((via, partition, offset))
+    lines: list[_Line] = []
+    for number, text in enumerate(row_texts(rows, relation.columns)):
+        found = of_row.get(number, [])
+        if not found:
+            lines.append((text, None, None, None, None, None, None, "made of no record: of constants, or of no rows"))
+        for via, records in groupby(found[:RECORDS_MAX], key=lambda record: record[0]):
+            way, note = way_of(vias[via]), _note(vias[via])
+            for _, partition, offset in records:
+                source = vias[via].source
+                version, record = recorder.record(source, partition, offset)
+                folded = recorder.note(source, partition, offset)
+                lines.append((text, source.name, partition, offset, version, record, way, folded or note))
+        if len(found) > RECORDS_MAX:
+            note = f"{len(found) - RECORDS_MAX:,} more records"
+            lines.append((text, None, None, None, None, None, None, note))
+    return lines
+
+
+def way_of(via: Via) -> str:
+    """The operators that a record went through, the output first, as EXPLAIN has them."""
+    hidden = (StreamTime, StreamOutput, StreamSource, TableSource)
+    steps = [step_text(node) for node in via.path if not isinstance(node, hidden)]
+    return " ← ".join(dict.fromkeys(steps))
+
+
+def step_text(node: Plan) -> str:
+    """A node as EXPLAIN shows it."""
+    return f"{type(node).__name__} {with_users_names(node.label())}"
+
+
+def _note(via: Via) -> str | None:
+    """What the records alone do not tell of a row that went this way."""
+    notes = []
+    for node in via.path:
+        match node:
+            case TopK():
+                notes.append("which rows are the first depends on the others too")
+            case Over():
+                notes.append("values OVER other rows depend on these too")
+            case SemiJoin(negated=True):
+                notes.append("there because it has no match")
+            case TemporalFilter(clock=clock) if clock is not None:
+                notes.append("shown by a clock")
+            case Aggregate(keys=()):
+                notes.append("one of all rows")
+    return "; ".join(dict.fromkeys(notes)) or None
+
+
+# ---------------------------------------------------------------- rows and records as text
+
+_NAMES = {STREAM_TIME: "stream time", EVENT_TIME: "ROWTIME", PARTITION: "ROWPARTITION"}
+
+
+def row_texts(rows: pa.RecordBatch, columns: Sequence[Column]) -> list[str]:
+    """Each row as text: auction = 7, name = 'x'."""
+    cells = [
+        [_cell(value, column.type) for value in texts(rows.column(column.name))]
+        for column in columns
+        if column.name in rows.schema.names
+    ]
+    names = [_NAMES.get(c.name, c.name) for c in columns if c.name in rows.schema.names]
+    return [
+        ", ".join(f"{name} = {value}" for name, value in zip(names, row, strict=True))
+        for row in zip(*cells, strict=True)
+    ]
+
+
+def _cell(value: str | None, type_name: str) -> str:
+    if value is None:
+        return "NULL"
+    return "'" + value.replace("'", "''") + "'" if type_name == "VARCHAR" else value
+
+
+class Recorder:
+    """Looks records up in the log: the version that committed one, and its values as text."""
+
+    def __init__(self, log: Log, relations: Sequence[Relation]) -> None:
+        self._log = log
+        self._relations = {relation.id: relation for relation in relations}
+        self._chunks: dict[tuple[int, int], pa.RecordBatch] = {}  # the rows of a relation that a version committed
+
+    def version(self, source: Plan, partition: int, offset: int) -> int:
+        """The version that committed a record."""
+        assert isinstance(source, StreamSource | TableSource)
+        start = self._log.start(source.id)
+        if offset < start.ends.get(partition, 0):
+            return start.version
+        return self._log.version_of(source.id, partition, offset)
+
+    def note(self, source: Plan, partition: int, offset: int) -> str | None:
+        """What is to be said of a record that retention has put another in the place of."""
+        assert isinstance(source, StreamSource | TableSource)
+        start = self._log.start(source.id)
+        if offset >= start.ends.get(partition, 0):
+            return None
+        return f"as retention has kept it of what was there at version {start.version}"
+
+    def record(self, source: Plan, partition: int, offset: int) -> tuple[int, str]:
+        """The version of a record, and its values."""
+        assert isinstance(source, StreamSource | TableSource)
+        version = self.version(source, partition, offset)
+        relation = self._relations[source.id]
+        rows = self._chunks.get((source.id, version))
+        if rows is None:
+            leaf = _with_places(relation)
+            rows = read_rows(self._log, leaf, version - 1, Cut(version))
+            self._chunks[source.id, version] = rows
+        found = rows.filter(
+            pc.and_(pc.equal(rows.column(ROWPARTITION), partition), pc.equal(rows.column(ROWOFFSET), offset))
+        )
+        return version, row_texts(found.slice(0, 1), relation.columns)[0]
+
+
+def _with_places(relation: Relation) -> Leaf:
+    """The leaf that reads the records of a relation with the places where they are."""
+    places = (Column(ROWPARTITION, "INTEGER"), Column(ROWOFFSET, "BIGINT"))
+    if relation.is_stream:
+        return StreamSource(relation.id, relation.name, (*relation.columns, *places))
+    return TableSource(relation.id, relation.name, (*relation.columns, *places), ())
