@@ -36,6 +36,7 @@ from headwater.planner.logical import (
     Over,
     Plan,
     SemiJoin,
+    SessionAssign,
     StreamOutput,
     StreamSource,
     StreamTime,
@@ -187,8 +188,8 @@ def _note(via: Via) -> str | None:
         match node:
             case TopK():
                 notes.append("which rows are the first depends on the others too")
-            case Over():
-                notes.append("values OVER other rows depend on these too")
+            case Over() | SessionAssign():
+                notes.append("its values depend on the other rows too")
             case SemiJoin(negated=True):
                 notes.append("there because it has no match")
             case TemporalFilter(clock=clock) if clock is not None:

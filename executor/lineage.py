@@ -296,8 +296,7 @@ def _restricted(plan: Plan, wanted: pa.RecordBatch) -> Plan:
     """`plan` with conditions on its columns that all wanted rows meet, and few others."""
     types = {c.name: c.type for c in plan.columns}
     for name in wanted.schema.names:
-        values = wanted.column(name).unique()
-        if is_writable(types[name]) and 0 < len(values) <= _MANY:
+        if is_writable(types[name]) and 0 < len(values := wanted.column(name).unique()) <= _MANY:
             plan = Filter(plan, condition_of(name, types[name], values))
     return plan
 

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from headwater.errors import Unsupported
 from headwater.executor.evaluate import Evaluate
 from headwater.executor.lineage import content_at
+from headwater.executor.matches import padded
 from headwater.executor.missing_joins import of_join
 from headwater.executor.missing_records import of_source
 from headwater.executor.missing_steps import (
@@ -63,6 +64,7 @@ from headwater.planner.logical import (
 )
 from headwater.planner.names import with_names
 from headwater.planner.rewrite import conditions_of, predicate, tree_of
+from headwater.planner.sql_types import arrow_schema
 from headwater.values import WINDOWEND, WINDOWSTART, Delta
 
 _LONG_US = 1 << 60  # a grace after which no row is late
@@ -120,7 +122,11 @@ class Search(Candidates):
         candidates = self.rows(node.source, below)
         if candidates.num_rows:
             return [self._failed(node, candidates)]
-        return self.why(node.source, below)
+        fixed = [condition for condition in below if not condition.reads]
+        others = [condition for condition in below if condition.reads]
+        if fixed and (candidates := self.rows(node.source, others)).num_rows:
+            return [step(node, candidates, f"never true here: {said(fixed)}", node.source)]
+        return self.why(node.source, others)
 
     def _of_filter(self, node: Filter, conditions: Conditions) -> list[Step]:
         candidates = self.rows(node.source, conditions)
@@ -238,19 +244,26 @@ class Search(Candidates):
             own, others = split(conditions, side.names)
             if not own and len(node.sides) > 1:
                 continue
-            if not self.rows(side, own).num_rows:
+            whole = self.rows(side, own)
+            if not whole.num_rows:
                 return self.why(side, own)
             there = self.rows(node, own)
             if not there.num_rows:
-                found = self.rows(side, own)
-                return [step(node, found, "the watermark does not yet say that nothing matches", side, (), node.on)]
-            found = step(node, there, f"the row is there, but not true is {said(others)}", node, others)
-            return [found, *self.why(node.joined, conditions)]
+                reason = "not yet: the watermark does not say that nothing matches these any more"
+                return [step(node, whole, reason, side, (), node.on), *self.why(node.joined, conditions)]
+            alone = padded(Delta(whole), arrow_schema(node.columns)).rows
+            for condition in others:
+                alone = meeting(alone, node, condition)
+            if alone.num_rows:
+                return [step(node, there, f"these have a match, so not true is {said(others)}", node, others)]
+            reason = f"the row is there, but not true is {said(others)}"
+            return [step(node, there, reason, node, others), *self.why(node.joined, conditions)]
         return self.why(node.joined, conditions)
 
     def _of_recursion(self, node: Recursion, conditions: Conditions) -> list[Step]:
         count = self.rows(node, ()).num_rows
-        found = Step(node, count, f"none of the rows that are reached has {said(conditions)}")
+        reason = f"none of the rows that are reached has {said(conditions)}" if count else "no row is reached"
+        found = Step(node, count, reason)
         return [found, *self.why(node.base, conditions)]
 
 

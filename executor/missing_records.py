@@ -23,6 +23,8 @@ def of_source(candidates: Candidates, node: StreamSource | TableSource, conditio
     if lost is not None:
         return [lost]
     rows = candidates.rows(node, ())
+    if not rows.num_rows:
+        return [Step(node, 0, f"{node.name} has no {kind}s")]
     met: list[Expression] = []
     for condition in sorted(conditions, key=lambda condition: not _is_equality(condition)):
         passing = meeting(rows, node, condition)
@@ -32,7 +34,7 @@ def of_source(candidates: Candidates, node: StreamSource | TableSource, conditio
                 reason = f"{node.name} has {kind}s with {said(met)}, and none of them has {said([condition])}"
             return [step(node, rows, reason, node, [condition])]
         rows, met = passing, [*met, condition]
-    return [Step(node, 0, f"{node.name} has no {kind}s")]
+    raise AssertionError("a row meets all conditions, and was said to be missing")
 
 
 def _is_equality(condition: Expression) -> bool:
