@@ -74,7 +74,8 @@ class ArrowPath:
                 delta = step(delta)
         except (_Elsewhere, pa.ArrowInvalid, pa.ArrowTypeError):
             return None
-        return Delta(pa.RecordBatch.from_arrays(delta.rows.columns, schema=self._schema), delta.weights)
+        own = delta.rows.columns[: len(self._schema)]  # filters alone leave the texts behind them
+        return Delta(pa.RecordBatch.from_arrays(own, schema=self._schema), delta.weights)
 
 
 def arrow_path(chain: Chain, texts: Sequence[str] = ()) -> ArrowPath | None:

@@ -73,7 +73,7 @@ class Evaluate:
         if self._weighted:
             weights = result.column(WEIGHT).to_numpy()
             result = result.drop_columns([WEIGHT])
-        (batch,) = result.cast(self.schema).to_batches()
+        (batch,) = result.select(self.schema.names).cast(self.schema).to_batches()  # without columns that were given
         return Delta(batch, weights)
 
     def _run_without_failing(self, delta: Delta, error: Exception) -> Delta:

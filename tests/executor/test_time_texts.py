@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headwater.executor.evaluate import Evaluate
 from headwater.executor.time_texts import TimeTexts, with_text_columns
-from headwater.planner.logical import Expression
-from headwater.values import Column
+from headwater.planner.logical import Expression, Filter, StreamSource
+from headwater.values import Column, Delta
 
 COLUMNS = (Column("at", "TIMESTAMP"), Column("day", "DATE"), Column("n", "BIGINT"))
 
@@ -84,3 +85,12 @@ def test_a_text_is_found_anywhere_in_an_expression() -> None:
 
 def test_times_beyond_all_calendars_are_left_to_duckdb(con: duckdb.DuckDBPyConnection) -> None:
     assert texts_in("""strftime("at", '%Y')""").added_to(column([0, 2**63 - 1]), con) is None
+
+
+@pytest.mark.parametrize("rest", ["", """ AND "n" % 3 <> 1 AND regexp_matches("n"::VARCHAR, '.')"""])
+def test_a_filter_alone_gives_its_columns_without_the_texts(rest: str) -> None:
+    condition = Expression(f"""strftime("at", '%S') = '01'{rest}""", "BOOLEAN", ("at", "n"))
+    leaf = StreamSource(1, "s", (Column("at", "TIMESTAMP"), Column("n", "BIGINT")))
+    rows = column([0, 1_000_000, 2_000_000]).append_column("n", pa.array([1, 2, 3]))
+    found = Evaluate((Filter(leaf, condition),)).step(Delta(rows)).rows
+    assert found.schema.names == ["at", "n"] and found.column("n").to_pylist() == [2]
