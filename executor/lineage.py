@@ -29,6 +29,7 @@ from headwater.executor.lineage_marks import Mark, Marked, mark
 from headwater.executor.past import circuit_at
 from headwater.executor.state import empty_delta
 from headwater.parser import quote, syntax, unparse
+from headwater.planner.join_keys import own_items
 from headwater.planner.logical import (
     Aggregate,
     Expression,
@@ -67,10 +68,15 @@ class Via:
     path: tuple[Plan, ...]
 
 
+def delta_at(log: Log, plan: Plan, cut: Cut) -> Delta:
+    """The rows of a plan at a cut, equal ones once with their number as weight; of a stream, too."""
+    plan = plan if isinstance(plan, Project) else Project(plan, own_items(plan))
+    return circuit_at(log, [plan], cut).content(plan)
+
+
 def content_at(log: Log, plan: Plan, cut: Cut) -> pa.RecordBatch:
     """The rows of a plan at a cut, equal ones once."""
-    plan = plan if isinstance(plan, Project) else Project(plan, _own(plan))
-    return circuit_at(log, [plan], cut).content(plan).rows
+    return delta_at(log, plan, cut).rows
 
 
 class Tracer:
@@ -267,10 +273,6 @@ class Tracer:
             time_us = rows.column(found.time).view(pa.int64())[place].as_py()
             version = min(version, self._log.version_at(time_us))
         return min(version, cut.version)
-
-
-def _own(plan: Plan) -> tuple[tuple[str, Expression], ...]:
-    return tuple((c.name, Expression(quote(c.name), c.type, (c.name,), is_column=True)) for c in plan.columns)
 
 
 def _in_one_step(log: Log, plan: Plan, given: dict[Plan, Delta], cut: Cut) -> pa.RecordBatch:

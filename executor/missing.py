@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from headwater.errors import Unsupported
 from headwater.executor.evaluate import Evaluate
-from headwater.executor.lineage import content_at
+from headwater.executor.lineage import content_at, delta_at
 from headwater.executor.matches import padded
 from headwater.executor.missing_joins import of_join
 from headwater.executor.missing_records import of_source
@@ -29,6 +29,7 @@ from headwater.executor.missing_steps import (
     split,
     step,
 )
+from headwater.executor.top_k import numbered_rows
 from headwater.planner.logical import (
     Aggregate,
     AsofJoin,
@@ -63,7 +64,8 @@ from headwater.planner.logical import (
     duration,
 )
 from headwater.planner.names import with_names
-from headwater.planner.rewrite import conditions_of, predicate, tree_of
+from headwater.planner.optimize import optimize
+from headwater.planner.rewrite import conditions_of, filtered, predicate, tree_of
 from headwater.planner.sql_types import arrow_schema
 from headwater.values import WINDOWEND, WINDOWSTART, Delta
 
@@ -218,13 +220,17 @@ class Search(Candidates):
             return [step(node, there, f"not true: {said(others)}", node, others)]
         rank = "$rank"
         ranked = TopK(node.source, node.partition, node.order, _ALL, 0, rank)
-        candidates = self.rows(ranked, own)
+        in_partition, _ = split(own, node.partition)
+        source = delta_at(self.log, optimize(filtered(node.source, in_partition)), self.cut)
+        candidates = numbered_rows(ranked, source, rank)
+        for condition in own:
+            candidates = meeting(candidates, ranked, condition)
         best = candidates.take(pc.sort_indices(candidates, sort_keys=[(rank, "ascending")]))
         kept = "1" if isinstance(node, Foremost) else f"{node.offset + 1:,} to {node.offset + node.limit:,}"
         kept = kept if isinstance(node, Foremost) or node.limit > 1 else f"{node.offset + 1:,}"
         reason = f"the nearest has rank {best.column(rank)[0].as_py():,}, and kept is {kept}"
         shown = (*node.partition, *(key.column for key in node.order))
-        return [step(node, best, reason, ranked, (), tuple(dict.fromkeys(shown)))]
+        return [step(node, best.select(list(node.source.names)), reason, node.source, (), shown)]
 
     # ---------------------------------------------------------------- two sides
 

@@ -16,7 +16,7 @@ from headwater.executor.state import consolidate, empty_delta, repeat_rows, sele
 from headwater.parser import quote
 from headwater.planner.logical import OVER_PARTITION, SortKey, TopK
 from headwater.planner.sql_types import arrow_schema, cast_from_arrow
-from headwater.values import Delta, concat_deltas
+from headwater.values import Column, Delta, concat_deltas
 
 Flags = npt.NDArray[np.bool_]
 
@@ -132,6 +132,18 @@ class TopRows:
     def restore(self, parts: Parts) -> None:
         for prefix, state in (("head.", self._head), ("rows.", self._rows)):
             state.restore({n.removeprefix(prefix): part for n, part in parts.items() if n.startswith(prefix)})
+
+
+def numbered_rows(node: TopK, source: Delta, number: str) -> pa.RecordBatch:
+    """All rows of the source of `node`, with a column that has the number of each in its partition."""
+    casts = ", ".join(cast_from_arrow(c) for c in node.source.columns)
+    order = ", ".join([*(_sort_sql(key) for key in node.order), *(quote(name) for name in node.source.names)])
+    parts = f"PARTITION BY {', '.join(quote(name) for name in node.partition)} " if node.partition else ""
+    sql = f"SELECT *, row_number() OVER ({parts}ORDER BY {order}) AS {quote(number)} FROM (SELECT {casts} FROM delta)"
+    schema = arrow_schema((*node.source.columns, Column(number, "BIGINT")))
+    return pa.RecordBatch.from_arrays(
+        [column.combine_chunks() for column in run_sql(sql, repeat_rows(source)).cast(schema).columns], schema=schema
+    )
 
 
 def _find(words: Words, rows: pa.RecordBatch, columns: tuple[str, ...]) -> Slots:
