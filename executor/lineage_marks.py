@@ -78,7 +78,7 @@ class Mark:
     @property
     def is_record(self) -> bool:
         """Whether it names a record of a log."""
-        return isinstance(self.node, StreamSource) or (isinstance(self.node, TableSource) and len(self.names) == 2)
+        return isinstance(self.node, StreamSource) or (isinstance(self.node, TableSource) and self.node.key is not None)
 
     @property
     def columns(self) -> tuple[Column, ...]:
