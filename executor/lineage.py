@@ -47,6 +47,7 @@ from headwater.planner.logical import (
     TableSource,
     TopK,
     WithinOuter,
+    joins_by_version,
 )
 from headwater.planner.optimize import optimize
 from headwater.planner.sql_types import arrow_schema
@@ -278,7 +279,10 @@ class Tracer:
 def _in_one_step(log: Log, plan: Plan, given: dict[Plan, Delta], cut: Cut) -> pa.RecordBatch:
     """The rows of a plan over the log up to a cut and over `given` rows of some of its leaves."""
     circuit = Circuit([plan], keep=False, given=tuple(given))
-    assert not circuit.clocks, "a recursive term reads no clock"
+    if circuit.clocks or any(joins_by_version(plan)):
+        raise Unsupported(
+            "what a row of WITH RECURSIVE comes from is not known where its recursive term reads what depends on time"
+        )
     inputs: dict[Plan, Delta] = {}
     for leaf in circuit.leaves:
         rows = read_rows(log, leaf, 0, cut)
