@@ -132,6 +132,7 @@ def explain_row(statement: syntax.ExplainRow, pipeline: Pipeline, now_us: Callab
         shown = rows.slice(0, ROWS_MAX)
         origins = tracer.trace(asked.plan, shown, asked.cut)
     found = _lines(asked.relation, shown, origins, tracer.vias, Recorder(log, pipeline.catalog))
+    found += [(None, None, None, None, None, None, None, note) for note in dict.fromkeys(tracer.left_out)]
     if rows.num_rows > ROWS_MAX:
         note = f"{rows.num_rows - ROWS_MAX:,} more rows meet the condition"
         found.append((None, None, None, None, None, None, None, note))

@@ -85,6 +85,35 @@ def test_a_table_that_is_computed_is_followed_as_it_was_when_a_stream_met_it(db:
     assert now == [("visits", 1), ("people", 0), ("people", 2)]
 
 
+def test_a_stream_that_met_a_table_before_meets_the_next_one_as_it_was_then(db: Database) -> None:
+    db.execute("""
+        CREATE TABLE cities AS SELECT city, count(*) AS n FROM people GROUP BY city;
+        CREATE STREAM visits (bidder INTEGER, city VARCHAR);
+        CREATE STREAM sized AS SELECT v.city, p.name, c.n FROM visits v LEFT JOIN people p ON v.bidder = p.id
+          JOIN cities c ON v.city = c.city;
+        INSERT INTO visits VALUES (7, 'Bern');
+        INSERT INTO people VALUES (3, 'cy', 'Bern');
+        INSERT INTO visits VALUES (3, 'Bern');
+    """)
+    then = [found[:2] for found in records(db, "sized WHERE n = 1")]
+    now = [found[:2] for found in records(db, "sized WHERE n = 2")]
+    assert then == [("visits", 0), ("people", 0)]
+    assert now == [("visits", 1), ("people", 2), ("people", 0), ("people", 2)]
+
+
+def test_what_is_not_followed_is_said(db: Database) -> None:
+    db.execute("""
+        CREATE TABLE cities AS SELECT city, count(*) AS n FROM people GROUP BY city;
+        CREATE STREAM visits (city VARCHAR);
+        CREATE TABLE visited AS SELECT c.city, count(*) AS visits FROM visits v JOIN cities c ON v.city = c.city
+          GROUP BY c.city;
+    """)
+    db.append("visits", [{"city": "Bern"} for _ in range(70)])
+    lines = db.sql("EXPLAIN ROW visited WHERE city = 'Bern'").fetchall()
+    assert [line[1] for line in lines] == ["visits"] * 70 + ["people", None]
+    assert lines[-1][-1] == "6 rows of a stream met a row of Aggregate as it was then, which is not followed further"
+
+
 def test_a_late_row_is_in_no_window(db: Database) -> None:
     db.execute("""
         CREATE TABLE tens AS SELECT auction, count(*) AS n FROM bids
