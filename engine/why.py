@@ -21,7 +21,7 @@ from headwater.errors import OutOfRange, PositionGone, SqlError, Unsupported
 from headwater.executor.feed import Cut, Leaf, read_rows
 from headwater.executor.lineage import Tracer, Via, content_at
 from headwater.parser import syntax, unparse
-from headwater.planner import Relation
+from headwater.planner import Catalog, Relation
 from headwater.planner.calls import with_duckdb_calls
 from headwater.planner.catalog import PSEUDO_TYPES
 from headwater.planner.duckdb_errors import with_users_names
@@ -68,6 +68,7 @@ class Question:
     plan: Plan
     condition: Expression
     cut: Cut
+    catalog: Catalog  # what names mean there
 
     @property
     def filtered(self) -> Plan:
@@ -84,6 +85,7 @@ def question(statement: syntax.ExplainRow, pipeline: Pipeline, reader: Reader) -
         relation = catalog.find(statement.name)
         plan = relation.content()
         if statement.as_of is not None:
+            _refuse_own_offset(relation, statement.as_of)
             cut = reader.as_it_ran(relation, points.cut(statement.as_of, [plan]), catalog)
         else:
             pipeline.check_running(relation)
@@ -94,7 +96,17 @@ def question(statement: syntax.ExplainRow, pipeline: Pipeline, reader: Reader) -
     columns += [ScopeColumn(relation.name, c.name, c.name, c.type, hidden=True) for c in pseudo]
     _check_beginning(relation, plan, pipeline.log, statement)
     condition = with_duckdb_calls(statement.where, catalog.functions)
-    return Question(relation, plan, bind_predicate(condition, Scope(tuple(columns)), "WHERE"), cut)
+    return Question(relation, plan, bind_predicate(condition, Scope(tuple(columns)), "WHERE"), cut, catalog)
+
+
+def _refuse_own_offset(relation: Relation, as_of: syntax.AsOf) -> None:
+    """Raises Unsupported for an offset of a derived stream, at which it is not said where its sources are."""
+    named = any(isinstance(key, str) for key, _ in as_of.positions)
+    if relation.is_stream and relation.is_derived and as_of.kind in ("offset", "offsets") and not named:
+        raise Unsupported(
+            f'an offset of "{relation.name}" is no place in its sources', as_of.span,
+            hint="write WHERE ROWOFFSET = …, or AS OF VERSION …",
+        )  # fmt: skip
 
 
 def _check_beginning(relation: Relation, plan: Plan, log: Log, statement: syntax.ExplainRow) -> None:
@@ -121,7 +133,8 @@ def explain_row(statement: syntax.ExplainRow, pipeline: Pipeline, reader: Reader
         tracer = Tracer(log)
         shown = rows.slice(0, ROWS_MAX)
         origins = tracer.trace(asked.plan, shown, asked.cut)
-    found = _lines(asked.relation, shown, origins, tracer.vias, Recorder(log, pipeline.catalog.ordered()))
+    found = _lines(asked.relation, shown, origins, tracer.vias, Recorder(log, asked.catalog))
+    found += [(None, None, None, None, None, None, None, note) for note in dict.fromkeys(tracer.left_out)]
     if rows.num_rows > ROWS_MAX:
         note = f"{rows.num_rows - ROWS_MAX:,} more rows meet the condition"
         found.append((None, None, None, None, None, None, None, note))
@@ -228,9 +241,9 @@ def _cell(value: str | None, type_name: str) -> str:
 class Recorder:
     """Looks records up in the log: the version that committed one, and its values as text."""
 
-    def __init__(self, log: Log, relations: Sequence[Relation]) -> None:
+    def __init__(self, log: Log, catalog: Catalog) -> None:
         self._log = log
-        self._relations = {relation.id: relation for relation in relations}
+        self._relations = {relation.id: relation for relation in (*catalog.ordered(), *catalog.error_streams())}
         self._chunks: dict[tuple[int, int], pa.RecordBatch] = {}  # the rows of a relation that a version committed
 
     def version(self, source: Plan, partition: int, offset: int) -> int:

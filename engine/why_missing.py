@@ -8,7 +8,7 @@ import pyarrow as pa
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.reading import Reader
 from headwater.engine.result import Result
-from headwater.engine.why import Question, Recorder, question, refusing, row_texts, step_text
+from headwater.engine.why import Question, question, refusing, row_texts, step_text
 from headwater.executor.evaluate import Evaluate
 from headwater.executor.feed import Cut, read_chunks, rows_of, with_weights
 from headwater.executor.lineage import Tracer, content_at
@@ -52,7 +52,6 @@ class _Shown:
     def __init__(self, pipeline: Pipeline, asked: Question) -> None:
         self._log: Log = pipeline.log
         self._asked = asked
-        self._recorder = Recorder(pipeline.log, pipeline.catalog.ordered())
 
     def line(self, step: Step) -> tuple[object, ...]:
         """What is shown of a step."""

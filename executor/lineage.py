@@ -28,7 +28,7 @@ from headwater.executor.keys import row_words
 from headwater.executor.lineage_marks import Mark, Marked, mark
 from headwater.executor.past import circuit_at
 from headwater.executor.state import empty_delta
-from headwater.parser import quote, syntax, unparse
+from headwater.parser import syntax, unparse
 from headwater.planner.join_keys import own_items
 from headwater.planner.logical import (
     Aggregate,
@@ -44,16 +44,18 @@ from headwater.planner.logical import (
     SessionAggregate,
     SessionAssign,
     Source,
+    StreamSource,
     TableSource,
     TopK,
     WithinOuter,
+    joins_by_version,
 )
 from headwater.planner.optimize import optimize
 from headwater.planner.sql_types import arrow_schema
 from headwater.storage import Log
 from headwater.values import ROWOFFSET, ROWPARTITION, WEIGHT, Column, Delta
 
-VERSIONS_MAX = 64  # a row of a stream that met a table needs the table at the row's version: so many are looked at
+VERSIONS_MAX = 64  # rows of a stream that met a computed table, each of which needs the table at its own version
 
 ORIGINS = pa.schema([
     ("of", pa.int64()), ("via", pa.int64()), ("partition", pa.int32()), ("offset", pa.int64()),
@@ -80,11 +82,14 @@ def content_at(log: Log, plan: Plan, cut: Cut) -> pa.RecordBatch:
 
 
 class Tracer:
-    """Traces rows of plans to records of `log`. `vias` are the ways that were found, which ORIGINS name by number."""
+    """Traces rows of plans to records of `log`. `vias` are the ways that were found, which ORIGINS name by number;
+    `left_out` are sentences on what was not followed to the end.
+    """
 
     def __init__(self, log: Log) -> None:
         self._log = log
         self.vias: list[Via] = []
+        self.left_out: list[str] = []
 
     def trace(self, node: Plan, wanted: pa.RecordBatch, cut: Cut, path: tuple[Plan, ...] = ()) -> pa.Table:
         """ORIGINS of the rows of `node` that are equal to `wanted` ones in all columns that these have.
@@ -179,8 +184,19 @@ class Tracer:
         """ORIGINS of rows of a side as far as they have no match. Of rows in time, equal ones can differ in that."""
         pairs = self.trace(joined, wanted, cut, path)
         own = self.trace(side, wanted, cut, path)
-        by = ("of", "partition", "offset") if in_time else ("of",)
-        return _without(own, pairs, by)
+        return self._without(own, pairs) if in_time else _sql('FROM one ANTI JOIN two USING ("of")', one=own, two=pairs)
+
+    def _without(self, origins: pa.Table, others: pa.Table) -> pa.Table:
+        """ORIGINS without those whose record is among others of the same row."""
+        logs = pa.table({"via": np.arange(len(self.vias)), "log": np.array([via.source.id for via in self.vias])})
+        found = _sql(
+            """
+            SELECT o.* FROM one o JOIN logs l USING (via) ANTI JOIN (FROM two JOIN logs USING (via)) t
+              ON o."of" = t."of" AND o."partition" = t."partition" AND o."offset" = t."offset" AND l.log = t.log
+            """,
+            one=origins, two=others, logs=logs,
+        )  # fmt: skip
+        return found.cast(ORIGINS)
 
     def _of_bag(self, node: TableSource, wanted: pa.RecordBatch, cut: Cut, path: tuple[Plan, ...]) -> pa.Table:
         """The records of rows of a table without a key. Rows that are equal cannot be told apart: of as many as were
@@ -249,36 +265,46 @@ class Tracer:
         """The rows by the cut at which what `found` names was there: that of all, or of each row's own version."""
         if not found.pinned:
             return [(cut, np.arange(rows.num_rows))] if rows.num_rows else []
-        if rows.num_rows > VERSIONS_MAX:
-            raise Unsupported(
-                f"{rows.num_rows:,} rows of a stream met a table that is computed, each as it was then; the table can "
-                f"be followed for {VERSIONS_MAX} of them",
-                hint="ask for fewer rows, or for one of a table that is made of fewer",
+        places: dict[int, list[int]] = {}
+        for place in range(min(rows.num_rows, VERSIONS_MAX)):
+            version = self._version(found, rows.slice(place, 1), cut)
+            if version is not None:
+                places.setdefault(version, []).append(place)
+        followed = sum(map(len, places.values()))
+        if followed < rows.num_rows:
+            self.left_out.append(
+                f"{rows.num_rows - followed:,} rows of a stream met a row of {type(found.node).__name__} as it was "
+                "then, which is not followed further"
             )
-        versions = [self._version(found, rows, place, cut) for place in range(rows.num_rows)]
-        return [
-            (Cut(version, cut.limits), np.flatnonzero(np.array(versions) == version))
-            for version in sorted(set(versions))
-        ]
+        return [(Cut(version, cut.limits), np.array(members)) for version, members in sorted(places.items())]
 
-    def _version(self, found: Mark, rows: pa.RecordBatch, place: int, cut: Cut) -> int:
-        """The version at which the row at a place met a table."""
+    def _version(self, found: Mark, row: pa.RecordBatch, cut: Cut) -> int | None:
+        """The version at which a row of a stream met a table; None where equal rows met it at several."""
         version = 0
-        for record in found.pinned:
-            assert isinstance(record.node, Source)
-            partition, offset = (rows.column(name)[place].as_py() for name in record.names)
-            if partition is not None:
-                version = max(version, self._log.version_of(record.node.id, partition, offset))
+        for each in found.pinned:
+            committed = self._versions(each, row, cut)
+            if len(committed) > 1:
+                return None
+            version = max(version, *committed)
         if found.time is not None:
-            time_us = rows.column(found.time).view(pa.int64())[place].as_py()
-            version = min(version, self._log.version_at(time_us))
+            version = min(version, self._log.version_at(row.column(found.time).view(pa.int64())[0].as_py()))
         return min(version, cut.version)
+
+    def _versions(self, found: Mark, row: pa.RecordBatch, cut: Cut) -> set[int]:
+        """The versions that committed the records of streams that a row is made of, by one of its marks."""
+        origins = self._origins_of(found, row, np.zeros(1, dtype=np.int64), cut, ())
+        _, vias, partitions, offsets = (column.to_pylist() for column in origins.columns)
+        records = ((self.vias[via].source, p, o) for via, p, o in zip(vias, partitions, offsets, strict=True))
+        return {self._log.version_of(leaf.id, p, o) for leaf, p, o in records if isinstance(leaf, StreamSource)} or {0}
 
 
 def _in_one_step(log: Log, plan: Plan, given: dict[Plan, Delta], cut: Cut) -> pa.RecordBatch:
     """The rows of a plan over the log up to a cut and over `given` rows of some of its leaves."""
     circuit = Circuit([plan], keep=False, given=tuple(given))
-    assert not circuit.clocks, "a recursive term reads no clock"
+    if circuit.clocks or any(joins_by_version(plan)):
+        raise Unsupported(
+            "what a row of WITH RECURSIVE comes from is not known where its recursive term reads what depends on time"
+        )
     inputs: dict[Plan, Delta] = {}
     for leaf in circuit.leaves:
         rows = read_rows(log, leaf, 0, cut)
@@ -354,11 +380,6 @@ def _renumbered(origins: pa.Table, new: Slots, old: Slots) -> pa.Table:
         one=origins, two=pairs,
     )  # fmt: skip
     return found.cast(ORIGINS)
-
-
-def _without(origins: pa.Table, others: pa.Table, by: Sequence[str]) -> pa.Table:
-    names = ", ".join(quote(name) for name in by)
-    return _sql(f"FROM one ANTI JOIN two USING ({names})", one=origins, two=others).cast(ORIGINS)
 
 
 def _all_null(rows: pa.RecordBatch) -> np.ndarray:

@@ -65,8 +65,8 @@ class Mark:
 
     `names` are the columns for it: of a log those of partition and offset; of a boundary one that is true where there
     is such a row, and then one for each of its columns. `path` are the nodes on the way there, from the output down. A
-    row of a table that a stream is joined with is as it was when the records of `pinned` were committed or, where
-    `time` is the column of a time, as it was then.
+    row of a table that a stream is joined with is as it was when the records that the marks in `pinned` name were
+    committed or, where `time` is the column of a time, as it was then.
     """
 
     node: Plan
@@ -78,7 +78,7 @@ class Mark:
     @property
     def is_record(self) -> bool:
         """Whether it names a record of a log."""
-        return isinstance(self.node, StreamSource) or (isinstance(self.node, TableSource) and len(self.names) == 2)
+        return isinstance(self.node, StreamSource) or (isinstance(self.node, TableSource) and self.node.key is not None)
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -160,12 +160,12 @@ class _Marker:
     def _join(self, node: Join | LookupJoin | TemporalJoin | AsofJoin | WithinJoin) -> Marked:
         left, right = self.mark(node.left), self.mark(node.right)
         own, theirs = left.plan, right.marks
-        records = tuple(found for found in left.marks if found.is_record)
+        stream = tuple(found for found in left.marks if not found.pinned)  # without tables that it met before
         match node:
             case Join(by_version=True) | LookupJoin(by_version=True):
-                theirs = tuple(replace(found, pinned=records) for found in theirs)
+                theirs = tuple(replace(found, pinned=stream) for found in theirs)
             case TemporalJoin():
-                theirs = tuple(replace(found, pinned=records, time=self._names(1)[0]) for found in theirs)
+                theirs = tuple(replace(found, pinned=stream, time=self._names(1)[0]) for found in theirs)
                 time = column_expression(node.time, "TIMESTAMP")
                 own = Project(
                     own, (*own_items(own), *((found.time, time) for found in theirs if found.time is not None))

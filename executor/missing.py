@@ -144,7 +144,7 @@ class Search(Candidates):
         return [step(node, candidates, f"not true: {said(failed)}", node.source, failed)]
 
     def _failed(self, node: Plan, candidates: pa.RecordBatch) -> Step:
-        reason = "an expression cannot be computed from these rows; the query's error stream says why"
+        reason = "an expression cannot be computed from these rows"
         return Step(
             node, candidates.num_rows, reason, node.inputs[0], candidates.slice(0, EXAMPLES), node.inputs[0].names
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ from headwater.values import Delta
 EXAMPLES = 3  # candidates that are shown of each step
 
 Conditions = Sequence[Expression]
+
+_QUOTED = re.compile(r"""'(?:[^']|'')*'|"((?:[^"]|"")*)\"""")  # a string, or a name
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,9 +85,10 @@ def step(
 
 
 def said(conditions: Conditions) -> str:
-    """Conditions as text, in the words of SQL."""
-    text = " AND ".join(condition.sql for condition in conditions) or "nothing"
-    return text.replace('"count($left)"', "rows on the left").replace('"count($right)"', "rows on the right")
+    """Conditions as text for people: in the words of SQL, without quotes around names."""
+    sql = " AND ".join(condition.sql for condition in conditions) or "nothing"
+    text = _QUOTED.sub(lambda found: found[1].replace('""', '"') if found[1] else found[0], sql)
+    return text.replace("count($left)", "rows on the left").replace("count($right)", "rows on the right")
 
 
 def split(conditions: Conditions, names: Sequence[str]) -> tuple[list[Expression], list[Expression]]:

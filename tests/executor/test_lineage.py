@@ -35,7 +35,7 @@ from tests.executor.differential import Case, canonical
 from tests.executor.limits import limits_of
 from tests.executor.partial import Records, answer_of
 
-CASES = int(os.environ.get("HEADWATER_LINEAGE", "3"))
+CASES = int(os.environ.get("HEADWATER_LINEAGE", "2"))
 SEEDS = range(9000, 9000 + CASES)
 
 _DECIDED_BY_OTHERS = (Over, TopK, Foremost, SessionAssign, TemporalFilter, WithinOuter)

@@ -8,10 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import duckdb
+import pyarrow as pa
 import pytest
 
 from headwater.bench.nexmark_queries import QUERIES, asked, continuous, for_duckdb, schema
 from headwater.engine.database import Database, connect
+from headwater.engine.result import python_rows
+from headwater.executor.feed import Cut
+from headwater.executor.lineage import Tracer, content_at
 from tests.executor.differential import canonical
 from tests.sql.events import Events
 
@@ -72,3 +76,22 @@ def test_a_stream_meets_a_table_as_it_was_then(db: Database, oracle: duckdb.Duck
     found = canonical(db.sql("SELECT * FROM highest").fetchall())
     db.execute("DROP TABLE highest")
     assert found >= canonical(oracle.execute(for_duckdb(OTHER_MEANING)).fetchall())
+
+
+@pytest.mark.parametrize("name", ["q3", "q4", "q8", "q9", "q20"])
+def test_the_records_that_rows_are_made_of_make_them(name: str, events: Events, db: Database) -> None:
+    db.execute(f"CREATE TABLE {name} AS {continuous(name)}")
+    relation = db.pipeline.catalog.get(name)
+    assert relation is not None and relation.plan is not None
+    cut = Cut(db.pipeline.circuit.version)
+    rows = content_at(db.log, relation.plan, cut).slice(0, 3)
+    tracer = Tracer(db.log)
+    records: dict[str, set[int]] = {table: set() for table in events.tables}
+    for origin in tracer.trace(relation.plan, rows, cut).to_pylist():
+        records[tracer.vias[origin["via"]].source.name].add(origin["offset"])
+    db.execute(f"DROP TABLE {name}")
+    with duckdb.connect(config={"threads": 1}) as con:
+        for table, all_rows in events.tables.items():
+            con.register(table, all_rows.take(pa.array(sorted(records[table]), pa.int64())))
+        answer = canonical(con.execute(for_duckdb(name)).fetchall())
+    assert canonical(python_rows(relation.columns, rows.columns)) <= answer
