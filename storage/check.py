@@ -139,9 +139,8 @@ class Check:
             named |= {path, index_path(path)}
         for stream, known in state.streams.items():
             named |= {self._segment_path(stream, segment.number) for segment in known.segments}
-            if known.segments and self._is_empty(
-                following := self._segment_path(stream, known.segments[-1].number + 1)
-            ):
+            last = max((segment.number for segment in known.segments), default=-1)
+            if self._is_empty(following := self._segment_path(stream, last + 1)):
                 named.add(following)  # a fork begins with it
         named |= {self._image_path(number) for number in live_images(state)}
         for path in listed:

@@ -282,6 +282,9 @@ class Family:
                 log.close()
                 del self.members[path]
                 self.remove(path)
+            case 3 if isinstance(self.storage, SimulatedDisk):
+                self.storage = self.storage.crash(self.chance.choice(CRASH_MODELS), self.chance.randint(0, 99))
+                self.members = {path: (self.open(path), model) for path, (_, model) in self.members.items()}
             case _:
                 change_at_random(log, model, self.chance)
 
