@@ -137,15 +137,20 @@ class Check:
         for first in listed_files(self._storage, f"{self._path}/commits"):
             path = commits_path(f"{self._path}/commits", first)
             named |= {path, index_path(path)}
-        named |= {
-            self._segment_path(s, segment.number) for s, known in state.streams.items() for segment in known.segments
-        }
+        for stream, known in state.streams.items():
+            named |= {self._segment_path(stream, segment.number) for segment in known.segments}
+            last = max((segment.number for segment in known.segments), default=-1)
+            if self._is_empty(following := self._segment_path(stream, last + 1)):
+                named.add(following)  # a fork begins with it
         named |= {self._image_path(number) for number in live_images(state)}
         for path in listed:
             if path not in named:
                 yield remark("file", path, 0, "no commit names this file")
             elif path == f"{self._path}/lost":
                 yield remark("file", path, 0, "holds what a repair gave up")
+
+    def _is_empty(self, path: str) -> bool:
+        return self._storage.exists(path) and not self._segments.open(path).size()
 
     # ---------------------------------------------------------------- rows
 

@@ -29,7 +29,7 @@ from headwater.storage.images import image_path
 from headwater.storage.index_files import index_path
 from headwater.storage.retention import live_images
 from headwater.storage.segments import Segments
-from headwater.storage.state import ImageState, State, named_by, pack_schema, pack_start
+from headwater.storage.state import ImageState, State, StreamState, named_by, pack_schema, pack_start
 
 Known = Callable[[], tuple[CommitLog, State]]  # the chain of an open log, and its state now
 IsOf = Callable[[Mapping[str, Any], int], bool]  # note of an image, version: whether it shows nothing younger than that
@@ -149,13 +149,22 @@ class _Forking:
         for first in point.older:
             self._share_commits(commits_path("commits", first), is_last=first == point.older[-1])
         for number, stream in point.state.streams.items():
-            for segment in stream.segments:
-                self._make_directory(f"{self._target}/streams/{number}")
-                file = f"streams/{number}/{segment.number}.seg"
-                if segment.version > stream.start.version or self._storage.exists(f"{self._path}/{file}"):
-                    self._link(file, segment.end, sync=(number, segment.number) in point.recent)
+            if stream.segments:
+                self._share_segments(number, stream, point)
         for image in sorted(live_images(point.state)):
             self._link(image_path("images", image))
+
+    def _share_segments(self, number: int, stream: StreamState, point: _Point) -> None:
+        """Share the segments of a stream; an empty one behind them lets the fork never go on in what it shares."""
+        directory = f"streams/{number}"
+        self._make_directory(f"{self._target}/{directory}")
+        for segment in stream.segments:
+            file = f"{directory}/{segment.number}.seg"
+            if segment.version > stream.start.version or self._storage.exists(f"{self._path}/{file}"):
+                self._link(file, segment.end, sync=(number, segment.number) in point.recent)
+        following = f"{self._target}/{directory}/{stream.segments[-1].number + 1}.seg"
+        empty_file(self._storage, following).close()
+        self._made.append(following)
 
     def _share_commits(self, file: str, *, is_last: bool) -> None:
         """Share a finished commit file. One that does not say so is copied: whoever opens it will finish it."""

@@ -2,8 +2,9 @@
 
 A stream is a chain of numbered files, `streams/<stream>/<number>.seg`; its partitions share them. Files are only ever
 appended to. In: rows with the offsets that they get; out: where they went, and the rows again. Which frames are true is
-decided by the commit log; so what is behind the last true frame may be overwritten at any time: unless the file has
-another name, since then a fork may know more of it to be true, or less. Such a file is left as it is.
+decided by the commit log; so what is behind the last true frame may be overwritten at any time. But a file that a fork
+shares is left as it is, since one of the two may know more of it to be true than the other: one that has another name,
+or that another segment follows already.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Segments:
         if segment.version <= start.version and not self._storage.exists(self.path(stream, segment.number)):
             return
         file = self._existing(stream, segment)
-        if file.size() > segment.end and not file.is_shared():
+        if file.size() > segment.end and not self._is_closed(stream, segment):
             file.truncate(segment.end)
             sync_file(file)
 
@@ -97,12 +98,12 @@ class Segments:
 
     def can_grow(self, stream: int, segment: Segment) -> bool:
         """Whether the next rows of a stream may go behind those that its last segment has."""
-        if self.is_full(segment.end):
-            return False
-        try:
-            return not self.files.open(self.path(stream, segment.number)).is_shared()
-        except FileNotFoundError:
-            return False
+        return not self.is_full(segment.end) and not self._is_closed(stream, segment)
+
+    def _is_closed(self, stream: int, segment: Segment) -> bool:
+        """Whether a last segment is to stay as it is, since a fork shares it, or may have."""
+        path = self.path(stream, segment.number)
+        return self._storage.exists(self.path(stream, segment.number + 1)) or self.files.open(path).is_shared()
 
     def create(self, stream: int, segment: int) -> File:
         """An empty file for a new segment, with a durable name. Remains of a commit that was not made are no more."""

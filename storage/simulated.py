@@ -15,8 +15,8 @@ used in earnest holds nothing but its files. `crash` asks what a disk would hold
   names_any   a power cut; writes as in `ops`; of the changes of names, any: a file made later can be there without one
               made before, and a removal or renaming can be lost although later ones are not
 
-A renaming is there as a whole or not at all. What was synced is never damaged, not even the bytes of a sector that a
-later write shares.
+A renaming is there as a whole or not at all. A file with several names is there as long as one of them is. What was
+synced is never damaged, not even the bytes of a sector that a later write shares.
 """
 
 from __future__ import annotations

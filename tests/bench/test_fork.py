@@ -10,12 +10,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_every_figure_is_printed_and_no_file_stays(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "headwater", "bench", "fork", "--size", "20MB", "--rounds", "1"]
-    done = subprocess.run(
-        [*command, "--directory", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=120
-    )
+    options = ["--size", "20MB", "--rounds", "1", "--directory", str(tmp_path)]
+    command = [sys.executable, "-m", "headwater", "bench", "fork", *options]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr, list(tmp_path.iterdir())) == (0, "", [])
-    assert (
-        done.stdout.count("fork, ") == done.stdout.count("hard links alone") == done.stdout.count("backup, once") == 2
-    )
+    assert all(done.stdout.count(name) == 2 for name in ("fork, ", "hard links alone", "backup, once"))
     assert "goals met" in done.stdout

@@ -129,3 +129,18 @@ def test_a_group_without_a_distinct_value_is_saved_again_after_a_restart() -> No
                 db.execute("INSERT INTO t VALUES (1, 'a', 5), (2, 'b', NULL), (3, 'c', NULL)")
             db.execute("CHECKPOINT")
             assert sorted(db.sql("SELECT * FROM d").fetchall()) == [("a", 1), ("b", 0), ("c", 0)]
+
+
+def test_rows_that_fail_while_an_image_is_saved_are_counted_after_a_restart() -> None:
+    disk = SimulatedDisk()
+    with opened(disk) as db:
+        db.execute("CREATE STREAM s (v VARCHAR); CREATE TABLE t AS SELECT CAST(v AS INTEGER) AS a FROM s ON ERROR SKIP")
+        db.execute("INSERT INTO s VALUES ('x')")
+        db.settle()
+        states, note = db.pipeline.circuit.states.frozen(), db.pipeline._image_note()
+        db.execute("INSERT INTO s VALUES ('y')")
+        db.settle()
+        save_image(db.log, states, note)
+    with opened(disk) as db:
+        (query,) = db.sql("SHOW QUERIES").fetchall()
+        assert query[6] == 2

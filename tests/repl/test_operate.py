@@ -1,4 +1,4 @@
-"""`headwater check`, `repair` and `backup` as somebody types them: what they print, and their exit codes."""
+"""`headwater check`, `repair`, `backup` and `fork` as somebody types them: what they print, and their exit codes."""
 
 from __future__ import annotations
 
@@ -163,9 +163,25 @@ def test_a_backup_of_damage_is_an_error(shop: Path, capsys: Capture) -> None:
     assert err.startswith('error: the copy "monday.hw" is damaged: do not rely on it\nhint: headwater check shop.hw')
 
 
+def test_a_fork_is_made_beside_an_open_database_and_opens(shop: Path, capsys: Capture) -> None:
+    with headwater.connect("shop.hw") as db:
+        code, out, err = run(capsys, "fork", "shop.hw", "now.hw")
+        assert run(capsys, "fork", "shop.hw", "then.hw", "--version", "2")[0] == 0
+        assert run(capsys, "check", "then.hw")[0] == 0
+        db.execute("INSERT INTO bids VALUES (5, 1)")
+    assert (code, err) == (0, "")
+    assert re.fullmatch(r'forked version \d+ to "now.hw" in [\d.]+ s: 1 file shared, [\d.]+ kB copied\n', out)
+    for path, count in (("now.hw", 4), ("then.hw", 2), ("shop.hw", 5)):
+        with headwater.connect(path) as db:
+            assert db.sql("SELECT count(*) FROM bids").fetchall() == [(count,)]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["fork", "nowhere.hw", "fork.hw"], 'there is no database at "nowhere.hw"'),
+        (["fork", "shop.hw", "shop.hw/x"], '"shop.hw/x" is inside the database: give the name of a directory outside'),
+        (["fork", "shop.hw", "no/such/fork.hw"], '"no/such/fork.hw" cannot be made: there is no directory "no/such"'),
         (["check", "nowhere.hw"], 'there is no database at "nowhere.hw"'),
         (["repair", "nowhere.hw", "--rebuild"], 'there is no database at "nowhere.hw"'),
         (["backup", "nowhere.hw", "copy.hw"], 'there is no database at "nowhere.hw"'),
@@ -177,7 +193,7 @@ def test_a_failure_is_one_sentence(shop: Path, capsys: Capture, arguments: list[
     assert run(capsys, *arguments) == (1, "", f"error: {message}\n")
 
 
-@pytest.mark.parametrize("command", ["check", "repair", "backup"])
+@pytest.mark.parametrize("command", ["check", "repair", "backup", "fork"])
 def test_help_has_examples(command: str, capsys: Capture) -> None:
     with pytest.raises(SystemExit) as ended:
         main([command, "--help"])

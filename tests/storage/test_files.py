@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from headwater.errors import AlreadyOpen
-from headwater.storage import OsStorage, SimulatedDisk, Storage
-from headwater.storage.files import REMAP_BYTES, parent, write_all
+from headwater.storage import File, OsStorage, SimulatedDisk, Storage
+from headwater.storage.files import REMAP_BYTES, empty_file, own_file, parent, write_all
 
 
 @pytest.fixture(params=["disk", "memory"])
@@ -39,6 +40,38 @@ def test_a_file_is_cut_and_lengthened(storage: Storage) -> None:
 def test_opening_again_shows_the_same_file(storage: Storage) -> None:
     write_all(storage.open("a", create=True), 0, b"hello")
     assert storage.open("a", create=True).read(0, 5) == storage.open("a").read(0, 5) == b"hello"
+
+
+def test_a_file_can_have_a_second_name_and_stays_when_it_loses_one(storage: Storage) -> None:
+    storage.mkdir("d")
+    write_all(storage.open("a", create=True), 0, b"hello")
+    storage.link("a", "d/b")
+    write_all(storage.open("a"), 5, b"!")
+    assert storage.open("d/b").read(0, 99) == b"hello!"
+    assert storage.open("a").is_shared() and storage.open("d/b").is_shared()
+    storage.remove("a")
+    assert storage.open("d/b").read(0, 99) == b"hello!"
+    assert not storage.open("d/b").is_shared()
+    with pytest.raises(FileNotFoundError):
+        storage.link("a", "c")
+    storage.open("c", create=True)
+    with pytest.raises(FileExistsError):
+        storage.link("c", "d/b")
+
+
+@pytest.mark.parametrize("change", [empty_file, own_file])
+def test_a_file_with_a_second_name_stays_what_it_is_under_that(
+    storage: Storage, change: Callable[[Storage, str], File]
+) -> None:
+    for shared in (True, False):
+        write_all(storage.open("a", create=True), 0, b"hello")
+        if shared:
+            storage.link("a", "b")
+        file = change(storage, "a")
+        assert file.read(0, 99) == (b"" if change is empty_file else b"hello")
+        write_all(file, 0, b"J")
+        assert storage.open("a").read(0, 1) == b"J"
+        assert storage.open("b").read(0, 99) == b"hello"
 
 
 def test_a_missing_file_is_not_opened(storage: Storage) -> None:

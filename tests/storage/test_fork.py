@@ -8,6 +8,7 @@ import errno
 import random
 import shutil
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -281,6 +282,9 @@ class Family:
                 log.close()
                 del self.members[path]
                 self.remove(path)
+            case 3 if isinstance(self.storage, SimulatedDisk):
+                self.storage = self.storage.crash(self.chance.choice(CRASH_MODELS), self.chance.randint(0, 99))
+                self.members = {path: (self.open(path), model) for path, (_, model) in self.members.items()}
             case _:
                 change_at_random(log, model, self.chance)
 
@@ -337,19 +341,33 @@ def test_opening_a_fork_of_the_past_cuts_nothing_that_the_original_has_more() ->
     assert damages_of(disk, FORK) == damages_of(disk, PATH) == []
 
 
-def test_a_fork_goes_on_when_the_original_is_deleted_and_then_in_its_files(tmp_path: Path) -> None:
+def test_a_fork_does_not_go_on_in_the_files_of_the_original_even_when_that_was_deleted(tmp_path: Path) -> None:
+    """Whoever still has the original open may go on in them, or hold rows that are mapped from them."""
+    original, path, sizes = str(tmp_path / "a.hw"), str(tmp_path / "b.hw"), {**SIZES, "segment_bytes": 100_000}
+    log = Log.open(OsStorage(), original, **sizes)
+    log.commit([Append(0, 0, numbers(300))])
+    log.commit([Append(0, 0, numbers(301))])
+    fork(OsStorage(), original, path, 1)
+    held = [chunk.rows for chunk in log.scan(0)]
+    shutil.rmtree(original)
+    with closing(Log.open(OsStorage(), path, **sizes)) as forked:
+        log.commit([Append(0, 0, numbers(302))])
+        forked.commit([Append(0, 0, numbers(303))])
+        assert [chunk.rows.num_rows for chunk in forked.scan(0)] == [300, 303]
+        assert forked.stream_files(0)[0] == 2
+    assert damages_of(OsStorage(), path) == []
+    assert held == [numbers(300), numbers(301)]
+
+
+def test_what_is_shared_does_not_grow(tmp_path: Path) -> None:
     original, path = str(tmp_path / "a.hw"), str(tmp_path / "b.hw")
     log = Log.open(OsStorage(), original, **SIZES)
     log.commit([Append(0, 0, numbers(300))])
     fork(OsStorage(), original, path)
     log.commit([Append(0, 0, numbers(300))])
-    assert log.stream_files(0)[0] == 2, "what is shared does not grow"
+    log.commit([Append(0, 0, numbers(300))])
+    assert log.stream_files(0)[0] == 2
     log.close()
-    shutil.rmtree(original)
-    forked = opened(OsStorage(), path)
-    forked.commit([Append(0, 0, numbers(301))])
-    assert forked.stream_files(0)[0] == 1
-    assert [chunk.rows.num_rows for chunk in forked.scan(0)] == [300, 301]
 
 
 def test_a_commit_that_is_taken_back_leaves_a_fork_that_has_it_as_it_is() -> None:

@@ -213,3 +213,32 @@ def test_the_clock_stands_where_it_is_set() -> None:
     disk = SimulatedDisk()
     disk.clock_us = 3_000_000
     assert (disk.now_us(), disk.monotonic()) == (3_000_000, 3.0)
+
+
+def test_a_second_name_that_was_not_synced_is_lost_by_a_power_cut_and_the_first_is_not() -> None:
+    disk = SimulatedDisk(seed=0)
+    disk.mkdir("d")
+    file = disk.open("a", create=True)
+    file.pwrite(0, b"hello")
+    file.sync()
+    disk.sync_dir(".")
+    disk.link("a", "d/b")
+    assert disk.crash("drop").files() == {"a": b"hello"}
+    assert disk.crash("all_names").open("a").is_shared()
+    disk.sync_dir("d")
+    disk.remove("a")
+    assert disk.crash("drop").files() == {"a": b"hello", "d/b": b"hello"}
+    disk.sync_dir(".")
+    assert disk.crash("drop").files() == {"d/b": b"hello"}
+
+
+def test_disks_on_which_other_names_are_of_one_file_are_not_the_same() -> None:
+    shared, apart = SimulatedDisk(seed=0), SimulatedDisk(seed=0)
+    for disk in (shared, apart):
+        disk.open("a", create=True)
+    shared.link("a", "b")
+    apart.open("b", create=True)
+    for disk in (shared, apart):
+        disk.sync_dir(".")
+    assert shared.files() == apart.files()
+    assert shared.state() != apart.state()
