@@ -23,31 +23,35 @@ from headwater.storage import Log
 
 logger = logging.getLogger("headwater")
 
-SLICE_SECONDS = 0.001  # of work beside the steps; the piece of work in which they are over is brought to its end
+SLICE_SECONDS = 0.001  # of work beside the steps, at least; the piece in which they are over is brought to its end
 
 
 class Slices:
-    """Lets work go on beside the steps in slices, of which none begins during a step.
+    """Lets work go on beside the steps in slices: none begins during a step, and each is half as long as the last step.
 
-    So a step meets the rest of one slice at most, and waits for it only where both need the interpreter.
+    So a step meets one slice at most, waits for it only where both need the interpreter, and takes twice as long as
+    otherwise at the worst. And where the steps are long, the work gets on as well.
     """
 
     def __init__(self) -> None:
         self._ended = threading.Condition()
         self._is_under_way = False
         self._count = 0  # of the steps that have ended
+        self._seconds = 0.0  # that the last one took
 
     @contextmanager
     def step(self) -> Iterator[None]:
         """Inside is a step."""
         with self._ended:
             self._is_under_way = True
+        began = perf_counter()
         try:
             yield
         finally:
             with self._ended:
                 self._is_under_way = False
                 self._count += 1
+                self._seconds = perf_counter() - began
                 self._ended.notify_all()
 
     def pause(self) -> Callable[[], None]:
@@ -56,7 +60,7 @@ class Slices:
 
         def pause() -> None:
             nonlocal began
-            if perf_counter() - began >= SLICE_SECONDS:
+            if perf_counter() - began >= max(SLICE_SECONDS, self._seconds / 2):
                 self._wait()
                 began = perf_counter()
 

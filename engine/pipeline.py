@@ -150,7 +150,7 @@ class Pipeline:
 
     def step(self) -> bool:
         """Takes the new input through all queries and commits what comes out; False if there was none."""
-        with self.lock, self._checkpoints.slices.step():
+        with self.lock:
             circuit = self.circuit
             if circuit.version >= self.log.version:
                 return False
@@ -162,7 +162,8 @@ class Pipeline:
                 self._moved.notify_all()
                 return True
             try:
-                self._commit(circuit, to, has_input=rows > 0)
+                with self._checkpoints.slices.step():
+                    self._commit(circuit, to, has_input=rows > 0)
             except BaseException:
                 self._circuit = None  # it is ahead of the log; the next step recovers it
                 raise

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from headwater.executor.chunks import weighted_chunks
+from headwater.executor.chunks import WEIGHTS, chunked, int_batch
 from headwater.executor.heap import RowHeap
 from headwater.executor.key_index import KeyIndex, Slots, first_rows, numbered
 from headwater.executor.keys import Words, key_words, row_words
@@ -164,7 +164,7 @@ class GrowingRows:
         return row_words(self.take(slots))
 
     def weights(self, slots: Slots) -> Weights:
-        return np.ones(len(slots), dtype=np.int64)
+        return _ones(len(slots))
 
     @property
     def slot_count(self) -> int:
@@ -175,9 +175,15 @@ class GrowingRows:
         return Delta(self._heap.take(np.arange(part.start, part.stop)))
 
     def save(self) -> ChunkedParts:
-        rows, weights = weighted_chunks(self._heap.schema, len(self), self.chunk)
-        return {"rows": rows, "weights": weights}
+        return {
+            "rows": chunked(self._heap.schema, len(self), lambda part: self.chunk(part).rows),
+            "weights": chunked(WEIGHTS, len(self), lambda part: int_batch(weights=_ones(part.stop - part.start))),
+        }
 
     def restore(self, parts: Parts) -> None:
         self._heap = RowHeap(self._heap.schema)
         self._heap.append(parts["rows"])
+
+
+def _ones(count: int) -> Weights:
+    return np.ones(count, dtype=np.int64)

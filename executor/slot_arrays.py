@@ -147,10 +147,6 @@ class FrozenArray:
     def __len__(self) -> int:
         return len(self._values)
 
-    @property
-    def nbytes(self) -> int:
-        return int(self._values.nbytes)
-
     def __getitem__(self, slots: Ints | slice) -> Any:
         """The numbers that the slots had."""
         if not self.is_copy:

@@ -105,11 +105,16 @@ def test_a_slice_does_not_begin_during_a_step(monkeypatch: pytest.MonkeyPatch) -
     assert not saver.is_alive()
 
 
-def test_slices_have_their_turns_where_steps_follow_each_other_without_a_break(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoints, "SLICE_SECONDS", 0)
+def test_slices_have_their_turns_where_steps_follow_each_other_without_a_break() -> None:
     slices = Slices()
-    pause = slices.pause()
-    saver = Thread(target=lambda: [pause() for _ in range(10)])
+
+    def save() -> None:
+        pause = slices.pause()
+        for _ in range(10):
+            sleep(0.01)
+            pause()
+
+    saver = Thread(target=save)
     saver.start()
     for _ in range(1000):
         with slices.step():
