@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
+from headwater.engine.past import Past
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.positions import resolve
 from headwater.engine.result import Result
@@ -32,6 +33,7 @@ class Reader:
         self._pipeline = pipeline
         self._log = pipeline.log
         self._now_us = now_us
+        self._past = Past(pipeline.log)
         self._duckdb = SnapshotReader()
 
     def close(self) -> None:
@@ -108,7 +110,9 @@ class Reader:
         self._pipeline.check_running(source.relation)
         stop = self._pipeline.stopped.get(source.relation.id)
         if not source.relation.is_stream:
-            return circuit.rows(source.plan) if stop is None else Cut(stop.version)
+            if stop is not None:
+                return Cut(stop.version)
+            return circuit.row(source.plan, _key(source)) if source.key else circuit.rows(source.plan)
         # A derived stream's rows are committed after the input that its circuit has read.
         return Cut(self._log.version if source.relation.is_derived else circuit.version)
 
@@ -130,8 +134,11 @@ class Reader:
         """The rows of an input, at a cut or as they were found."""
         if source.relation is not None and source.relation.is_stream:
             return self._stream(source, source.relation, place)
-        rows = circuit_at(self._log, [source.plan], place).rows(source.plan) if isinstance(place, Cut) else place
-        return pa.Table.from_batches([rows]).select([c.name for c in source.columns])
+        if isinstance(place, Cut):
+            rows = self._past.rows(source.plan, source.relation, place, _key(source))
+        else:
+            rows = pa.Table.from_batches([place])
+        return rows.select([c.name for c in source.columns])
 
     def _stream(self, source: Input, relation: Relation, cut: Cut) -> pa.Table:
         """The records of a stream; those of a derived one at a cut of its sources are the first so many of its log."""
@@ -146,3 +153,9 @@ class Reader:
         leaf = StreamSource(relation.id, relation.name, source.columns)
         batches = [rows_of([chunk], leaf) for chunk in read_chunks(self._log, leaf, 0, cut)]
         return pa.Table.from_batches(batches, schema=arrow_schema(source.columns))
+
+
+def _key(source: Input) -> dict[str, pa.Scalar]:
+    """The values that are asked of the columns of a key; empty where all rows are."""
+    schema = arrow_schema(source.columns)
+    return {name: pa.scalar(value, schema.field(name).type) for name, value in source.key}

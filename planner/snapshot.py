@@ -16,6 +16,7 @@ from headwater.parser.syntax import Identifier
 from headwater.planner.bind import bind_query
 from headwater.planner.calls import with_duckdb_calls
 from headwater.planner.catalog import PSEUDO_TYPES, Catalog, Relation, View
+from headwater.planner.key_constants import Key, key_constants
 from headwater.planner.logical import Plan
 from headwater.planner.rewrite import out_of_order
 from headwater.planner.select_list import output_name
@@ -31,7 +32,8 @@ N = TypeVar("N", bound=syntax.Node)
 class Input:
     """What a snapshot query reads under `name`: a relation, or the plan of a windowed SELECT, as of a point.
 
-    `columns` are those to provide, pseudo-columns last. `reads` are ids of the relations the position speaks about.
+    `columns` are those to provide, pseudo-columns last. Where `key` has a value for each column of the relation's key,
+    no rows are needed but the one that has these.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Input:
     plan: Plan
     columns: tuple[Column, ...]
     as_of: syntax.AsOf | None
+    key: Key = ()
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ class _SnapshotPlanner:
         """Keeps pseudo-columns out of `*`, and then looks inside."""
         streams = self._streams(select.source) if self.pseudo and select.source is not None else set()
         if not streams:
-            return None
+            return self.look_up(select)
         exclude = tuple(Identifier(c.name) for c in self.pseudo)
 
         def hide(item: syntax.SelectItem) -> syntax.SelectItem:
@@ -107,8 +110,22 @@ class _SnapshotPlanner:
             return item
 
         hidden = replace(select, items=tuple(hide(i) for i in select.items))
-        parts = {f.name: self._inside(getattr(hidden, f.name)) for f in fields(hidden) if f.name != "span"}
-        return replace(hidden, **parts)
+        return self._with_parts(hidden)
+
+    def look_up(self, select: syntax.Select) -> syntax.Select | None:
+        """Reads one row where that is all that a SELECT from a table wants; None where it is not."""
+        source = select.source
+        if not isinstance(source, syntax.Relation) or source.name.text.lower() in self.ctes:
+            return None
+        relation = self.catalog.get(source.name.text)
+        key = key_constants(select, relation) if relation is not None else ()
+        return (
+            replace(self._with_parts(replace(select, source=None)), source=self.relation(source, key)) if key else None
+        )
+
+    def _with_parts(self, select: syntax.Select) -> syntax.Select:
+        parts = {f.name: self._inside(getattr(select, f.name)) for f in fields(select) if f.name != "span"}
+        return replace(select, **parts)
 
     def _inside(self, value: Any) -> Any:
         return syntax.rewrite(value, self.change)
@@ -122,7 +139,7 @@ class _SnapshotPlanner:
         relation = self.catalog.get(item.name.text)
         return {(item.alias or item.name).text.lower()} if relation is not None and relation.is_stream else set()
 
-    def relation(self, node: syntax.Relation) -> syntax.FromItem | None:
+    def relation(self, node: syntax.Relation, key: Key = ()) -> syntax.FromItem | None:
         view = self.catalog.view(node.name)
         if view is not None and node.name.text.lower() not in self.ctes:
             return self.view(node, view)
@@ -130,7 +147,7 @@ class _SnapshotPlanner:
             return None
         relation = self.catalog.find(node.name)
         columns = relation.columns + (self.pseudo if relation.is_stream else ())
-        name = self.add(relation, relation.content(), columns, node.as_of or self.as_of)
+        name = self.add(relation, relation.content(), columns, node.as_of or self.as_of, key)
         return syntax.Relation(Identifier(name, quoted=True), node.alias or node.name, columns=node.columns)
 
     def view(self, node: syntax.Relation, view: View) -> syntax.Derived:
@@ -158,13 +175,20 @@ class _SnapshotPlanner:
             items=(syntax.SelectItem(syntax.Star()),), source=syntax.Relation(Identifier(name, quoted=True))
         )
 
-    def add(self, relation: Relation | None, plan: Plan, columns: tuple[Column, ...], as_of: syntax.AsOf | None) -> str:
+    def add(
+        self,
+        relation: Relation | None,
+        plan: Plan,
+        columns: tuple[Column, ...],
+        as_of: syntax.AsOf | None,
+        key: Key = (),
+    ) -> str:
         """The name of an input; the same relation at the same point is one input."""
         for known in self.inputs:
-            if known.plan == plan and known.columns == columns and known.as_of == as_of:
+            if known.plan == plan and known.columns == columns and known.as_of == as_of and known.key == key:
                 return known.name
         name = f"{relation.name if relation else 'windowed'}${len(self.inputs)}"
-        self.inputs.append(Input(name, relation, plan, columns, as_of))
+        self.inputs.append(Input(name, relation, plan, columns, as_of, key))
         return name
 
 
