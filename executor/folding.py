@@ -34,6 +34,7 @@ Integers = npt.NDArray[np.int32]
 Flags = npt.NDArray[np.bool_]
 
 _DENSE = 4  # whole numbers are numbered by themselves where their range is so many times as large as their count
+_CHUNK_ROWS = 1 << 10  # smaller chunks are copied together: each costs every question something
 _PIECE_ROWS = 1 << 20  # of which keys are made at once
 
 
@@ -46,12 +47,16 @@ class Fold:
     def __init__(
         self, log: Log, leaf: Leaf, base: pa.Table | None, begin: int, end: int, *, is_compressed: bool = False
     ) -> None:
-        """`leaf` reads the log of the table. `base` has its rows at `begin` and their weights; None for no rows."""
+        """`leaf` reads the log of the table. `base` has its rows at `begin` and their weights; None for no rows.
+
+        `nbytes` is the memory that is held.
+        """
         self.begin, self.end = begin, end
         self._key = leaf.key
-        self._is_compressed = is_compressed
         chunks = read_chunks(log, leaf, begin, Cut(end))
         changes = table_of(chunks, leaf)
+        if changes.num_rows < _CHUNK_ROWS * len(chunks):
+            changes = changes.combine_chunks()
         rows = changes if base is None else pa.concat_tables([base, changes])
         self._base_count = rows.num_rows - changes.num_rows
         lengths = [chunk.rows.num_rows for chunk in chunks]
@@ -60,12 +65,10 @@ class Fold:
         self._weights = rows.column(WEIGHT).to_numpy().astype(np.int32)
         self._rows = rows.drop_columns([WEIGHT])
         self._keys = _Keys.of(_words(self._rows, self._key))
-
-    @property
-    def nbytes(self) -> int:
-        """Memory that is held. Rows that are not compressed are maps of files, and no memory."""
-        arrays = (self._keys.numbers, self._weights, self._moments)
-        return sum(array.nbytes for array in arrays) + (int(self._rows.nbytes) if self._is_compressed else 0)
+        is_copied = is_compressed or changes.num_rows < _CHUNK_ROWS * len(chunks)  # and not a map of files
+        self.nbytes = (int(self._rows.nbytes) if is_copied else 0) + sum(
+            int(array.nbytes) for array in (self._keys.numbers, self._weights, self._moments)
+        )
 
     def rows(self, upto: int) -> pa.Table:
         """The rows as of a version of the table's log."""
