@@ -90,7 +90,8 @@ def _figures(question: str, costs: Costs) -> list[Figure]:
         latency, cpu = _medians(costs, question, when)
         is_found = when in SHARES or when == ANYWHERE
         goal = KEY_GOAL_MS if question == ONE_KEY and (is_found or when == NOW) else None
-        figures += [Figure(f"{question}, {when}", latency, "ms", goal), Figure(f"{question}, {when}, CPU", cpu, "ms")]
+        figures.append(Figure(f"{question}, {when}", latency, "ms", goal))
+        figures.append(Figure(f"{question}, {when}, CPU", cpu, "ms", goal))
         if is_found and question != ONE_KEY:
             figures.append(Figure(f"{question}, {when}, to now", latency / now_latency, "times", NOW_GOAL))
             figures.append(Figure(f"{question}, {when}, CPU to now", cpu / now_cpu, "times", NOW_GOAL))
@@ -108,7 +109,7 @@ def _growth(changes: int, measured: dict[int, Costs]) -> list[Figure]:
         ours, few = (_medians(measured[number], question, ANYWHERE) for number in (changes, fewest))
         for name, which in (("latency", _LATENCY), ("CPU", _CPU)):
             growth = (ours[which] / few[which]) ** (1 / decades)
-            figures.append(Figure(f"{question}, {ANYWHERE}: {name} growth", growth, "a decade", GROWTH_GOAL))
+            figures.append(Figure(f"{question}, {ANYWHERE}, {name} growth", growth, "a decade", GROWTH_GOAL))
     return figures
 
 
