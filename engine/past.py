@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from headwater.caches import Recent
 from headwater.engine.stored import Point, points, stored_at
-from headwater.errors import CorruptLog
+from headwater.errors import CorruptLog, PositionGone
 from headwater.executor.circuit import Circuit, holder_of
 from headwater.executor.feed import Cut, Leaf
 from headwater.executor.folding import Fold, rows_in
@@ -47,7 +47,11 @@ class Past:
         upto = None if relation is None else stored_at(self._log, relation, cut)
         if relation is None or upto is None:
             return self._computed(plan, cut)
-        fold = self._fold(relation, upto)
+        try:
+            fold = self._fold(relation, upto)
+        except (CorruptLog, PositionGone) as error:  # retention may be at work meanwhile
+            logger.warning("%s; computing the table instead", error)
+            return self._computed(plan, cut)
         return fold.row(upto, key) if key else fold.rows(upto)
 
     def _fold(self, relation: Relation, upto: int) -> Fold:

@@ -71,15 +71,15 @@ def points(log: Log, relation: Relation) -> list[Point]:
 def stretches(log: Log, relation: Relation) -> list[Stretch]:
     """The times for which the query of a derived table ran, in their order."""
     found: list[Stretch] = []
-    for version, note in log.kept("ddl"):
-        if found and found[-1].end is None and relation.name in note.get("drop", ()):
+    for version, note in sorted([*log.kept("ddl"), *log.kept(NOTE)], key=lambda kept: kept[0]):
+        is_running = bool(found) and found[-1].end is None
+        if is_running and relation.name in note.get("drop", ()):
             found[-1] = replace(found[-1], end=version, last=_last_read(log, found[-1], version))
+        for stop in note.get("stop", ()):
+            if is_running and stop["id"] == relation.id:
+                found[-1] = replace(found[-1], end=version, last=stop["version"])
         if any(made.get("id") == relation.id for made in note.get("replace", [note])):
             found.append(Stretch(version, note["frontier"]))
-    for version, note in log.kept(NOTE):
-        for stop in note.get("stop", ()):
-            if stop["id"] == relation.id:
-                found[-1] = replace(found[-1], end=version, last=stop["version"])
         if relation.id in note.get("resume", ()):
             found.append(Stretch(version, _last_read(log, Stretch(0, 0), version)))
     return found
