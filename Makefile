@@ -45,6 +45,7 @@ bench: setup  ## Measure, and print the figures that the README states
 	$(BIN)/headwater bench log
 	$(BIN)/headwater bench nexmark --kept
 	$(BIN)/headwater bench state
+	$(BIN)/headwater bench past
 
 lock:  ## Write requirements-dev.lock anew from the newest releases
 	@$(require_python)

@@ -11,8 +11,8 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="headwater bench", description="Measure Headwater on this machine.")
     parser.add_argument(
         "name",
-        choices=("log", "nexmark", "state", "flights", "parse", "fork"),
-        help="the commit log; Nexmark's queries; state and latency; the queries of the demo; the parser; or forks",
+        choices=("log", "nexmark", "state", "past", "fork", "flights", "parse"),
+        help="the commit log; Nexmark's queries; state and latency; the past; forks; the demo's queries; or the parser",
     )
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="see headwater bench NAME --help")
     options = parser.parse_args(arguments)
@@ -32,6 +32,10 @@ def _benchmark(name: str) -> Callable[[Sequence[str]], int]:
         from headwater.bench import state
 
         return state.main
+    if name == "past":
+        from headwater.bench import past
+
+        return past.main
     if name == "parse":
         from headwater.bench import parse
 

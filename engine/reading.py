@@ -12,13 +12,13 @@ import pyarrow as pa
 from headwater.engine.catalogs import Catalogs
 from headwater.engine.changelogs import as_rows, changes_in, records_at
 from headwater.engine.functions import Functions
+from headwater.engine.past import Past
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.positions import Points, no_more
 from headwater.engine.result import Result
 from headwater.engine.stops import stops_of
 from headwater.errors import OutOfRange, PositionGone, UnknownName
 from headwater.executor.feed import Cut, read_chunks, rows_of
-from headwater.executor.past import circuit_at
 from headwater.executor.ranges import BEGINNING, is_within
 from headwater.executor.snapshot import SnapshotReader
 from headwater.parser import syntax
@@ -53,6 +53,7 @@ class Reader:
         self.catalogs = catalogs
         self._functions = functions
         self._now_us = now_us
+        self._past = Past(pipeline.log)
         self._duckdb = SnapshotReader()
 
     def close(self) -> None:
@@ -183,7 +184,9 @@ class Reader:
         self._pipeline.check_running(source.relation)
         stop = self._pipeline.stopped.get(source.relation.id)
         if not source.relation.is_stream:
-            return circuit.rows(source.plan) if stop is None else Cut(stop.version)
+            if stop is not None:
+                return Cut(stop.version)
+            return circuit.row(source.plan, _key(source)) if source.key else circuit.rows(source.plan)
         # A derived stream's rows are committed after the input that its circuit has read.
         return Cut(self._log.version if source.relation.is_derived else circuit.version)
 
@@ -234,8 +237,11 @@ class Reader:
             return self._changes(source, place)
         if source.relation is not None and source.relation.is_stream:
             return self._stream(source, source.relation, place)
-        rows = circuit_at(self._log, [source.plan], place).rows(source.plan) if isinstance(place, Cut) else place
-        return pa.Table.from_batches([rows]).select([c.name for c in source.columns])
+        if isinstance(place, Cut):
+            rows = self._past.rows(source.plan, source.relation, place, _key(source))
+        else:
+            rows = pa.Table.from_batches([place])
+        return rows.select([c.name for c in source.columns])
 
     def _stream(self, source: Input, relation: Relation, cut: Cut) -> pa.Table:
         """The records of a stream; those of a derived one at a cut of its sources are the first so many of its log."""
@@ -270,3 +276,9 @@ class Reader:
         if point is None or point.kind == "latest":
             return Cut(written)
         return records_at(self._log, relation, cut, point, written)
+
+
+def _key(source: Input) -> dict[str, pa.Scalar]:
+    """The values that are asked of the columns of a key; empty where all rows are."""
+    schema = arrow_schema(source.columns)
+    return {name: pa.scalar(value, schema.field(name).type) for name, value in source.key}

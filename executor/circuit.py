@@ -40,6 +40,7 @@ from headwater.planner.logical import (
     Source,
     StreamOutput,
     StreamSource,
+    TableSource,
     Union,
     WithinJoin,
     joins_by_version,
@@ -107,8 +108,7 @@ class Circuit:
                 inner = operator.body.holders
                 holders |= {f"{node.digest}-{name}": holder for name, holder in inner.items()}
         for root, table in self._tables.items():
-            if not isinstance(self._operators[root], Upsert):
-                holders[f"table-{root.digest}"] = table
+            holders[holder_of(root)] = table
         return holders
 
     # ---------------------------------------------------------------- moving
@@ -216,6 +216,10 @@ class Circuit:
         """The rows of a root that is a table."""
         return self._tables[root].rows()
 
+    def row(self, root: Plan, key: Mapping[str, pa.Scalar]) -> pa.RecordBatch:
+        """The row of a root that is a table with a key, by the values of all columns of the key, if it is there."""
+        return self._tables[root].row(key)
+
     def row_count(self, root: Plan) -> int:
         """How many rows a root that is a table has."""
         return self._tables[root].row_count()
@@ -254,6 +258,11 @@ class Circuit:
         """Rows held in state, over all operators and kept tables."""
         return sum(holder.state_rows for holder in self.holders.values())
 
+    @property
+    def nbytes(self) -> int:
+        """Memory that the state holds."""
+        return sum(holder.nbytes for holder in self.holders.values())
+
     # ---------------------------------------------------------------- images
 
     @property
@@ -265,12 +274,8 @@ class Circuit:
         """What there is to be saved of them."""
         return self.states.save()
 
-    def can_restore(self, names: frozenset[str]) -> bool:
-        """Whether an image with these holders has the state of every operator here."""
-        return names >= self.holders.keys()
-
     def restore(self, parts: Parts, version: int) -> None:
-        """Takes the state from an image of `version`, which `can_restore` has approved."""
+        """Takes the state from an image of `version`, which has that of all holders."""
         own: dict[str, Parts] = {}
         for name, batch in parts.items():
             holder, _, part = name.partition("/")
@@ -278,6 +283,11 @@ class Circuit:
         for name, state in self.holders.items():
             state.restore(own.get(name, {}))
         self.version = version
+
+
+def holder_of(root: Plan) -> str:
+    """The name under which images file the rows of a root that is a table: its own, or that of its operator."""
+    return root.digest if isinstance(root, TableSource) and root.primary_key else f"table-{root.digest}"
 
 
 def _made(node: Plan) -> Operator:

@@ -113,6 +113,12 @@ def rows_of(chunks: list[Chunk], leaf: Leaf) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
+def table_of(chunks: list[Chunk], leaf: Leaf) -> pa.Table:
+    """The columns of a table's leaf and the weights, as `rows_of` gives them, in the chunks there are: not copied."""
+    schema = _log_schema(leaf)
+    return pa.Table.from_batches([_with_all(chunk.rows, schema) for chunk in chunks], schema)
+
+
 def _with_all(rows: pa.RecordBatch, stored: pa.Schema) -> pa.RecordBatch:
     """`rows` with all the columns of `stored`: one that was added later is NULL."""
     if rows.num_columns == len(stored):

@@ -8,7 +8,7 @@ costs about the same however long the history is.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from headwater.errors import CorruptLog, PositionGone
@@ -99,8 +99,21 @@ def _covering(log: Log, probe: Circuit) -> list[Image]:
     return [image for image in log.images() if _covers(image, probe)]
 
 
+def has_states(image: Image, holders: Collection[str]) -> bool:
+    """Whether an image has the state of everything that is named."""
+    return image.note.get("format") == STATE_FORMAT and set(holders) <= set(image.note["holders"])
+
+
+def is_nearest(log: Log, circuit: Circuit, cut: Cut) -> bool:
+    """Whether a circuit can go on to a cut, and no image is nearer to that."""
+    if not first_version(log, [leaf.id for leaf in circuit.leaves]) <= circuit.version <= cut.version:
+        return False
+    frontiers = (image.note["frontier"] for image in log.images())
+    return _within_limits(log, circuit.version, cut) and not any(circuit.version < f <= cut.version for f in frontiers)
+
+
 def _covers(image: Image, probe: Circuit) -> bool:
-    return image.note.get("format") == STATE_FORMAT and probe.can_restore(frozenset(image.note["holders"]))
+    return has_states(image, probe.holders)
 
 
 def _restored(circuit: Circuit, log: Log, image: Image) -> bool:
@@ -122,11 +135,7 @@ def _nearest_image(log: Log, probe: Circuit, cut: Cut, images: Sequence[Image]) 
     for image in reversed(images):
         frontier = image.note["frontier"]
         is_between = first <= frontier <= cut.version and _within_limits(log, frontier, cut)
-        if (
-            is_between
-            and image.note.get("format") == STATE_FORMAT
-            and probe.can_restore(frozenset(image.note["holders"]))
-        ):
+        if is_between and _covers(image, probe):
             return image
     return None
 

@@ -7,7 +7,7 @@ its memory, so an image survives a change of the layout, and restoring compacts.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -151,6 +151,12 @@ class TableState:
     def rows(self) -> pa.RecordBatch:
         """All rows, a row of weight n standing n times."""
         return repeat_rows(self.content())
+
+    def row(self, key: Mapping[str, pa.Scalar]) -> pa.RecordBatch:
+        """The row with these values of the columns of the key, if it is there."""
+        assert self.key is not None
+        slots = self.find(key_words([pa.array([key[name]], key[name].type) for name in self.key], 1))
+        return self.take(slots[(slots >= 0) & (self._weight[slots] > 0)])
 
     def row_count(self) -> int:
         """How many rows there are, a row of weight n counted n times."""

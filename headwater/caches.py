@@ -1,8 +1,48 @@
-"""Where to keep what can be computed again, from one process to the next: a directory of the user's own."""
+"""Where to keep what can be computed again: in memory, up to a number of bytes; and from one process to the next, in a
+directory of the user's own.
+"""
 
 from __future__ import annotations
 
 import os
+import threading
+from collections import OrderedDict
+from typing import Generic, TypeVar
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Recent(Generic[K, V]):
+    """Values by keys, up to a number of bytes in all: those that were asked for least recently go first."""
+
+    def __init__(self, nbytes: int) -> None:
+        self._nbytes = nbytes
+        self._lock = threading.Lock()
+        self._values: OrderedDict[K, tuple[V, int]] = OrderedDict()
+
+    def get(self, key: K) -> V | None:
+        """The value of a key, which stays."""
+        with self._lock:
+            found = self._values.get(key)
+            if found is None:
+                return None
+            self._values.move_to_end(key)
+            return found[0]
+
+    def pop(self, key: K) -> V | None:
+        """The value of a key, which is taken out: nobody else gets it meanwhile."""
+        with self._lock:
+            found = self._values.pop(key, None)
+            return None if found is None else found[0]
+
+    def put(self, key: K, value: V, nbytes: int) -> None:
+        """Enters a value of so many bytes; one that is larger than all may be is not kept."""
+        with self._lock:
+            self._values.pop(key, None)
+            self._values[key] = value, nbytes
+            while sum(size for _, size in self._values.values()) > self._nbytes:
+                self._values.popitem(last=False)
 
 
 def cache_file(name: str) -> str | None:

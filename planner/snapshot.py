@@ -18,6 +18,7 @@ from headwater.planner.bind import bind_query
 from headwater.planner.calls import with_duckdb_calls
 from headwater.planner.catalog import PSEUDO_TYPES, Catalog, Relation, View
 from headwater.planner.change_rows import changes_of, with_change_columns
+from headwater.planner.key_constants import Key, key_constants
 from headwater.planner.logical import Plan
 from headwater.planner.rewrite import out_of_order
 from headwater.planner.select_list import output_name
@@ -34,7 +35,8 @@ class Input:
     """What a snapshot query reads under `name`: a relation, or the plan of a windowed SELECT, as of a point.
 
     `columns` are those to provide, pseudo-columns last. Of an input with `changes` these are its changes in that range,
-    which ends at `as_of`. A plan without a relation is that of a view if it has changes.
+    which ends at `as_of`. A plan without a relation is that of a view if it has changes. Where `key` has a value for
+    each column of the relation's key, no rows are needed but the one that has these.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Input:
     columns: tuple[Column, ...]
     as_of: syntax.AsOf | None
     changes: syntax.Changes | None = None
+    key: Key = ()
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,7 @@ class _SnapshotPlanner:
         """Keeps pseudo-columns out of `*`, and then looks inside."""
         streams = self._streams(select.source) if self.pseudo and select.source is not None else set()
         if not streams:
-            return None
+            return self.look_up(select)
         exclude = tuple(Identifier(c.name) for c in self.pseudo)
 
         def hide(item: syntax.SelectItem) -> syntax.SelectItem:
@@ -137,8 +140,22 @@ class _SnapshotPlanner:
             return item
 
         hidden = replace(select, items=tuple(hide(i) for i in select.items))
-        parts = {f.name: self._inside(getattr(hidden, f.name)) for f in fields(hidden) if f.name != "span"}
-        return replace(hidden, **parts)
+        return self._with_parts(hidden)
+
+    def look_up(self, select: syntax.Select) -> syntax.Select | None:
+        """Reads one row where that is all that a SELECT from a table wants; None where it is not."""
+        source = select.source
+        if not isinstance(source, syntax.Relation) or source.name.text.lower() in self.ctes:
+            return None
+        relation = self.known.at(source.as_of or self.as_of).get(source.name.text)
+        key = key_constants(select, relation) if relation is not None else ()
+        return (
+            replace(self._with_parts(replace(select, source=None)), source=self.relation(source, key)) if key else None
+        )
+
+    def _with_parts(self, select: syntax.Select) -> syntax.Select:
+        parts = {f.name: self._inside(getattr(select, f.name)) for f in fields(select) if f.name != "span"}
+        return replace(select, **parts)
 
     def _inside(self, value: Any) -> Any:
         return syntax.rewrite(value, self.change)
@@ -152,7 +169,7 @@ class _SnapshotPlanner:
         relation = self.known.at(item.as_of or self.as_of).get(item.name.text)
         return {(item.alias or item.name).text.lower()} if relation is not None and relation.is_stream else set()
 
-    def relation(self, node: syntax.Relation) -> syntax.FromItem | None:
+    def relation(self, node: syntax.Relation, key: Key = ()) -> syntax.FromItem | None:
         changes = changes_of(node)
         as_of = (changes and changes.end) or node.as_of or self.as_of
         catalog = self.known.at(as_of)
@@ -166,7 +183,7 @@ class _SnapshotPlanner:
         relation = catalog.find(node.name)
         columns = relation.columns if changes is None else with_change_columns(relation.columns, node)
         columns += self.pseudo if relation.is_stream else ()
-        name = self.add(relation, relation.content(), columns, as_of, changes)
+        name = self.add(relation, relation.content(), columns, as_of, changes, key if changes is None else ())
         return syntax.Relation(Identifier(name, quoted=True), node.alias or node.name, columns=node.columns)
 
     def changes_of_view(
@@ -220,11 +237,12 @@ class _SnapshotPlanner:
         columns: tuple[Column, ...],
         as_of: syntax.AsOf | None,
         changes: syntax.Changes | None = None,
+        key: Key = (),
     ) -> str:
         """The name of an input; the same relation at the same point is one input."""
         as_of = None if as_of is not None and as_of.kind == "latest" else as_of
         name = f"{relation.name if relation else 'windowed'}${len(self.inputs)}"
-        wanted = Input(name, relation, plan, columns, as_of, changes)
+        wanted = Input(name, relation, plan, columns, as_of, changes, key)
         for known in self.inputs:
             if replace(known, name=name) == wanted:
                 return known.name

@@ -268,6 +268,20 @@ class History:
                     record = commits.record(index.position(version), version)
                     yield version, parse_json(record.note)[key]
 
+    def note_before(self, key: str, upto: int) -> tuple[int, Any] | None:
+        """As `Log.note_before`."""
+        self._check_open()
+        upto = self.upto(upto)
+        with self._readers.reading():
+            for first in reversed(self._chain.files()):
+                if first > upto:
+                    continue
+                commits, index = self._chain.index_at(first)
+                version = index.last_with_key(key, upto)
+                if version is not None:
+                    return version, parse_json(commits.record(index.position(version), version).note)[key]
+        return None
+
     def kept(self, key: str, upto: int | None) -> Iterator[tuple[int, Any]]:
         """As `Log.kept`."""
         self._check_open()

@@ -9,7 +9,7 @@ record names is the remains of an image that was not finished; the next one take
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
@@ -113,11 +113,21 @@ def write_image(storage: Storage, directory: str, number: int, parts: Parts, bef
 
 def read_image(storage: Storage, directory: str, image: ImageState) -> dict[str, pa.RecordBatch]:
     """The tables of a published image, all verified. Raise `CorruptLog` if it is not what was published."""
+    return {name: _combined(table) for name, table in read_parts(storage, directory, image, None).items()}
+
+
+def read_parts(
+    storage: Storage, directory: str, image: ImageState, names: Collection[str] | None
+) -> dict[str, pa.Table]:
+    """Those tables of a published image that are named (None: all), verified, in chunks that are not copied.
+
+    Raise `CorruptLog` if they are not what was published.
+    """
     path = image_path(directory, image.number)
     files = _Files(storage, directory)
     try:
-        listing = _read_listing(files, image)
-        return {name: _combined(files, *part) for name, part in listing.parts.items()}
+        parts = _read_listing(files, image).parts
+        return {name: _read_part(files, *part) for name, part in parts.items() if names is None or name in names}
     except FileNotFoundError:
         reason = "a file of it is missing"
     except BadFrame as bad:
@@ -245,11 +255,15 @@ def _read_listing(files: _Files, image: ImageState) -> _Listing:
     return _Listing.unpack(read_payload(file, image.position, header).to_pybytes())
 
 
-def _combined(files: _Files, schema: pa.Schema, places: Sequence[Place]) -> pa.RecordBatch:
-    batches = [_read_chunk(files, schema, place) for place in places]
+def _read_part(files: _Files, schema: pa.Schema, places: Sequence[Place]) -> pa.Table:
+    return pa.Table.from_batches([_read_chunk(files, schema, place) for place in places], schema)
+
+
+def _combined(table: pa.Table) -> pa.RecordBatch:
+    batches = table.to_batches()
     if len(batches) == 1:
         return batches[0]
-    return pa.concat_batches(batches) if batches else pa.RecordBatch.from_pylist([], schema=schema)
+    return pa.concat_batches(batches) if batches else pa.RecordBatch.from_pylist([], schema=table.schema)
 
 
 def _read_chunk(files: _Files, schema: pa.Schema, place: Place) -> pa.RecordBatch:

@@ -214,3 +214,9 @@ class FileIndex:
         versions = self.keys.get(key, numbers())
         for row in range(bisect_right(versions, after), bisect_right(versions, upto)):
             yield versions[row]
+
+    def last_with_key(self, key: str, upto: int) -> int | None:
+        """The last version up to `upto` whose note has a key."""
+        versions = self.keys.get(key, numbers())
+        known = bisect_right(versions, upto)
+        return versions[known - 1] if known else None

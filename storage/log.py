@@ -11,7 +11,7 @@ How a commit becomes durable is in `writer.py`, how it is read in `history.py`, 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -28,7 +28,7 @@ from headwater.storage.files import Storage
 from headwater.storage.fork import Fork, IsOf, fork, nothing_later
 from headwater.storage.groups import GroupOffsets
 from headwater.storage.history import History
-from headwater.storage.images import Parts, image_path, read_image, write_image
+from headwater.storage.images import Parts, image_path, read_image, read_parts, write_image
 from headwater.storage.producers import Stamp
 from headwater.storage.readers import Readers
 from headwater.storage.records import Append, Chunk, Commit, Extent, Image
@@ -250,6 +250,14 @@ class Log:
         """Versions, younger than `after`, of commits whose note has `key`, in order, each with the value of the key."""
         return self._explain_each(self._history.notes(key, after))
 
+    def note_before(self, key: str, upto: int) -> tuple[int, Any] | None:
+        """The last version up to `upto` of a commit whose note has `key`, and the value of the key; None without one.
+
+        It costs no more for a longer log.
+        """
+        with self._reading():
+            return self._history.note_before(key, upto)
+
     def kept(self, key: str, upto: int | None = None) -> Iterator[tuple[int, Any]]:
         """As `notes`, of the commits up to a version (default: now) that were made with `keep`: at no cost, however
         long the log is.
@@ -321,12 +329,25 @@ class Log:
 
     def load_image(self, image: Image) -> dict[str, pa.RecordBatch]:
         """The tables of an image, verified. Raises `CorruptLog` if they are not what was saved."""
+        with self._reading_image(image) as state:
+            return read_image(self._storage, self._directory.images, state)
+
+    def load_parts(self, image: Image, names: Collection[str]) -> dict[str, pa.Table]:
+        """Those tables of an image that are named, as `load_image` gives them, in the chunks in which they lie there.
+
+        The rest of the image is not read, and rows are not copied.
+        """
+        with self._reading_image(image) as state:
+            return read_parts(self._storage, self._directory.images, state, names)
+
+    @contextmanager
+    def _reading_image(self, image: Image) -> Iterator[ImageState]:
         self._check_open()
         state = self._chain.state.images.get(image.version)
         if state is None:
             raise CorruptLog(f'the image "{image.name}" is no more')
         with explained(f'cannot read the image "{image.name}"'), self._readers.reading():
-            return read_image(self._storage, self._directory.images, state)
+            yield state
 
     # ---------------------------------------------------------------- removing
 

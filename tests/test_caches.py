@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from headwater.caches import cache_file
+from headwater.caches import Recent, cache_file
 
 
 @pytest.fixture
@@ -44,3 +44,22 @@ def test_statements_parse_whatever_is_in_the_cache(home: Path, content: bytes | 
     for _ in range(2):
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
         assert (done.stdout, done.stderr) == ("SELECT 1 AS x\n", "")
+
+
+def test_what_was_asked_for_least_recently_goes_first_when_there_are_too_many_bytes() -> None:
+    recent: Recent[str, int] = Recent(10)
+    recent.put("a", 1, 4)
+    recent.put("b", 2, 4)
+    assert recent.get("a") == 1
+    recent.put("c", 3, 4)
+    assert [recent.get(key) for key in "abc"] == [1, None, 3]
+    recent.put("a", 5, 6)
+    assert [recent.get(key) for key in "ac"] == [5, 3]
+
+
+def test_what_is_taken_out_is_nobody_elses_and_what_is_too_large_is_not_kept() -> None:
+    recent: Recent[str, int] = Recent(10)
+    recent.put("a", 1, 4)
+    assert (recent.pop("a"), recent.pop("a"), recent.get("a")) == (1, None, None)
+    recent.put("b", 2, 11)
+    assert recent.get("b") is None

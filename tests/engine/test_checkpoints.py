@@ -142,10 +142,10 @@ def test_rows_that_fail_while_an_image_is_saved_are_counted_after_a_restart() ->
         db.execute("CREATE STREAM s (v VARCHAR); CREATE TABLE t AS SELECT CAST(v AS INTEGER) AS a FROM s ON ERROR SKIP")
         db.execute("INSERT INTO s VALUES ('x')")
         db.settle()
-        states, note = db.pipeline.circuit.states.frozen(), db.pipeline._image_note()
+        then = Frozen.of(db.pipeline)
         db.execute("INSERT INTO s VALUES ('y')")
         db.settle()
-        save_image(db.log, states, note)
+        then.publish(db.pipeline)
     with opened(disk) as db:
         (query,) = db.sql("SHOW QUERIES").fetchall()
         assert query[6] == 2

@@ -17,6 +17,8 @@ _SMALL = (
     ("feed", "STEP_ROWS", 10),
     ("past", "IMAGE_ROWS_MIN", 50),
     ("top_k", "SPARE_ROWS", 0),
+    ("folding", "_DENSE", 0),
+    ("folding", "_PIECE_ROWS", 3),
 )
 
 

@@ -40,6 +40,17 @@ def test_only_the_chunks_that_changed_are_written(changed: int) -> None:
     assert log.load_image(image)["table"].equals(pa.concat_batches([chunk(seed) for seed in seeds]))
 
 
+def test_of_the_tables_of_an_image_some_can_be_read_alone_as_they_are_cut() -> None:
+    disk = SimulatedDisk()
+    log = Log.open(disk, PATH)
+    image = log.save_image({"one": table(1, 2, 3), "other": table(4)})
+    disk.open(f"{PATH}/images/1.img").pwrite(3 * 8400 + 4000, b"damage to the other")
+    parts = log.load_parts(image, ["one", "none"])
+    assert parts.keys() == {"one"} and parts["one"].to_batches() == [chunk(1), chunk(2), chunk(3)]
+    with pytest.raises(CorruptLog, match='1.img" cannot be read: it is damaged'):
+        log.load_parts(image, ["other"])
+
+
 def test_images_of_a_reopened_log_share_chunks_with_those_before() -> None:
     disk = SimulatedDisk()
     log = Log.open(disk, PATH)

@@ -153,6 +153,17 @@ def test_notes_are_found_by_their_keys(log: Log) -> None:
     assert list(log.notes("step")) == [(1, [1, {"a": None}])]
 
 
+def test_the_last_note_with_a_key_up_to_a_version_is_found_in_any_file() -> None:
+    log = Log.open(SimulatedDisk(), PATH, commits_bytes=500)
+    assert log.note_before("step", 0) is None
+    for version in range(1, 60):
+        log.commit([], {"step": version} if version % 7 == 3 else {"other": version})
+    assert log.note_before("none", 59) is None
+    for version in range(61):
+        last = max((v for v in range(min(version, 59) + 1) if v % 7 == 3), default=None)
+        assert log.note_before("step", version) == (None if last is None else (last, last))
+
+
 def test_commit_times_come_from_the_clock_and_never_go_back() -> None:
     disk = SimulatedDisk()
     log = Log.open(disk, PATH)
