@@ -50,8 +50,12 @@ class Pair:
     version: int
 
     @property
+    def bare(self) -> str:
+        return f"SELECT * FROM {self.meaning.name}"
+
+    @property
     def sql(self) -> str:
-        return f"SELECT * FROM {self.meaning.name} AS OF VERSION {self.version}"
+        return f"{self.bare} AS OF VERSION {self.version}"
 
 
 class Past:

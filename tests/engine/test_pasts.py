@@ -12,6 +12,7 @@ import pytest
 
 from headwater.engine.database import Database
 from headwater.storage import SimulatedDisk
+from headwater.storage.fork import fork
 from tests.engine.pasts import Pair, Past
 from tests.executor.limits import limits_of
 from tests.executor.oracle import canonical
@@ -29,20 +30,35 @@ def test_what_was_answered_is_answered_as_of_then_and_equals_duckdb(seed: int) -
         for pair, rows in past.answers.items():
             if pair.meaning.oracle is not None:
                 assert rows == past.must_be(pair), f"seed {seed}: answered at the time, {pair}"
-        asked = past.random.choices([p for p in past.pairs() if p.meaning.until is None], k=PAIRS)
-        disk = past.case.disk
+        asked = past.random.choices(list(past.pairs()), k=PAIRS)
         quarters = [asked[n::4] for n in range(4)]
         compare(past, past.db, quarters[0], "at once")
         past.db.close()
-        with Database(disk.fork(), "db", None, background=False) as again:
+        disk = past.case.disk
+        with opened(disk.fork()) as again:
             compare(past, again, quarters[1], "after a restart")
-        with Database(without_images(disk.fork()), "db", None, background=False) as bare:
+        with opened(without_images(disk.fork())) as bare:
             compare(past, bare, quarters[2], "without images")
+        last = past.random.choice(quarters[3]).version
+        fork(disk, "db", "fork", last)
+        with opened(disk, "fork") as forked:
+            compare(
+                past, forked, [pair for pair in quarters[3] if pair.version <= last], f"in a fork of version {last}"
+            )
+        fork(disk, "db", "whole")
+        with opened(disk, "whole") as whole:
+            compare(past, whole, [pair for pair in quarters[3] if pair.version > last], "in a fork of all")
+
+
+def opened(disk: SimulatedDisk, directory: str = "db") -> Database:
+    return Database(disk, directory, None, background=False)
 
 
 def compare(past: Past, db: Database, pairs: list[Pair], where: str) -> None:
-    for pair in pairs:
-        rows = canonical(db.sql(pair.sql).fetchall())
+    """Asks pairs again, every other one by a session that stands at the version."""
+    for number, pair in enumerate(pairs):
+        db.session.stand(pair.version if number % 2 else None)
+        rows = canonical(db.sql(pair.bare if number % 2 else pair.sql).fetchall())
         must_be = past.must_be(pair)
         assert rows == must_be, (
             f"seed {past.case.seed}, {where}: {pair.sql}, {pair.meaning}\n"
