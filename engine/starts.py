@@ -8,6 +8,8 @@ from dataclasses import replace
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.positions import Points
 from headwater.errors import OutOfRange, PositionGone
+from headwater.executor.feed import Cut
+from headwater.executor.past import circuit_at
 from headwater.parser import syntax
 from headwater.planner import Relation
 from headwater.planner.starts import N, with_starts
@@ -39,7 +41,11 @@ def _offsets(relation: Relation, point: syntax.AsOf, points: Points) -> Mapping[
 
 
 def _offsets_at(relation: Relation, point: syntax.AsOf, points: Points, log: Log) -> Mapping[int, int]:
+    if point.kind == "latest":
+        return log.ends(relation.id)
     version = points.version(point)
+    if version is not None and relation.plan is not None:
+        return circuit_at(log, [relation.plan], Cut(version)).ends(relation.plan)
     if version is not None:
         return log.ends(relation.id, version)
     return points.cut(point, [relation.source()]).limits[relation.id]

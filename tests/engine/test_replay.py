@@ -77,9 +77,13 @@ def test_a_query_begins_at_any_position(
         assert ask(again, "SELECT n FROM made AS OF OFFSET 0") == [(0,)]
 
 
-def test_a_query_begins_after_what_a_version_had(shop: Database) -> None:
-    shop.sql("CREATE TABLE made AS SELECT min(price) AS least FROM bids FROM VERSION 4")
-    assert ask(shop, "SELECT least FROM made") == [(3,)]
+@pytest.mark.parametrize("source", ["bids", "same"])
+def test_a_query_begins_after_what_a_version_had(shop: Database, source: str) -> None:
+    """The records of a derived stream are those of the version that they come from, whenever they were committed."""
+    shop.sql("CREATE STREAM same AS SELECT k, price FROM bids")
+    for point, least in (("VERSION 4", 3), (f"VERSION {shop.version}", None), ("TIMESTAMP '2026-01-01'", 0)):
+        shop.sql(f"CREATE OR REPLACE TABLE made AS SELECT min(price) AS least FROM {source} FROM {point}")
+        assert ask(shop, "SELECT least FROM made") == [(least,)]
 
 
 def test_the_point_is_resolved_once_and_kept(shop: Database) -> None:
