@@ -60,7 +60,7 @@ BUGS = (
     PlantedBug(
         "a semi join knows whether there was a match, and not how many there are",
         "matches",
-        "        np.add.at(self._pairs, slots[groups[len(side) :]], joined.weight_array)",
+        "        self._pairs.fold(np.add, slots[groups[len(side) :]], joined.weight_array)",
         "        self._pairs[slots[groups[len(side) :]]] = joined.weight_array > 0",
     ),
     PlantedBug(
@@ -166,8 +166,8 @@ BUGS = (
     PlantedBug(
         "equal rows are one after a restart",
         "state",
-        "        self._weight = content.weight_array\n        self._live",
-        "        self._weight = np.ones(len(content), dtype=np.int64)\n        self._live",
+        "        self._weight.replace(content.weight_array)\n        self._live",
+        "        self._weight.replace(np.ones(len(content), dtype=np.int64))\n        self._live",
     ),
     PlantedBug(
         "rows get lost when a state is compacted",
