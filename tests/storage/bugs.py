@@ -359,14 +359,14 @@ BUGS = (
         "segments.py",
         "        return not self.is_full(segment.end) and not self._is_closed(stream, segment)",
         "        return not self.is_full(segment.end)",
-        test("test_fork.py::test_whatever_becomes_of_one_does_not_matter_to_the_other[0]"),
+        test("test_fork.py::test_a_fork_of_the_past_neither_cuts_nor_overwrites_what_the_original_has_more"),
     ),
     PlantedBug(
         "a segment that a fork shares is cut when the log is opened",
         "segments.py",
         "        if file.size() > segment.end and not self._is_closed(stream, segment):",
         "        if file.size() > segment.end:",
-        test("test_fork.py::test_opening_a_fork_of_the_past_cuts_nothing_that_the_original_has_more"),
+        test("test_fork.py::test_a_fork_of_the_past_neither_cuts_nor_overwrites_what_the_original_has_more"),
     ),
     PlantedBug(
         "a commit file that a fork shares is cut by a repair",

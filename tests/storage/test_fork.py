@@ -330,14 +330,17 @@ def test_so_it_is_with_real_files(seed: int, tmp_path: Path) -> None:
     family.check()
 
 
-def test_opening_a_fork_of_the_past_cuts_nothing_that_the_original_has_more() -> None:
+def test_a_fork_of_the_past_neither_cuts_nor_overwrites_what_the_original_has_more() -> None:
     disk = SimulatedDisk(seed=0)
     log = Log.open(disk, PATH, **SIZES)
     log.commit([Append(0, 0, numbers(300))])
     log.commit([Append(0, 0, numbers(301))])
     fork(disk, PATH, FORK, 1)
-    assert [chunk.rows.num_rows for chunk in opened(disk, FORK).scan(0)] == [300]
+    forked = opened(disk, FORK)
     assert [chunk.rows.num_rows for chunk in log.scan(0)] == [300, 301]
+    forked.commit([Append(0, 0, numbers(302))])
+    assert [chunk.rows.num_rows for chunk in log.scan(0)] == [300, 301]
+    assert [chunk.rows.num_rows for chunk in forked.scan(0)] == [300, 302]
     assert damages_of(disk, FORK) == damages_of(disk, PATH) == []
 
 
