@@ -295,6 +295,7 @@ def test_changes_outlive_a_restart(disk: SimulatedDisk, db: Database) -> None:
         ("SELECT * FROM totals CHANGES FROM VERSION 9999", OutOfRange, "version 9999 is not there yet"),
         ("SELECT * FROM bids CHANGES FROM OFFSET 2 TO OFFSET 1", OutOfRange, "these changes end before they begin"),
         ("SELECT * FROM bids CHANGES FROM LATEST TO VERSION 3", OutOfRange, "these changes end before they begin"),
+        ("SELECT * FROM totals CHANGES FROM EARLIEST TO EARLIEST", OutOfRange, "these changes end before they begin"),
         ("SELECT * FROM bids CHANGES FROM OFFSET 9", OutOfRange, "offset 9 is beyond the end"),
         ("SELECT * FROM CHANGES OF nothing", SqlError, 'there is no stream or table "nothing"'),
         ("SELECT * FROM CHANGES OF bag CHANGES FROM VERSION 1", SqlError, "CHANGES is said twice here"),
