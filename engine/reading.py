@@ -260,7 +260,7 @@ class Reader:
             points = (place.start, asked.start), (place.end, source.as_of)
             first, last = (self._records(relation, cut, point, place.written) for cut, point in points)
             records = first, last
-        if not is_within(self._log, *(records or (place.start, place.end))):
+        if place.end is BEGINNING or not is_within(self._log, *(records or (place.start, place.end))):
             raise OutOfRange(
                 "these changes end before they begin", asked.span,
                 hint="CHANGES FROM the earlier point TO the later one",

@@ -64,11 +64,8 @@ class Subscription:
         self.finished = self._left == 0
         self._circuit = Circuit([self._query.plan], keep=False)
         leaves, derived = self._circuit.leaves, {relation.id: relation for relation in pipeline.derived()}
-        self._feeds = {
-            leaf: ChangeFeed(pipeline.log, pipeline.catalog.by_id(leaf.id), leaf, start_of(leaf))
-            for leaf in leaves
-            if isinstance(leaf, ChangeSource)
-        }
+        sources = [leaf for leaf in leaves if isinstance(leaf, ChangeSource)]
+        self._feeds = {leaf: _feed(pipeline, leaf, start_of(leaf)) for leaf in sources}
         written = [leaf for leaf in leaves if leaf.id in derived]
         self._alone = derived[written[0].id] if _is_one_stream(leaves) and written else None
         self._stored = [leaf for leaf in written if leaf not in self._feeds and self._alone is None]
@@ -115,6 +112,8 @@ class Subscription:
                 return None
             except PositionGone as gone:
                 self.finished = True
+                if self._looked < 0 and self._feeds:
+                    raise _too_early(next(iter(self._feeds)), gone) from gone
                 raise QueryFailed(
                     "this query fell so far behind that retention took what it had not read yet",
                     hint="watch it again: it begins with what is there now",
@@ -165,11 +164,10 @@ class Subscription:
         before, to = self._circuit.version, limit
         if self.is_append_only and not self._follows_steps and not self._feeds:
             to = self._circuit.step_end(log, limit)  # a long log comes in pieces
-        self._looked = version if to >= limit else to
-        to = max(to, before)
+        looked, to = version if to >= limit else to, max(to, before)
         given |= {leaf: feed.upto(self._standing(leaf.id, to), written) for leaf, feed in self._feeds.items()}
         changes = self._circuit.advance(log, Cut(to), given)[self._query.plan]
-        self.version = self._input_version(before, to)
+        self._looked, self.version = looked, self._input_version(before, to)
         return self._batch(self.version, changes)
 
     def _standing(self, id: int, version: int) -> int:
@@ -273,6 +271,20 @@ def _bind(query: syntax.Query, catalog: Catalog, idle_us: int | None, *, resumes
             hint="keep the join, CREATE STREAM … AS SELECT …, and watch what it gives",
         )  # fmt: skip
     return bind_query(query, catalog, watched=True, idle_us=idle_us)
+
+
+def _feed(pipeline: Pipeline, leaf: ChangeSource, start: Cut) -> ChangeFeed:
+    try:
+        return ChangeFeed(pipeline.log, pipeline.catalog.by_id(leaf.id), leaf, start)
+    except PositionGone as gone:
+        raise _too_early(leaf, gone) from gone
+
+
+def _too_early(leaf: ChangeSource, gone: PositionGone) -> OutOfRange:
+    return OutOfRange(
+        "these changes begin at a point that is no more: retention has taken what came after it", leaf.since.span,
+        hint=f"the earliest is CHANGES FROM VERSION {gone.earliest}, or EARLIEST",
+    )  # fmt: skip
 
 
 def _is_one_stream(leaves: tuple[Leaf, ...]) -> bool:

@@ -19,7 +19,7 @@ from headwater.planner.calls import with_duckdb_calls
 from headwater.planner.catalog import PSEUDO_TYPES, Catalog, Relation, View
 from headwater.planner.change_rows import changes_of, with_change_columns
 from headwater.planner.key_constants import Key, key_constants
-from headwater.planner.logical import Plan
+from headwater.planner.logical import Now, Plan, joins_by_version, walk_plan
 from headwater.planner.rewrite import out_of_order
 from headwater.planner.select_list import output_name
 from headwater.planner.unsupported import refuse_snapshot
@@ -189,16 +189,21 @@ class _SnapshotPlanner:
     def changes_of_view(
         self, node: syntax.Relation, changes: syntax.Changes, as_of: syntax.AsOf | None
     ) -> syntax.Relation:
-        """The changes of a view, whose query must be one that can be kept up to date."""
+        """The changes of a view, whose query must be one that can be kept up to date, to the same rows."""
         star = syntax.SelectItem(syntax.Star(span=node.span), span=node.span)
         every = syntax.Select((star,), syntax.Relation(node.name, span=node.span), span=node.span)
         try:
-            bound = bind_query(syntax.Query(every, span=node.span), self.known.at(as_of), as_table=True)
+            bound = bind_query(syntax.Query(every, span=node.span), self.known.at(as_of))
         except SqlError as error:
             raise Unsupported(
                 f'"{node.name.text}" has no changes, as no continuous query could keep it: {error.message}', node.span,
                 hint="a view has changes where CREATE TABLE … AS SELECT could keep its rows",
             ) from error  # fmt: skip
+        if any(joins_by_version(bound.plan)) or any(isinstance(n, Now) for n in walk_plan(bound.plan)):
+            raise Unsupported(
+                f'"{node.name.text}" has no changes: with now(), or a stream joined with a table, what could be kept '
+                "is not what is answered later", node.span, hint="CREATE TABLE … AS SELECT keeps it, and its changes",
+            )  # fmt: skip
         columns = with_change_columns(bound.columns, node)
         name = self.add(None, out_of_order(bound.plan), columns, as_of, changes)
         return syntax.Relation(Identifier(name, quoted=True), node.alias or node.name, columns=node.columns)

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 import headwater
-from headwater import Database, HeadwaterError, SqlError, Subscription, Unsupported
+from headwater import Database, HeadwaterError, OutOfRange, SqlError, Subscription, Unsupported
+from headwater.storage import SimulatedDisk
 from tests.engine.watching import poll_all
 
 DEFINITIONS = """
@@ -155,6 +156,27 @@ def test_a_reader_beside_the_writer_sees_each_change_once(tmp_path: Path) -> Non
             reader.settle()
             seen += rows_of(changes)
             assert seen == writer.sql("SELECT * FROM CHANGES OF totals").fetchall()
+
+
+@pytest.mark.parametrize("relation", ["s", "t", "d"])
+def test_what_retention_took_cannot_be_replayed(relation: str) -> None:
+    disk = SimulatedDisk(seed=0)
+    disk.clock_us = 1_700_000_000_000_000
+    with Database(disk, "db", None, background=False) as db:
+        db.execute("""
+            CREATE STREAM s (v INTEGER) WITH (retention = '1 hour');
+            CREATE TABLE t (v INTEGER PRIMARY KEY) WITH (retention = '1 hour');
+            CREATE TABLE d AS SELECT count(*) AS n FROM s;
+        """)
+        early = db.append("s", [{"v": 1}, {"v": 2}]).version
+        for v in range(6):
+            disk.clock_us += 3_600_000_000
+            db.execute(f"INSERT INTO s VALUES ({v}); INSERT INTO t VALUES (1)")
+        db.execute("CHECKPOINT; CHECKPOINT")
+        with pytest.raises(OutOfRange, match="these changes begin at a point that is no more") as caught:
+            db.subscribe(f"SELECT * FROM {relation} CHANGES FROM VERSION {early - 1}").poll(0)
+        assert "the earliest is CHANGES FROM VERSION" in (caught.value.hint or "")
+        assert db.subscribe(f"SELECT * FROM CHANGES OF {relation}").poll(0) is not None
 
 
 @pytest.mark.parametrize(

@@ -25,9 +25,11 @@ CREATE STREAM called AS SELECT b.price, p.name FROM bids b JOIN people p ON b.au
 CREATE TABLE named AS SELECT name, sum(price) AS spent FROM bids JOIN people ON auction = id GROUP BY name;
 CREATE VIEW dear AS SELECT auction, max(price) AS top FROM bids GROUP BY auction;
 CREATE VIEW names (n, called) AS SELECT count(*), name FROM people GROUP BY name;
+CREATE VIEW minutes AS SELECT auction, count(*) AS n FROM bids WINDOW TUMBLING (SIZE 1 MINUTE) GROUP BY auction;
+CREATE VIEW low AS SELECT auction, price FROM bids WHERE price < 10;
 """
-RELATIONS = ("bids", "people", "bag", "totals", "high", "called", "named", "dear", "names")
-OF_BIDS = ("bids", "totals", "high", "called", "named", "dear")
+RELATIONS = ("bids", "people", "bag", "totals", "high", "called", "named", "dear", "names", "minutes", "low")
+OF_BIDS = ("bids", "totals", "high", "called", "named", "dear", "minutes", "low")
 
 
 @pytest.fixture
@@ -293,16 +295,24 @@ def test_changes_outlive_a_restart(disk: SimulatedDisk, db: Database) -> None:
         ("SELECT * FROM totals CHANGES FROM VERSION 9999", OutOfRange, "version 9999 is not there yet"),
         ("SELECT * FROM bids CHANGES FROM OFFSET 2 TO OFFSET 1", OutOfRange, "these changes end before they begin"),
         ("SELECT * FROM bids CHANGES FROM LATEST TO VERSION 3", OutOfRange, "these changes end before they begin"),
+        ("SELECT * FROM totals CHANGES FROM EARLIEST TO EARLIEST", OutOfRange, "these changes end before they begin"),
         ("SELECT * FROM bids CHANGES FROM OFFSET 9", OutOfRange, "offset 9 is beyond the end"),
         ("SELECT * FROM CHANGES OF nothing", SqlError, 'there is no stream or table "nothing"'),
         ("SELECT * FROM CHANGES OF bag CHANGES FROM VERSION 1", SqlError, "CHANGES is said twice here"),
         ("SELECT * FROM CHANGES OF taken", SqlError, '"taken" has a column "_op" of its own'),
-        ("SELECT * FROM CHANGES OF some", Unsupported, '"some" has no changes'),
+        ("SELECT * FROM CHANGES OF some", Unsupported, '"some" has no changes, as no continuous query could keep it'),
+        ("SELECT * FROM CHANGES OF met", Unsupported, '"met" has no changes: with now'),
+        ("SELECT * FROM CHANGES OF recent", Unsupported, '"recent" has no changes: with now'),
         ("WITH q AS (SELECT 1) SELECT * FROM CHANGES OF q", SqlError, '"q" is a query, which has no changes'),
     ],
 )
 def test_what_cannot_be_told_says_why(db: Database, sql: str, error: type[SqlError], message: str) -> None:
-    db.execute("CREATE TABLE taken (_op INTEGER); CREATE VIEW some AS SELECT * FROM bag LIMIT 2")
+    db.execute("""
+        CREATE TABLE taken (_op INTEGER);
+        CREATE VIEW some AS SELECT * FROM bag LIMIT 2;
+        CREATE VIEW met AS SELECT b.price, p.name FROM bids b JOIN people p ON b.auction = p.id;
+        CREATE VIEW recent AS SELECT price FROM bids WHERE ROWTIME > now() - INTERVAL 1 HOUR;
+    """)
     bid(db, (1, 1), (1, 2))
     with pytest.raises(error, match=message) as caught:
         db.sql(sql)
