@@ -15,11 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import pyarrow as pa
-
 from headwater.engine import (
     asserts,
-    changes,
     definitions,
     forking,
     ingest,
@@ -34,7 +31,6 @@ from headwater.engine.control import control
 from headwater.engine.differing import Side, difference
 from headwater.engine.follower import Follower
 from headwater.engine.functions import Functions, statement_of
-from headwater.engine.gate import Gate
 from headwater.engine.moments import plans_of
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.preview import preview
@@ -44,10 +40,11 @@ from headwater.engine.scripts import Scripts, refuse_endless
 from headwater.engine.session import AUTO_OFFSET_RESET, is_about_session, session_with
 from headwater.engine.starts import begun
 from headwater.engine.subscription import Subscription
+from headwater.engine.writing import Writer
 from headwater.errors import OutOfRange, SqlError, StorageError
 from headwater.parser import parse_point, syntax
-from headwater.planner import Relation, refuse_statement, with_named_types
-from headwater.storage import Append, Commit, Log, OsStorage, SimulatedDisk, Storage
+from headwater.planner import refuse_statement, with_named_types
+from headwater.storage import Log, OsStorage, SimulatedDisk, Storage
 from headwater.values import Column
 
 logger = logging.getLogger("headwater")
@@ -122,8 +119,7 @@ class Database:
         self.log = Log.open(storage, directory, read_only=read_only)
         self._closed = False
         try:
-            self._opened = storage.now_us(), storage.monotonic()
-            self._retained_at = storage.monotonic()
+            self._retaining = retention.Retaining(storage)
             catalogs = Catalogs(self.log)
             self.pipeline = (
                 Follower(self.log, lambda: self._functions.loaded(catalogs.latest()))
@@ -133,7 +129,7 @@ class Database:
                     self._functions.loaded(catalogs.latest()),
                     background=background,
                     now_us=storage.now_us,
-                    idle=self._idle,
+                    idle=lambda: self._retaining.idle(self.pipeline),
                 )
             )
             self.pipeline.limit_state(self.session.state_limit)
@@ -143,7 +139,7 @@ class Database:
             self._functions.close()
             raise
         self.reader = Reader(self.pipeline, catalogs, self._functions, storage.now_us)
-        self._gate = Gate()
+        self._writer = Writer(self.pipeline, self.reader, storage.now_us)
         _open.add(self)
 
     # ---------------------------------------------------------------- SQL
@@ -210,9 +206,9 @@ class Database:
             case _ if isinstance(statement, definitions.Definition):
                 return definitions.define(statement, self.pipeline, self.reader, self._functions)
             case syntax.Insert():
-                return self._insert(statement)
+                return self._writer.insert(statement)
             case syntax.Update() | syntax.Delete():
-                return self._change(statement)
+                return self._writer.change(statement)
             case syntax.Preview():
                 return preview(statement, self.pipeline, self.reader)
             case syntax.Control():
@@ -226,7 +222,7 @@ class Database:
             case syntax.Checkpoint():
                 self.pipeline.catch_up()
                 version = self.pipeline.checkpoint()
-                retention.retain(self.pipeline, self._trusted_now_us())
+                retention.retain(self.pipeline, self._retaining.now_us())
                 return Result.of_message(f"checkpoint at version {version}")
             case syntax.Describe(name=name, kind="FUNCTION"):
                 return statements.describe_function(name, self.pipeline.known())
@@ -343,63 +339,7 @@ class Database:
         self._check_open()
         relation = self.pipeline.catalog.find(syntax.Identifier(name))
         statements.refuse_derived(relation, None)
-        return self._append(relation, ingest.conform(relation, rows))
-
-    def _insert(self, statement: syntax.Insert) -> Result:
-        relation = self.pipeline.catalog.find(statement.relation)
-        statements.refuse_derived(relation, statement.relation.span)
-        if isinstance(statement.query.body, syntax.Values):
-            acknowledged = self._append(
-                relation, statements.inserted_rows(statement, relation, self.pipeline.catalog.functions)
-            )
-            return Result.of_message(f"inserted {_rows(acknowledged.rows)}")
-        with self._gate.alone():
-            rows = changes.selected(statement, relation, self.pipeline.catalog, self.reader)
-            self._commit(ingest.appends(relation, rows, self.log, self._storage.now_us()))
-        return Result.of_message(f"inserted {_rows(rows.num_rows)}")
-
-    def _append(self, relation: Relation, rows: pa.RecordBatch) -> Acknowledgement:
-        appends = ingest.appends(relation, rows, self.log, self._storage.now_us())
-        with self._gate.together():
-            return self._commit(appends)
-
-    def _commit(self, appends: Sequence[Append]) -> Acknowledgement:
-        return _acknowledgement(self.log.commit(appends)) if appends else Acknowledgement(self.version, {}, 0)
-
-    def _change(self, statement: syntax.Update | syntax.Delete) -> Result:
-        """Runs UPDATE or DELETE: no rows come in between the state that it sees and its commit."""
-        with self._gate.alone(), self.pipeline.lock:
-            relation = self.pipeline.catalog.find(statement.relation)
-            if isinstance(statement, syntax.Update):
-                delta, count = changes.updated(statement, relation, self.reader)
-            else:
-                delta, count = changes.deleted(statement, relation, self.reader)
-            self._commit(ingest.changes(relation, delta, self.log))
-        word = "updated" if isinstance(statement, syntax.Update) else "deleted"
-        return Result.of_message(f"{word} {_rows(count)}")
-
-    # ---------------------------------------------------------------- retention
-
-    def _idle(self) -> float | None:
-        """Does what is due between steps; gives the seconds until there may be more to do."""
-        if not retention.is_wanted(self.pipeline):
-            return None
-        now = self._storage.monotonic()
-        if now - self._retained_at >= retention.INTERVAL_SECONDS:
-            self._retained_at = now
-            try:
-                retention.retain(self.pipeline, self._trusted_now_us())
-            except StorageError as error:
-                logger.warning("retention has to wait: %s", error)
-        return retention.INTERVAL_SECONDS
-
-    def _trusted_now_us(self) -> int:
-        """The time, in µs since 1970, but never further from the opening than has passed since: a clock that jumps
-        forward must not make everything old.
-        """
-        opened_us, opened = self._opened
-        elapsed_us = int((self._storage.monotonic() - opened) * 1e6)
-        return min(self._storage.now_us(), opened_us + elapsed_us)
+        return self._writer.append(relation, ingest.conform(relation, rows))
 
     # ---------------------------------------------------------------- forks
 
@@ -488,15 +428,3 @@ def _close_all() -> None:
     """Ends the threads of databases that were left open while the modules that they use are still there."""
     for database in list(_open):
         database.close()
-
-
-def _rows(count: int) -> str:
-    return f"{count:,} row{'' if count == 1 else 's'}"
-
-
-def _acknowledgement(commit: Commit) -> Acknowledgement:
-    offsets: dict[int, tuple[int, int]] = {}
-    for extent in commit.extents:
-        first = offsets.get(extent.partition, (extent.offset, 0))[0]
-        offsets[extent.partition] = (first, extent.offset + extent.count)
-    return Acknowledgement(commit.version, offsets, sum(extent.count for extent in commit.extents))

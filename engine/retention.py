@@ -10,19 +10,53 @@ In: a pipeline; out: a commit that says what is no more, or nothing if there was
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
 from headwater.engine.ingest import FRAME_ROWS
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.positions import sources
+from headwater.errors import StorageError
 from headwater.executor.circuit import stored_changes
 from headwater.executor.feed import Cut
 from headwater.executor.past import circuit_at, covering_images
 from headwater.planner import Relation
-from headwater.storage import Append, Image, Log
+from headwater.storage import Append, Image, Log, Storage
+
+logger = logging.getLogger("headwater")
 
 INTERVAL_SECONDS = 30.0  # how often retention looks for something to do
 WORTH_SHARE = 8  # a log is cut once at least one part in so many of its rows can go
+
+
+class Retaining:
+    """Retention from time to time, by the clock of a storage."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._opened = storage.now_us(), storage.monotonic()
+        self._looked_at = storage.monotonic()
+
+    def idle(self, pipeline: Pipeline) -> float | None:
+        """Does what is due between steps; gives the seconds until there may be more to do."""
+        if not is_wanted(pipeline):
+            return None
+        now = self._storage.monotonic()
+        if now - self._looked_at >= INTERVAL_SECONDS:
+            self._looked_at = now
+            try:
+                retain(pipeline, self.now_us())
+            except StorageError as error:
+                logger.warning("retention has to wait: %s", error)
+        return INTERVAL_SECONDS
+
+    def now_us(self) -> int:
+        """The time, in µs since 1970, but never further from the opening than has passed since: a clock that jumps
+        forward must not make everything old.
+        """
+        opened_us, opened = self._opened
+        elapsed_us = int((self._storage.monotonic() - opened) * 1e6)
+        return min(self._storage.now_us(), opened_us + elapsed_us)
 
 
 def is_wanted(pipeline: Pipeline) -> bool:

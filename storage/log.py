@@ -259,9 +259,7 @@ class Log:
             return self._history.note_before(key, upto)
 
     def kept(self, key: str, upto: int | None = None) -> Iterator[tuple[int, Any]]:
-        """As `notes`, of the commits up to a version (default: now) that were made with `keep`: at no cost, however
-        long the log is.
-        """
+        """As `notes`, up to a version (default: now), of commits made with `keep`: a longer log costs no more."""
         return self._history.kept(key, upto)
 
     def seal_of(self, version: int) -> int:

@@ -1,0 +1,73 @@
+"""What statements and programs put into source relations, change there, or take out: each a commit, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pyarrow as pa
+
+from headwater.engine import changes, ingest
+from headwater.engine.gate import Gate
+from headwater.engine.pipeline import Pipeline
+from headwater.engine.reading import Reader
+from headwater.engine.result import Acknowledgement, Result
+from headwater.engine.statements import inserted_rows, refuse_derived
+from headwater.parser import syntax
+from headwater.planner import Relation
+from headwater.storage import Append, Commit
+
+
+class Writer:
+    """Writes into the source relations of a database. Safe to use from several threads."""
+
+    def __init__(self, pipeline: Pipeline, reader: Reader, now_us: Callable[[], int]) -> None:
+        self._pipeline = pipeline
+        self._log = pipeline.log
+        self._reader = reader
+        self._now_us = now_us
+        self._gate = Gate()
+
+    def append(self, relation: Relation, rows: pa.RecordBatch) -> Acknowledgement:
+        """Commits rows, which have the columns of the relation."""
+        appends = ingest.appends(relation, rows, self._log, self._now_us())
+        with self._gate.together():
+            return self._commit(appends)
+
+    def insert(self, statement: syntax.Insert) -> Result:
+        """Runs INSERT. Raises SqlError for rows that do not fit, or a relation that is no source."""
+        relation = self._pipeline.catalog.find(statement.relation)
+        refuse_derived(relation, statement.relation.span)
+        if isinstance(statement.query.body, syntax.Values):
+            rows = inserted_rows(statement, relation, self._pipeline.catalog.functions)
+            return Result.of_message(f"inserted {_rows(self.append(relation, rows).rows)}")
+        with self._gate.alone():
+            rows = changes.selected(statement, relation, self._pipeline.catalog, self._reader)
+            self._commit(ingest.appends(relation, rows, self._log, self._now_us()))
+        return Result.of_message(f"inserted {_rows(rows.num_rows)}")
+
+    def change(self, statement: syntax.Update | syntax.Delete) -> Result:
+        """Runs UPDATE or DELETE: no rows come in between the state that it sees and its commit."""
+        with self._gate.alone(), self._pipeline.lock:
+            relation = self._pipeline.catalog.find(statement.relation)
+            if isinstance(statement, syntax.Update):
+                delta, count = changes.updated(statement, relation, self._reader)
+            else:
+                delta, count = changes.deleted(statement, relation, self._reader)
+            self._commit(ingest.changes(relation, delta, self._log))
+        word = "updated" if isinstance(statement, syntax.Update) else "deleted"
+        return Result.of_message(f"{word} {_rows(count)}")
+
+    def _commit(self, appends: Sequence[Append]) -> Acknowledgement:
+        return _acknowledgement(self._log.commit(appends)) if appends else Acknowledgement(self._log.version, {}, 0)
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'' if count == 1 else 's'}"
+
+
+def _acknowledgement(commit: Commit) -> Acknowledgement:
+    offsets: dict[int, tuple[int, int]] = {}
+    for extent in commit.extents:
+        first = offsets.get(extent.partition, (extent.offset, 0))[0]
+        offsets[extent.partition] = (first, extent.offset + extent.count)
+    return Acknowledgement(commit.version, offsets, sum(extent.count for extent in commit.extents))
