@@ -6,7 +6,7 @@ import re
 
 import duckdb
 
-from headwater.errors import Span, SqlError, TypeProblem, UnknownName
+from headwater.errors import Span, SqlError, TypeProblem, UnknownName, suggestion
 
 # DuckDB's words for the commonest mistakes, and ours.
 _UNKNOWN = (
@@ -61,12 +61,19 @@ def explain_duckdb_error(error: duckdb.Error, span: Span | None) -> SqlError:
     for pattern, words in _UNKNOWN:
         found = re.search(pattern, first)
         if found:
-            return UnknownName(words.format(*found.groups()), span, hint=_way_out(text))
+            hint = type_hint(found[1]) if words.startswith("there is no type") else _way_out(text)
+            return UnknownName(words.format(*found.groups()), span, hint=hint)
     no_function = _NO_FUNCTION.search(first)
     if no_function:
         return _wrong_arguments(no_function[1], no_function[2], text, span)
     sentence = re.split(r"\. (?=[A-Z])| when casting from source column ", first)[0].rstrip(".!")
     return TypeProblem(sentence[:1].lower() + sentence[1:], span, hint=_way_out(text))
+
+
+def type_hint(type_name: str) -> str | None:
+    """A hint for an unknown type. DuckDB's own is of the types that it happens to have looked at."""
+    known = "BOOLEAN INTEGER BIGINT DOUBLE DECIMAL VARCHAR BLOB DATE TIME TIMESTAMP TIMESTAMPTZ INTERVAL UUID JSON"
+    return suggestion(type_name, known.split(), "types")
 
 
 def _way_out(text: str) -> str | None:

@@ -19,9 +19,9 @@ import duckdb
 import pyarrow as pa
 from duckdb.func import FunctionNullHandling, PythonUDFType
 
-from headwater.errors import Span, TypeProblem, Unsupported, suggestion
+from headwater.errors import Span, TypeProblem, Unsupported
 from headwater.parser import quote
-from headwater.planner.duckdb_errors import explain_duckdb_error
+from headwater.planner.duckdb_errors import explain_duckdb_error, type_hint
 from headwater.values import Column
 
 _lock = threading.Lock()
@@ -255,12 +255,7 @@ def normal_type(type_name: str) -> str:
     try:
         return expression_types((f"CAST(NULL AS {type_name})",), ())[0]
     except duckdb.Error as error:
-        raise TypeProblem(f'there is no type "{type_name}"', hint=_type_hint(type_name)) from error
-
-
-def _type_hint(type_name: str) -> str | None:
-    known = "BOOLEAN INTEGER BIGINT DOUBLE DECIMAL VARCHAR BLOB DATE TIME TIMESTAMP TIMESTAMPTZ INTERVAL UUID JSON"
-    return suggestion(type_name, known.split(), "types")
+        raise TypeProblem(f'there is no type "{type_name}"', hint=type_hint(type_name)) from error
 
 
 @lru_cache(maxsize=1024)

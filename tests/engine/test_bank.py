@@ -168,7 +168,7 @@ def test_the_total_is_zero_in_every_output(source: str, step: int) -> None:
     bank.check_now()
     bank.check_watched()
     bank.check_changelogs()
-    bank.check_past(30)
+    bank.check_past(15)
     bank.db.close()
 
 
@@ -197,5 +197,5 @@ def test_the_total_is_zero_while_many_threads_append_and_after_a_restart(source:
         if not round_:
             bank.reopen()
     bank.check_changelogs()
-    bank.check_past(25)
+    bank.check_past(15)
     bank.db.close()

@@ -259,7 +259,7 @@ def test_no_crash_while_history_is_removed_takes_anything_else() -> None:
     states = enumerate_crashes(RETAINING, seeds=range(2))
     print(f"{states} crash states of retention: results whole, the youngest rows there")
     assert states > 300
-    for seed in range(10):
+    for seed in range(5):
         run_chain(RETAINING, seed)
 
 
@@ -270,5 +270,5 @@ def test_no_crash_loses_or_repeats_anything() -> None:
 
 
 def test_lives_that_all_end_in_a_crash_lose_and_repeat_nothing() -> None:
-    for seed in range(10):
+    for seed in range(5):
         run_chain(DATABASE, seed)

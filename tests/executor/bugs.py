@@ -128,6 +128,7 @@ BUGS = (
         "unions",
         "weights = delta.weight_array * delta.rows.column(self._times).to_numpy()",
         "weights = delta.weight_array * (delta.rows.column(self._times).to_numpy() > 0)",
+        kinds=("sets",),
     ),
     PlantedBug(
         "a record is late by the stream time at the end of the step",

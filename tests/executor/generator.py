@@ -7,6 +7,7 @@ whose columns have random types.
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -125,8 +126,9 @@ class Generator:
 
     # ---------------------------------------------------------------- queries
 
-    def query(self) -> Query:
-        make = self.random.choice([
+    def query(self, kinds: Sequence[str] = ()) -> Query:
+        """A query of any kind, or of one of these, which are names of methods here."""
+        make = self.random.choice([getattr(self, kind) for kind in kinds] or [
             self.over, self.over, self.now, self.functions, self.functions,
             self.filtered, self.grouped_stream, self.grouped_stream, self.grouped_table, self.grouped_bag,
             self.closing, self.closing, self.windowed, self.windowed, self.stream_table,

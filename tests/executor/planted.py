@@ -18,13 +18,17 @@ from types import ModuleType
 
 @dataclass(frozen=True, slots=True)
 class PlantedBug:
-    """A mistake: in a module of the executor, the text `before` becomes `after`; a `rare` one takes many cases."""
+    """A mistake: in a module of the executor, the text `before` becomes `after`; a `rare` one takes many cases.
+
+    One that few queries show is looked for by those `kinds` of queries alone.
+    """
 
     name: str
     module: str
     before: str
     after: str
     rare: bool = False
+    kinds: tuple[str, ...] = ()
 
 
 @contextmanager

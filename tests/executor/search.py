@@ -50,17 +50,17 @@ class Sums:
         return not self.failures and self.refused <= REFUSED_MAX * (self.queries + self.refused)
 
 
-def run_case(seed: int, steps: int, cut_down: bool) -> tuple[Sums, str]:
-    """One case; its sums, and what is to be said of a failure."""
+def run_case(seed: int, steps: int, cut_down: bool, kinds: Sequence[str] = ()) -> tuple[Sums, str]:
+    """One case, of queries of these kinds; its sums, and what is to be said of a failure."""
     with limits_of(seed):
-        return _run_case(seed, steps, cut_down)
+        return _run_case(seed, steps, cut_down, kinds)
 
 
-def _run_case(seed: int, steps: int, cut_down: bool) -> tuple[Sums, str]:
+def _run_case(seed: int, steps: int, cut_down: bool, kinds: Sequence[str]) -> tuple[Sums, str]:
     sums = Sums()
     case = Case(seed, given=[])
     try:
-        made = [case.generator.query() for _ in range(QUERIES_PER_CASE)]
+        made = [case.generator.query(kinds) for _ in range(QUERIES_PER_CASE)]
         queries = [query for query in made if case.accepts(query)]
         sums.refused = len(made) - len(queries)
         case.begin(queries, late=len(queries) // 2)
@@ -80,16 +80,18 @@ def described(failure: Failure) -> str:
     return f"{failure.text}\n\n{as_test(failure)}"
 
 
-def search(seeds: Sequence[int], steps: int, processes: int, cut_down: bool) -> Iterator[tuple[Sums, str]]:
+def search(
+    seeds: Sequence[int], steps: int, processes: int, cut_down: bool, kinds: Sequence[str] = ()
+) -> Iterator[tuple[Sums, str]]:
     """The results of the cases, as they come."""
     if processes == 1:
-        yield from (run_case(seed, steps, cut_down) for seed in seeds)
+        yield from (run_case(seed, steps, cut_down, kinds) for seed in seeds)
         return
     waiting = iter(seeds)
     with ProcessPoolExecutor(processes, max_tasks_per_child=200, mp_context=get_context("spawn")) as pool:
 
         def started(count: int) -> set[Future[tuple[Sums, str]]]:
-            return {pool.submit(run_case, seed, steps, cut_down) for seed in islice(waiting, count)}
+            return {pool.submit(run_case, seed, steps, cut_down, kinds) for seed in islice(waiting, count)}
 
         running = started(2 * processes)
         while running:
@@ -104,12 +106,15 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1_000_000, help="of the first case; the others follow it")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--kinds", nargs="*", default=(), help="of queries, by their names in generator.py: sets over")
     parser.add_argument("--first", action="store_true", help="stop at the first failure, and do not cut it down")
     options = parser.parse_args()
     cases = -(-options.queries // QUERIES_PER_CASE)
     seeds = range(options.seed, options.seed + cases)
     sums, began = Sums(), time.monotonic()
-    for number, (one, text) in enumerate(search(seeds, options.steps, options.processes, not options.first), 1):
+    for number, (one, text) in enumerate(
+        search(seeds, options.steps, options.processes, not options.first, options.kinds), 1
+    ):
         sums.add(one)
         if text:
             print(f"\r{' ' * 110}\r{text}", flush=True)
