@@ -33,6 +33,7 @@ from headwater.planner.logical import (
     Aggregate,
     Expression,
     Filter,
+    Foremost,
     Over,
     Plan,
     SemiJoin,
@@ -200,7 +201,7 @@ def _note(via: Via) -> str | None:
     notes = []
     for node in via.path:
         match node:
-            case TopK():
+            case TopK() | Foremost():
                 notes.append("which rows are the first depends on the others too")
             case Over() | SessionAssign():
                 notes.append("its values depend on the other rows too")
