@@ -64,13 +64,13 @@ class _Shown:
             return None
         columns = [c for c in (step.of or step.node).columns if c.name in step.shown]
         texts = row_texts(step.rows, columns) if columns else [""] * step.rows.num_rows
-        places = [""] * len(texts) if step.of is None else self._places(step.of, step.rows)
+        places = [""] * len(texts) if step.of is None else self._places(step.of, step.rows, step.cut or self._asked.cut)
         return "; ".join(dict.fromkeys(": ".join(filter(None, pair)) for pair in zip(places, texts, strict=True)))
 
-    def _places(self, node: Plan, rows: pa.RecordBatch) -> list[str]:
+    def _places(self, node: Plan, rows: pa.RecordBatch, cut: Cut) -> list[str]:
         """Where the records are that each row of a node is made of: for each way to it the first, and how many more."""
         tracer = Tracer(self._log)
-        origins = tracer.trace(node, rows, self._asked.cut)
+        origins = tracer.trace(node, rows, cut)
         first = [("partition", "first"), ("offset", "first"), ("offset", "count")]
         ways: list[list[str]] = [[] for _ in range(rows.num_rows)]
         for way in origins.group_by(["of", "via"], use_threads=False).aggregate(first).to_pylist():
