@@ -66,7 +66,9 @@ def places(node: Plan) -> Iterator[Place]:
             below: tuple[int, ...] = (0,)
         case Aggregate(keys=keys):
             below = (0,) if keys else ()
-        case Join() | TemporalJoin():
+        case Join(by_version=True) | TemporalJoin():
+            below = (0,)  # the table is looked at for some rows of the stream, which may have met another reason
+        case Join():
             below = (0, 1)
         case AsofJoin() | LookupJoin():
             below = (0,)
