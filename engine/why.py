@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import groupby
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -33,6 +33,7 @@ from headwater.planner.logical import (
     Aggregate,
     Expression,
     Filter,
+    Foremost,
     Over,
     Plan,
     SemiJoin,
@@ -134,10 +135,9 @@ def explain_row(statement: syntax.ExplainRow, pipeline: Pipeline, reader: Reader
         shown = rows.slice(0, ROWS_MAX)
         origins = tracer.trace(asked.plan, shown, asked.cut)
     found = _lines(asked.relation, shown, origins, tracer.vias, Recorder(log, asked.catalog))
-    found += [(None, None, None, None, None, None, None, note) for note in dict.fromkeys(tracer.left_out)]
+    found += [_only_note(None, note) for note in dict.fromkeys(tracer.left_out)]
     if rows.num_rows > ROWS_MAX:
-        note = f"{rows.num_rows - ROWS_MAX:,} more rows meet the condition"
-        found.append((None, None, None, None, None, None, None, note))
+        found.append(_only_note(None, f"{rows.num_rows - ROWS_MAX:,} more rows meet the condition"))
     return Result.of_rows(_COLUMNS, found, _TYPES)
 
 
@@ -162,25 +162,28 @@ def _lines(
     relation: Relation, rows: pa.RecordBatch, origins: pa.Table, vias: Sequence[Via], recorder: Recorder
 ) -> list[_Line]:
     """For each row a line per record that it is made of."""
-    of_row: dict[int, list[tuple[int, int, int]]] = {}
-    for of, via, partition, offset in zip(*(column.to_pylist() for column in origins.columns), strict=True):
-        of_row.setdefault(of, []).append((via, partition, offset))
+    bounds = np.searchsorted(origins.column("of").to_numpy(), np.arange(rows.num_rows + 1))
     lines: list[_Line] = []
     for number, text in enumerate(row_texts(rows, relation.columns)):
-        found = of_row.get(number, [])
-        if not found:
-            lines.append((text, None, None, None, None, None, None, "made of no record: of constants, or of no rows"))
-        for via, records in groupby(found[:RECORDS_MAX], key=lambda record: record[0]):
-            way, note = way_of(vias[via]), _note(vias[via])
-            for _, partition, offset in records:
-                source = vias[via].source
-                version, record = recorder.record(source, partition, offset)
-                folded = recorder.note(source, partition, offset)
-                lines.append((text, source.name, partition, offset, version, record, way, folded or note))
-        if len(found) > RECORDS_MAX:
-            note = f"{len(found) - RECORDS_MAX:,} more records"
-            lines.append((text, None, None, None, None, None, None, note))
+        first, count = int(bounds[number]), int(bounds[number + 1] - bounds[number])
+        for record in origins.slice(first, min(count, RECORDS_MAX)).to_pylist():
+            lines.append((text, *_record(vias[record["via"]], record["partition"], record["offset"], recorder)))
+        if not count:
+            lines.append(_only_note(text, "made of no record: of constants, or of no rows"))
+        if count > RECORDS_MAX:
+            lines.append(_only_note(text, f"{count - RECORDS_MAX:,} more records"))
     return lines
+
+
+def _record(via: Via, partition: int, offset: int, recorder: Recorder) -> _Line:
+    """What is shown of a record that came this way."""
+    version, text = recorder.record(via.source, partition, offset)
+    note = recorder.note(via.source, partition, offset) or _note(via)
+    return (via.source.name, partition, offset, version, text, way_of(via), note)
+
+
+def _only_note(row: str | None, note: str) -> _Line:
+    return (row, None, None, None, None, None, None, note)
 
 
 def way_of(via: Via) -> str:
@@ -200,7 +203,7 @@ def _note(via: Via) -> str | None:
     notes = []
     for node in via.path:
         match node:
-            case TopK():
+            case TopK() | Foremost():
                 notes.append("which rows are the first depends on the others too")
             case Over() | SessionAssign():
                 notes.append("its values depend on the other rows too")
@@ -246,25 +249,22 @@ class Recorder:
         self._relations = {relation.id: relation for relation in (*catalog.ordered(), *catalog.error_streams())}
         self._chunks: dict[tuple[int, int], pa.RecordBatch] = {}  # the rows of a relation that a version committed
 
-    def version(self, source: Plan, partition: int, offset: int) -> int:
+    def version(self, source: StreamSource | TableSource, partition: int, offset: int) -> int:
         """The version that committed a record."""
-        assert isinstance(source, StreamSource | TableSource)
         start = self._log.start(source.id)
         if offset < start.ends.get(partition, 0):
             return start.version
         return self._log.version_of(source.id, partition, offset)
 
-    def note(self, source: Plan, partition: int, offset: int) -> str | None:
+    def note(self, source: StreamSource | TableSource, partition: int, offset: int) -> str | None:
         """What is to be said of a record that retention has put another in the place of."""
-        assert isinstance(source, StreamSource | TableSource)
         start = self._log.start(source.id)
         if offset >= start.ends.get(partition, 0):
             return None
         return f"as retention has kept it of what was there at version {start.version}"
 
-    def record(self, source: Plan, partition: int, offset: int) -> tuple[int, str]:
+    def record(self, source: StreamSource | TableSource, partition: int, offset: int) -> tuple[int, str]:
         """The version of a record, and its values."""
-        assert isinstance(source, StreamSource | TableSource)
         version = self.version(source, partition, offset)
         relation = self._relations[source.id]
         rows = self._chunks.get((source.id, version))

@@ -63,26 +63,20 @@ class _Shown:
             return None
         columns = [c for c in (step.of or step.node).columns if c.name in step.shown]
         texts = row_texts(step.rows, columns) if columns else [""] * step.rows.num_rows
-        places = [""] * len(texts) if step.of is None else self._places(step.of, step.rows)
-        return "; ".join(dict.fromkeys(" ".join(filter(None, pair)) for pair in zip(places, texts, strict=True)))
+        places = [""] * len(texts) if step.of is None else self._places(step.of, step.rows, step.cut or self._asked.cut)
+        return "; ".join(dict.fromkeys(": ".join(filter(None, pair)) for pair in zip(places, texts, strict=True)))
 
-    def _places(self, node: Plan, rows: pa.RecordBatch) -> list[str]:
-        """Where the records are that rows of a node are made of: one for each log, the last of it."""
+    def _places(self, node: Plan, rows: pa.RecordBatch, cut: Cut) -> list[str]:
+        """Where the records are that each row of a node is made of: for each way to it the first, and how many more."""
         tracer = Tracer(self._log)
-        origins = tracer.trace(node, rows, self._asked.cut).to_pylist()
-        texts = []
-        for number in range(rows.num_rows):
-            of: dict[str, list[tuple[int, int]]] = {}
-            for origin in origins:
-                if origin["of"] == number:
-                    name = tracer.vias[origin["via"]].source.name
-                    of.setdefault(name, []).append((origin["partition"], origin["offset"]))
-            named = [
-                f"{name} {min(places)}" + (f" and {len(places) - 1:,} more" if len(places) > 1 else "")
-                for name, places in of.items()
-            ]
-            texts.append(f"{', '.join(named)}:" if named else "")
-        return texts
+        origins = tracer.trace(node, rows, cut)
+        first = [("partition", "first"), ("offset", "first"), ("offset", "count")]
+        ways: list[list[str]] = [[] for _ in range(rows.num_rows)]
+        for way in origins.group_by(["of", "via"], use_threads=False).aggregate(first).to_pylist():
+            place = f"{tracer.vias[way['via']].source.name} ({way['partition_first']}, {way['offset_first']})"
+            more = f" and {way['offset_count'] - 1:,} more" if way["offset_count"] > 1 else ""
+            ways[way["of"]].append(place + more)
+        return [", ".join(dict.fromkeys(named)) for named in ways]
 
     def earlier(self) -> list[tuple[object, ...]]:
         """A line for the version until which a derived table had such a row, if its changelog has one."""

@@ -43,7 +43,6 @@ from headwater.planner.logical import (
     SemiJoin,
     SessionAggregate,
     SessionAssign,
-    Source,
     StreamSource,
     TableSource,
     TopK,
@@ -66,7 +65,7 @@ ORIGINS = pa.schema([
 class Via:
     """How a record came to a row: the log it is in, and the nodes that it went through, from the output down."""
 
-    source: Source
+    source: StreamSource | TableSource
     path: tuple[Plan, ...]
 
 
@@ -94,7 +93,8 @@ class Tracer:
     def trace(self, node: Plan, wanted: pa.RecordBatch, cut: Cut, path: tuple[Plan, ...] = ()) -> pa.Table:
         """ORIGINS of the rows of `node` that are equal to `wanted` ones in all columns that these have.
 
-        `of` is the number of a wanted row. Raises Unsupported, naming the operator, where they are not known.
+        `of` is the number of a wanted row; they are in the order of all columns. Raises Unsupported, naming the
+        operator, where they are not known.
         """
         marked = mark(node)
         restricted = optimize(_restricted(marked.plan, wanted))
@@ -118,7 +118,7 @@ class Tracer:
         there = np.flatnonzero(rows.column(found.names[0]).is_valid().to_numpy(zero_copy_only=False))
         rows, of = rows.take(pa.array(there)), of[there]
         if found.is_record:
-            assert isinstance(found.node, Source)
+            assert isinstance(found.node, StreamSource | TableSource)
             partitions, offsets = (rows.column(name) for name in found.names)
             return self._named(Via(found.node, path), pa.array(of), partitions, offsets)
         arrays = [rows.column(name) for name in found.names[1:]]

@@ -108,7 +108,7 @@ class Search(Candidates):
             case Union():
                 return [step for source in node.sources for step in self.why(source, conditions)]
             case Join() | TemporalJoin() | WithinJoin() | AsofJoin() | LookupJoin():
-                return of_join(self, self.why, node, conditions)
+                return of_join(self, node, conditions)
             case SemiJoin():
                 return self._of_match(node, conditions)
             case OuterJoin() | WithinOuter():

@@ -7,12 +7,14 @@ the keys of the side with fewer are looked for on the other: what has them there
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pyarrow as pa
 
-from headwater.executor.lineage import condition_of, is_writable
-from headwater.executor.missing_steps import Candidates, Conditions, Step, Why, said, step
-from headwater.planner.logical import AsofJoin, Expression, Join, LookupJoin, TemporalJoin, WithinJoin
+from headwater.executor.feed import Cut
+from headwater.executor.lineage import Tracer, condition_of, is_writable
+from headwater.executor.missing_steps import EXAMPLES, Candidates, Conditions, Step, said, step
+from headwater.planner.logical import AsofJoin, Expression, Join, LookupJoin, StreamSource, TemporalJoin, WithinJoin
 from headwater.planner.rewrite import renamed
 
 AnyJoin = Join | TemporalJoin | WithinJoin | AsofJoin | LookupJoin
@@ -20,34 +22,73 @@ AnyJoin = Join | TemporalJoin | WithinJoin | AsofJoin | LookupJoin
 _KEYS_MAX = 50  # values of a key that are looked for on the other side
 
 
-def of_join(candidates: Candidates, why: Why, node: AnyJoin, conditions: Conditions) -> list[Step]:
+def of_join(candidates: Candidates, node: AnyJoin, conditions: Conditions) -> list[Step]:
     """The steps at which the pairs were lost that could have met the conditions."""
     if isinstance(node, LookupJoin) or (isinstance(node, AsofJoin) and node.outer):
-        return _of_whole(candidates, why, node, conditions)
+        return _of_whole(candidates, node, conditions)
     own, theirs, both = _by_side(node, conditions, transfer=True)
     left, right = candidates.rows(node.left, own), candidates.rows(node.right, theirs)
+    if left.num_rows and own and _is_of_versions(node):
+        pairs = candidates.rows(node, [*own, *theirs])
+        return [_otherwise(node, pairs, both)] if pairs.num_rows else _as_it_was(candidates, node, left, theirs)
     if not left.num_rows or not right.num_rows:
-        steps = [] if left.num_rows else why(node.left, own)
-        return steps if right.num_rows else [*steps, *why(node.right, theirs)]
+        steps = [] if left.num_rows else candidates.why(node.left, own)
+        return steps if right.num_rows else [*steps, *candidates.why(node.right, theirs)]
     pairs = candidates.rows(node, [*own, *theirs])
     if pairs.num_rows:
-        return [step(node, pairs, f"not true: {said(both)}", node, both)]
+        return [_otherwise(node, pairs, both)]
     if left.num_rows <= right.num_rows or not isinstance(node, Join):
-        return _on_other_side(candidates, why, node, left, theirs)
-    return _on_other_side(candidates, why, node, right, own, turned=True)
+        return _on_other_side(candidates, node, left, theirs)
+    return _on_other_side(candidates, node, right, own, turned=True)
 
 
-def _of_whole(candidates: Candidates, why: Why, node: LookupJoin | AsofJoin, conditions: Conditions) -> list[Step]:
+def _of_whole(candidates: Candidates, node: LookupJoin | AsofJoin, conditions: Conditions) -> list[Step]:
     """Of a join that has all rows of the left side, with NULL where there is nothing on the right."""
     own, theirs, both = _by_side(node, conditions, transfer=False)
     left = candidates.rows(node.left, own)
     if not left.num_rows:
-        return why(node.left, own)
+        return candidates.why(node.left, own)
     others = [*theirs, *both]
     there = step(node, candidates.rows(node, own), f"the row is there, but not true is {said(others)}", node, others)
     if both or candidates.rows(node.right, theirs).num_rows:
         return [there]
-    return [there, *_on_other_side(candidates, why, node, left, theirs)]
+    if _is_of_versions(node):
+        return [there, *_as_it_was(candidates, node, left, theirs)] if own else [there]
+    return [there, *_on_other_side(candidates, node, left, theirs)]
+
+
+def _is_of_versions(node: AnyJoin) -> bool:
+    """Whether rows of a stream met a table as it was."""
+    return isinstance(node, TemporalJoin) or (isinstance(node, Join | LookupJoin) and node.by_version)
+
+
+def _otherwise(node: AnyJoin, pairs: pa.RecordBatch, both: Conditions) -> Step:
+    return step(node, pairs, f"not true: {said(both)}", node, both)
+
+
+def _as_it_was(candidates: Candidates, node: AnyJoin, rows: pa.RecordBatch, others: Conditions) -> list[Step]:
+    """Why the last ones of these rows of a stream met nothing in the table as that was then."""
+    tracer = Tracer(candidates.log)
+    versions: dict[int, int] = {}
+    for origin in tracer.trace(node.left, rows, candidates.cut).to_pylist():
+        source = tracer.vias[origin["via"]].source
+        if isinstance(source, StreamSource):
+            version = candidates.log.version_of(source.id, origin["partition"], origin["offset"])
+            versions[origin["of"]] = max(version, versions.get(origin["of"], 0))
+    lost: list[Step] = []
+    for place in sorted(versions, key=lambda place: -versions[place])[:EXAMPLES]:
+        row, version = rows.slice(place, 1), min(versions[place], candidates.cut.version)
+        if isinstance(node, TemporalJoin) and row.column(node.time)[0].is_valid:
+            time_us = row.column(node.time).view(pa.int64())[0].as_py()
+            version = min(version, candidates.log.version_at(time_us))
+        then = replace(candidates, cut=Cut(version, candidates.cut.limits))
+        lost += (_told_of(each, then.cut) for each in _on_other_side(then, node, row, others)[1:])
+    return [step(node, rows, "no row of the right side goes with these", node.left, (), node.left_keys), *lost]
+
+
+def _told_of(found: Step, cut: Cut) -> Step:
+    """A step at an earlier cut."""
+    return replace(found, reason=f"at version {cut.version}: {found.reason}", cut=found.cut or cut)
 
 
 def _by_side(
@@ -73,7 +114,6 @@ def _transferred(conditions: Conditions, names: Mapping[str, str]) -> list[Expre
 
 def _on_other_side(
     candidates: Candidates,
-    why: Why,
     node: AnyJoin,
     rows: pa.RecordBatch,
     others: Conditions,
@@ -97,8 +137,8 @@ def _on_other_side(
     ]
     found = candidates.rows(other, [*wanted, *others])
     if not found.num_rows:
-        return [lost, *why(other, [*wanted, *others])]
-    if isinstance(node, Join | LookupJoin) and not node.by_version:
+        return [lost, *candidates.why(other, [*wanted, *others])]
+    if isinstance(node, Join | LookupJoin):
         return [lost]
     return [lost, step(node, found, _apart(node), other, (), sought)]
 
@@ -108,7 +148,5 @@ def _apart(node: AnyJoin) -> str:
     match node:
         case WithinJoin() | AsofJoin():
             return f"such rows are there, but not in time: {node.label()}"
-        case TemporalJoin():
-            return f"such a row is there, but was not as of {node.time}"
         case _:
-            return "such a row is in the table now, and was not when the record of the stream was committed"
+            return "such a row is there, but was not at that time"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -40,9 +40,7 @@ class Step:
     of: Plan | None = None
     rows: pa.RecordBatch | None = None
     shown: tuple[str, ...] = ()
-
-
-Why = Callable[[Plan, Conditions], list[Step]]  # the steps for a node below, of whose rows none meets the conditions
+    cut: Cut | None = None  # at which they are there, if it is an earlier one than what was asked about
 
 
 @dataclass(frozen=True)
@@ -55,6 +53,10 @@ class Candidates:
     def rows(self, node: Plan, conditions: Conditions) -> pa.RecordBatch:
         """The rows of a node that meet conditions, equal ones once."""
         return content_at(self.log, optimize(filtered(node, conditions)), self.cut)
+
+    def why(self, node: Plan, conditions: Conditions) -> list[Step]:
+        """The steps at which the rows of a node were lost that could have met conditions, of which none does."""
+        raise NotImplementedError
 
 
 def meeting(rows: pa.RecordBatch, node: Plan, condition: Expression) -> pa.RecordBatch:
