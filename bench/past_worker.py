@@ -40,7 +40,7 @@ QUESTIONS = {
 SHARES = {"1 %": 0.01, "50 %": 0.5, "99 %": 0.99}  # of history
 ANYWHERE = "anywhere"  # at random
 INSIDE = "inside a step"  # at random, at the first of two commits that one step has read
-FIRST = "first"  # in the middle, before anything else was asked
+COLD = "cold"  # at random, with nothing kept from questions before
 NOW = "now"
 DUCKDB = "DuckDB"  # all rows, computed from the records up to the middle
 
@@ -96,11 +96,8 @@ def measure_questions(directory: str, keys: int, history: History, rounds: int, 
         costs.setdefault((question, when), []).append(_cost(action))
 
     with _opened(UnsyncedStorage(), directory) as database, duckdb.connect() as recomputing:
-        for question, sql in QUESTIONS.items():
-            asked = sql.format(point="", key=0)
-            database.sql(asked).arrow()  # what runs is restored before anything is measured
-            middle = f" AS OF VERSION {history.whole[len(history.whole) // 2]}"
-            measure(question, FIRST, partial(_answer, database, sql.format(point=middle, key=0)))
+        for sql in QUESTIONS.values():
+            _answer(database, sql.format(point="", key=0))  # what runs is restored before anything is measured
         duckdb_sql = _recomputed_by(recomputing, database, history)
         _check(database, recomputing, duckdb_sql, history)
         for number in range(rounds):
@@ -108,6 +105,8 @@ def measure_questions(directory: str, keys: int, history: History, rounds: int, 
                 for when, version in _versions(history, number, random).items():
                     point = "" if version is None else f" AS OF VERSION {version}"
                     asked = sql.format(point=point, key=random.integers(0, keys))
+                    if when == COLD:
+                        database.reader.past.forget()
                     measure(question, when, partial(_answer, database, asked))
             measure("all rows", DUCKDB, lambda: recomputing.sql(duckdb_sql).to_arrow_table())
     return {name: np.array(spent) for name, spent in costs.items()}
@@ -123,6 +122,7 @@ def _versions(history: History, number: int, random: np.random.Generator) -> dic
     versions: dict[str, int | None] = {NOW: None}
     versions |= {name: history.whole[min(int(share * last) + number, last)] for name, share in SHARES.items()}
     versions[ANYWHERE] = history.whole[random.integers(0, last + 1)]
+    versions[COLD] = history.whole[random.integers(0, last + 1)]
     versions[INSIDE] = history.inside[random.integers(0, len(history.inside))]
     return versions
 

@@ -38,6 +38,11 @@ class Past:
         self._folds: Recent[tuple[int, str, int], Fold] = Recent(FOLDS_BYTES)
         self._circuits: Recent[Plan, Circuit] = Recent(CIRCUITS_BYTES)
 
+    def forget(self) -> None:
+        """Forgets what is kept for other questions."""
+        self._folds.clear()
+        self._circuits.clear()
+
     def rows(self, plan: Plan, relation: Relation | None, cut: Cut, key: Mapping[str, pa.Scalar] = _NO_KEY) -> pa.Table:
         """The rows of a table, or of a plan that no relation has, at a cut. Where `key` has values of all the columns
         of its key, no others are needed than the row that has these.

@@ -29,7 +29,7 @@ def test_every_figure_is_printed_and_written_as_json_and_no_file_stays(tmp_path:
     assert all(name in done.stdout for name in names)
     for question in QUESTIONS:
         assert names.count(f"{question}, now") == 2, "after each number of changes"
-        assert names.count(f"{question}, anywhere, CPU growth") == 1
+        assert names.count(f"{question}, cold, CPU growth") == 1
         assert all(names.count(f"{question}, {share}") == 2 for share in SHARES)
     assert names.count("all rows, 99 %, to now") == names.count("all rows, DuckDB") == 2
 
