@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from time import perf_counter, process_time
 
 import duckdb
@@ -92,8 +91,10 @@ def measure_questions(directory: str, keys: int, history: History, rounds: int, 
     random = np.random.Generator(np.random.PCG64([seed, rounds]))
     costs: dict[tuple[str, str], list[tuple[float, float]]] = {}
 
-    def measure(question: str, when: str, action: Callable[[], object]) -> None:
-        costs.setdefault((question, when), []).append(_cost(action))
+    def measure(question: str, when: str, version: int | None) -> None:
+        point = "" if version is None else f" AS OF VERSION {version}"
+        asked = QUESTIONS[question].format(point=point, key=random.integers(0, keys))
+        costs.setdefault((question, when), []).append(_cost(lambda: _answer(database, asked)))
 
     with _opened(UnsyncedStorage(), directory) as database, duckdb.connect() as recomputing:
         for sql in QUESTIONS.values():
@@ -101,14 +102,14 @@ def measure_questions(directory: str, keys: int, history: History, rounds: int, 
         duckdb_sql = _recomputed_by(recomputing, database, history)
         _check(database, recomputing, duckdb_sql, history)
         for number in range(rounds):
-            for question, sql in QUESTIONS.items():
+            for question in QUESTIONS:
                 for when, version in _versions(history, number, random).items():
-                    point = "" if version is None else f" AS OF VERSION {version}"
-                    asked = sql.format(point=point, key=random.integers(0, keys))
-                    if when == COLD:
-                        database.reader.past.forget()
-                    measure(question, when, partial(_answer, database, asked))
-            measure("all rows", DUCKDB, lambda: recomputing.sql(duckdb_sql).to_arrow_table())
+                    measure(question, when, version)
+            computed = _cost(lambda: recomputing.sql(duckdb_sql).to_arrow_table())
+            costs.setdefault(("all rows", DUCKDB), []).append(computed)
+        for question in [*QUESTIONS] * rounds:
+            database.reader.past.forget()
+            measure(question, COLD, history.whole[random.integers(0, len(history.whole))])
     return {name: np.array(spent) for name, spent in costs.items()}
 
 
@@ -122,7 +123,6 @@ def _versions(history: History, number: int, random: np.random.Generator) -> dic
     versions: dict[str, int | None] = {NOW: None}
     versions |= {name: history.whole[min(int(share * last) + number, last)] for name, share in SHARES.items()}
     versions[ANYWHERE] = history.whole[random.integers(0, last + 1)]
-    versions[COLD] = history.whole[random.integers(0, last + 1)]
     versions[INSIDE] = history.inside[random.integers(0, len(history.inside))]
     return versions
 
