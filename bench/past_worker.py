@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from time import perf_counter, process_time
 
 import duckdb
@@ -40,7 +39,7 @@ QUESTIONS = {
 SHARES = {"1 %": 0.01, "50 %": 0.5, "99 %": 0.99}  # of history
 ANYWHERE = "anywhere"  # at random
 INSIDE = "inside a step"  # at random, at the first of two commits that one step has read
-FIRST = "first"  # in the middle, before anything else was asked
+COLD = "cold"  # at random, with nothing kept from questions before
 NOW = "now"
 DUCKDB = "DuckDB"  # all rows, computed from the records up to the middle
 
@@ -92,24 +91,25 @@ def measure_questions(directory: str, keys: int, history: History, rounds: int, 
     random = np.random.Generator(np.random.PCG64([seed, rounds]))
     costs: dict[tuple[str, str], list[tuple[float, float]]] = {}
 
-    def measure(question: str, when: str, action: Callable[[], object]) -> None:
-        costs.setdefault((question, when), []).append(_cost(action))
+    def measure(question: str, when: str, version: int | None) -> None:
+        point = "" if version is None else f" AS OF VERSION {version}"
+        asked = QUESTIONS[question].format(point=point, key=random.integers(0, keys))
+        costs.setdefault((question, when), []).append(_cost(lambda: _answer(database, asked)))
 
     with _opened(UnsyncedStorage(), directory) as database, duckdb.connect() as recomputing:
-        for question, sql in QUESTIONS.items():
-            asked = sql.format(point="", key=0)
-            database.sql(asked).arrow()  # what runs is restored before anything is measured
-            middle = f" AS OF VERSION {history.whole[len(history.whole) // 2]}"
-            measure(question, FIRST, partial(_answer, database, sql.format(point=middle, key=0)))
+        for sql in QUESTIONS.values():
+            _answer(database, sql.format(point="", key=0))  # what runs is restored before anything is measured
         duckdb_sql = _recomputed_by(recomputing, database, history)
         _check(database, recomputing, duckdb_sql, history)
         for number in range(rounds):
-            for question, sql in QUESTIONS.items():
+            for question in QUESTIONS:
                 for when, version in _versions(history, number, random).items():
-                    point = "" if version is None else f" AS OF VERSION {version}"
-                    asked = sql.format(point=point, key=random.integers(0, keys))
-                    measure(question, when, partial(_answer, database, asked))
-            measure("all rows", DUCKDB, lambda: recomputing.sql(duckdb_sql).to_arrow_table())
+                    measure(question, when, version)
+            computed = _cost(lambda: recomputing.sql(duckdb_sql).to_arrow_table())
+            costs.setdefault(("all rows", DUCKDB), []).append(computed)
+        for question in [*QUESTIONS] * rounds:
+            database.reader.past.forget()
+            measure(question, COLD, history.whole[random.integers(0, len(history.whole))])
     return {name: np.array(spent) for name, spent in costs.items()}
 
 

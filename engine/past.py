@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from itertools import chain
 
 import pyarrow as pa
 
 from headwater.caches import Recent
-from headwater.engine.stored import Point, points, stored_at
+from headwater.engine.stored import points_around, stored_at
 from headwater.errors import CorruptLog, PositionGone
 from headwater.executor.circuit import Circuit, holder_of
 from headwater.executor.feed import Cut, Leaf
@@ -38,6 +39,11 @@ class Past:
         self._folds: Recent[tuple[int, str, int], Fold] = Recent(FOLDS_BYTES)
         self._circuits: Recent[Plan, Circuit] = Recent(CIRCUITS_BYTES)
 
+    def forget(self) -> None:
+        """Forgets what is kept for other questions."""
+        self._folds.clear()
+        self._circuits.clear()
+
     def rows(self, plan: Plan, relation: Relation | None, cut: Cut, key: Mapping[str, pa.Scalar] = _NO_KEY) -> pa.Table:
         """The rows of a table, or of a plan that no relation has, at a cut. Where `key` has values of all the columns
         of its key, no others are needed than the row that has these.
@@ -56,28 +62,24 @@ class Past:
 
     def _fold(self, relation: Relation, upto: int) -> Fold:
         """A fold that has a version of a table's log."""
-        known = points(self._log, relation)
-        while True:
-            before = [point for point in known if point.version <= upto]
-            begin = before[-1].version if before else 0
-            following = next((point.version for point in known if point.version > upto), self._log.version)
+        before, following = points_around(self._log, relation, upto)
+        for point in chain(before, [None]):
+            begin = 0 if point is None else point.version
             key = (relation.id, relation.content().digest, begin)
             fold = self._folds.get(key)
             if fold is not None and fold.end >= upto:
                 return fold
             try:
-                base = self._base(relation, before[-1]) if before else None
+                base = None if point is None else rows_in(self._log, point.image, holder_of(relation.content()))
             except CorruptLog as error:
                 logger.warning("%s; folding from further back instead", error)
-                known.remove(before[-1])
                 continue
+            end = self._log.version if following is None else following
             is_compressed = relation.log.compression is not None
-            fold = Fold(self._log, _leaf(relation), base, begin, following, is_compressed=is_compressed)
+            fold = Fold(self._log, _leaf(relation), base, begin, end, is_compressed=is_compressed)
             self._folds.put(key, fold, fold.nbytes)
             return fold
-
-    def _base(self, relation: Relation, point: Point) -> pa.Table:
-        return rows_in(self._log, point.image, holder_of(relation.content()))
+        raise AssertionError("a table without an image is folded from the beginning of its log")
 
     def _computed(self, plan: Plan, cut: Cut) -> pa.Table:
         """The rows of a plan at a cut, from a circuit that an earlier question has left, or a new one."""

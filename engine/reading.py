@@ -53,7 +53,7 @@ class Reader:
         self.catalogs = catalogs
         self._functions = functions
         self._now_us = now_us
-        self._past = Past(pipeline.log)
+        self.past = Past(pipeline.log)
         self._duckdb = SnapshotReader()
 
     def close(self) -> None:
@@ -238,7 +238,7 @@ class Reader:
         if source.relation is not None and source.relation.is_stream:
             return self._stream(source, source.relation, place)
         if isinstance(place, Cut):
-            rows = self._past.rows(source.plan, source.relation, place, _key(source))
+            rows = self.past.rows(source.plan, source.relation, place, _key(source))
         else:
             rows = pa.Table.from_batches([place])
         return rows.select([c.name for c in source.columns])

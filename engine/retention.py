@@ -131,10 +131,10 @@ def _fold(pipeline: Pipeline, relation: Relation, version: int) -> None:
     """Put the rows that a table had at a version in the place of the changes up to there."""
     log, root, frontier = pipeline.log, relation.content(), version
     if relation.is_derived:
-        steps = [(done, step["to"]) for done, step in log.notes("step") if done <= version]
-        if not steps:
+        step = log.note_before("step", version)
+        if step is None:
             return
-        version, frontier = steps[-1]
+        version, frontier = step[0], step[1]["to"]
     rows = stored_changes(circuit_at(log, [root], Cut(frontier)).content(root))
     parts = [rows.slice(begin, FRAME_ROWS) for begin in range(0, rows.num_rows, FRAME_ROWS)]
     log.compact(relation.id, version, [Append(relation.id, 0, part, relation.log.compression) for part in parts])

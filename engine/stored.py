@@ -7,6 +7,8 @@ not run, nothing that is stored says what the table was: then a circuit computes
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from headwater.engine.stops import NOTE
@@ -54,18 +56,30 @@ def stored_at(log: Log, relation: Relation, cut: Cut) -> int | None:
     return upto if upto is not None and upto >= log.start(relation.id).version else None
 
 
-def points(log: Log, relation: Relation) -> list[Point]:
-    """The images from which the changes in a table's log go on, in their order."""
+def points_around(log: Log, relation: Relation, upto: int) -> tuple[Iterator[Point], int | None]:
+    """The images from which the changes in a table's log go on to a version of it, the nearest first, and the version
+    of the log at which the next one stands, if there is one.
+    """
+    images = log.images()
+    first = bisect_right(images, upto, key=lambda image: _stands_at(image, relation))
+    following = next(_points(log, relation, images[first:]), None)
+    return _points(log, relation, reversed(images[:first])), None if following is None else following.version
+
+
+def _points(log: Log, relation: Relation, images: Iterable[Image]) -> Iterator[Point]:
+    """Those of some images that have a table as its log has it."""
     holder, start = holder_of(relation.content()), log.start(relation.id).version
-    found = []
     times = stretches(log, relation) if relation.is_derived else [Stretch(0, 0)]
-    for image in log.images():
-        if not has_states(image, [holder]):
-            continue
-        version = image.note["last_step"][0] if relation.is_derived else image.note["frontier"]
-        if version >= start and any(time.wrote(version) for time in times):
-            found.append(Point(version, image))
-    return sorted(found, key=lambda point: point.version)
+    for image in images:
+        version = _stands_at(image, relation)
+        if version >= start and has_states(image, [holder]) and any(time.wrote(version) for time in times):
+            yield Point(version, image)
+
+
+def _stands_at(image: Image, relation: Relation) -> int:
+    """The version of a table's log up to which an image has read it."""
+    version: int = image.note.get("last_step", (0, 0))[0] if relation.is_derived else image.note["frontier"]
+    return version
 
 
 def stretches(log: Log, relation: Relation) -> list[Stretch]:

@@ -41,7 +41,8 @@ _PIECE_ROWS = 1 << 20  # of which keys are made at once
 class Fold:
     """What a table was at the version `begin` of its log, and all its changes from there up to the version `end`.
 
-    The rows and then the changes are numbered by their keys (those of a bag by all columns), once for all questions.
+    The rows and then the changes are numbered by their keys (those of a bag by all columns), once for all questions
+    that want all rows.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class Fold:
     ) -> None:
         """`leaf` reads the log of the table. `base` has its rows at `begin` and their weights; None for no rows.
 
-        `nbytes` is the memory that is held.
+        `nbytes` is the memory that will be held.
         """
         self.begin, self.end = begin, end
         self._key = leaf.key
@@ -64,11 +65,15 @@ class Fold:
         self._moments = _moments([self._base_count, *lengths], replaces=isinstance(leaf, TableSource))
         self._weights = rows.column(WEIGHT).to_numpy().astype(np.int32)
         self._rows = rows.drop_columns([WEIGHT])
-        self._keys = _Keys.of(_words(self._rows, self._key))
+        self._known_keys: _Keys | None = None
         is_copied = is_compressed or changes.num_rows < _CHUNK_ROWS * len(chunks)  # and not a map of files
-        self.nbytes = (int(self._rows.nbytes) if is_copied else 0) + sum(
-            int(array.nbytes) for array in (self._keys.numbers, self._weights, self._moments)
-        )
+        self.nbytes = (int(self._rows.nbytes) if is_copied else 0) + 3 * int(self._weights.nbytes)
+
+    @property
+    def _keys(self) -> _Keys:
+        if self._known_keys is None:
+            self._known_keys = _Keys.of(_words(self._rows, self._key))
+        return self._known_keys
 
     def rows(self, upto: int) -> pa.Table:
         """The rows as of a version of the table's log."""
@@ -93,13 +98,12 @@ class Fold:
 
     def _places(self, count: int, key: Mapping[str, pa.Scalar]) -> Places:
         """The places of the rows and changes among the first `count` that have a key."""
-        if self._keys.least is not None:
-            (value,) = key.values()
-            number = int(key_words([pa.array([value], value.type)], 1)[0, 0].view(np.int64)) - self._keys.least
-        else:
-            same = _equal(self._rows.slice(0, count), key)
-            number = int(self._keys.numbers[same[0]]) if len(same) else -1
-        return np.flatnonzero(self._keys.numbers[:count] == number)
+        keys = self._known_keys
+        if keys is None or keys.least is None:
+            return _equal(self._rows.slice(0, count), key)
+        (value,) = key.values()
+        number = int(key_words([pa.array([value], value.type)], 1)[0, 0].view(np.int64)) - keys.least
+        return np.flatnonzero(keys.numbers[:count] == number)
 
     def _bag(self, count: int) -> pa.Table:
         numbers = self._keys.numbers[:count]

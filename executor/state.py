@@ -156,7 +156,8 @@ class TableState:
         """The row with these values of the columns of the key, if it is there."""
         assert self.key is not None
         slots = self.find(key_words([pa.array([key[name]], key[name].type) for name in self.key], 1))
-        return self.take(slots[(slots >= 0) & (self._weight[slots] > 0)])
+        slots = slots[slots >= 0]
+        return self.take(slots[self._weight[slots] > 0])
 
     def row_count(self) -> int:
         """How many rows there are, a row of weight n counted n times."""

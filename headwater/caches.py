@@ -36,6 +36,11 @@ class Recent(Generic[K, V]):
             found = self._values.pop(key, None)
             return None if found is None else found[0]
 
+    def clear(self) -> None:
+        """Forgets all."""
+        with self._lock:
+            self._values.clear()
+
     def put(self, key: K, value: V, nbytes: int) -> None:
         """Enters a value of so many bytes; one that is larger than all may be is not kept."""
         with self._lock:

@@ -21,7 +21,7 @@ from headwater.executor.keys import row_words
 from tests.executor.differential import Case
 from tests.executor.limits import limits_of
 
-CASES = max(4, int(os.environ.get("HEADWATER_CASES", "50")) // 10)
+CASES = max(3, int(os.environ.get("HEADWATER_CASES", "50")) // 16)
 STEPS = 8
 
 

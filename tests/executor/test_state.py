@@ -119,6 +119,15 @@ def test_a_table_with_a_key_is_a_dict(steps: list[list[tuple[Row, bool]]], data:
         assert len(state) == len(model)
 
 
+def test_a_row_of_a_table_is_found_by_its_key_while_it_is_there() -> None:
+    table, key = TableState(SCHEMA, ("k",)), {"k": pa.scalar(1, pa.int64())}
+    assert table.row(key).num_rows == 0, "in a table that never had a row"
+    table.apply(delta([((1, "a"), 1), ((2, "b"), 1)]))
+    assert table.row(key).to_pylist() == [{"k": 1, "v": "a"}]
+    table.apply(delta([((1, "a"), -1)]))
+    assert table.row(key).num_rows == 0
+
+
 def test_a_table_does_not_grow_with_what_is_gone() -> None:
     state = TableState(SCHEMA, ("k",))
     for n in range(200):
