@@ -214,9 +214,7 @@ class Database:
             case syntax.Control():
                 return control(statement, self.pipeline)
             case syntax.Fork():
-                with self.pipeline.lock:
-                    points = self.reader.points()
-                return forking.run(statement, points, self._place)
+                return forking.run(statement, self.reader.points(), self._place)
             case syntax.Diff():
                 return self._diff(statement)
             case syntax.Checkpoint():
@@ -376,8 +374,7 @@ class Database:
         """
         self._check_open()
         self.pipeline.catch_up()
-        with self.pipeline.lock:
-            points = replace(self.reader.points(), latest=self.log.version)
+        points = replace(self.reader.points(), latest=self.log.version)
         plans = [plan for query in queries for plan in plans_of(query, points.present)]
         plans = plans or [relation.source() for relation in points.present.ordered() if not relation.is_derived]
         try:

@@ -188,9 +188,7 @@ def ask(database: Database, sql: str, version: int) -> Result:
 
 def reads_of_all(questions: Sequence[str], database: Database) -> Reads:
     """What several queries read, at any time."""
-    with database.pipeline.lock:
-        points = database.reader.points()
-    reads = Reads()
+    reads, points = Reads(), database.reader.points()
     for sql in questions:
         reads |= reads_at_all_times(parsed(sql), points)
     return reads

@@ -18,6 +18,7 @@ if os.environ.get("CI"):
 # last would leave all other workers without work.
 LONGEST = (
     "storage/test_workloads.py", "storage/test_damage.py", "kill/test_kill.py", "kill/test_history.py",
+    "engine/test_pasts.py",
     "storage/test_planted.py", "executor/test_differential.py", "executor/test_planted.py", "engine/test_crashes.py",
     "storage/test_protocol.py", "parser/test_fuzz.py", "sql/test_tpch.py", "storage/test_properties.py",
     "engine/test_bank.py", "demo/test_demo.py", "engine/test_crashing_errors.py", "executor/test_laws.py",

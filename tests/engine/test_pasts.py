@@ -17,8 +17,8 @@ from tests.engine.pasts import Pair, Past
 from tests.executor.limits import limits_of
 from tests.executor.oracle import canonical
 
-PASTS = int(os.environ.get("HEADWATER_PASTS", "20"))
-PAIRS = 500  # of each history; 20 histories have 10,000
+PASTS = int(os.environ.get("HEADWATER_PASTS", "10"))
+PAIRS = 1000  # of each history; 10 histories have 10,000
 EVENTS = 60
 
 

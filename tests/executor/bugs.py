@@ -140,8 +140,8 @@ BUGS = (
     PlantedBug(
         "a window has the records of its end",
         "windows",
-        "(ends > times[rows])",
-        "(ends >= times[rows])",
+        "np.maximum(-(-(last - closed) // node.advance_us), 0)",
+        "np.maximum((last - closed) // node.advance_us + 1, 0)",
         rare=True,
     ),
     # ---------------------------------------------------------------- states
