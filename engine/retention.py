@@ -13,15 +13,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
+import numpy as np
+
 from headwater.engine.ingest import FRAME_ROWS
+from headwater.engine.past import Past
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.positions import sources
 from headwater.errors import StorageError
 from headwater.executor.circuit import stored_changes
 from headwater.executor.feed import Cut
-from headwater.executor.past import circuit_at, covering_images
+from headwater.executor.past import covering_images
+from headwater.executor.state import consolidate
 from headwater.planner import Relation
+from headwater.planner.sql_types import arrow_schema
 from headwater.storage import Append, Image, Log, Storage
+from headwater.values import Delta, concat_deltas
 
 logger = logging.getLogger("headwater")
 
@@ -135,7 +141,12 @@ def _fold(pipeline: Pipeline, relation: Relation, version: int) -> None:
         if step is None:
             return
         version, frontier = step[0], step[1]["to"]
-    rows = stored_changes(circuit_at(log, [root], Cut(frontier)).content(root))
+    # As its own log has it, if that says it: what a derived one was computed from may be folded further already.
+    then = Past(log).rows(root, relation, Cut(frontier)).combine_chunks().to_batches()
+    there = concat_deltas(
+        arrow_schema(root.columns), [Delta(batch, np.ones(len(batch), dtype=np.int64)) for batch in then]
+    )
+    rows = stored_changes(consolidate(there))
     parts = [rows.slice(begin, FRAME_ROWS) for begin in range(0, rows.num_rows, FRAME_ROWS)]
     log.compact(relation.id, version, [Append(relation.id, 0, part, relation.log.compression) for part in parts])
 
