@@ -46,6 +46,7 @@ bench: setup  ## Measure, and print the figures that the README states
 	$(BIN)/headwater bench nexmark --kept
 	$(BIN)/headwater bench state
 	$(BIN)/headwater bench past
+	$(BIN)/headwater bench fork
 
 lock:  ## Write requirements-dev.lock anew from the newest releases
 	@$(require_python)

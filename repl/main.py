@@ -26,7 +26,7 @@ examples:
   headwater shop.hw -f load.sql                the same from a file
   headwater shop.hw --format csv < query.sql   the same from standard input
   headwater demo                               see what Headwater does
-  headwater bench log                          measure the commit log on this machine; see also nexmark and state
+  headwater bench log                          measure the commit log on this machine; others: headwater bench --help
   headwater test tests/                        run tests written in SQL
   headwater check shop.hw                      verify every byte; see also repair, backup and fork
 """
