@@ -13,6 +13,7 @@ from headwater.engine.result import Result
 from headwater.errors import HeadwaterError, suggestion
 from headwater.repl.debugger import back, bisect, goto, now, scrub, step, track_question, untrack
 from headwater.repl.output import Output
+from headwater.repl.settings import OPTIONS
 from headwater.values import Column
 
 
@@ -56,19 +57,29 @@ def _run_file(database: Database, output: Output, argument: str) -> None:
 
 
 def _set_row_limit(database: Database, output: Output, argument: str) -> None:
-    if argument == "all":
-        output.row_limit = None
-    elif argument.isdecimal():
-        output.row_limit = int(argument)
-    elif argument:
-        raise HeadwaterError(f'\\rows takes a number or "all", not "{argument}"')
-    limit = "all rows" if output.row_limit is None else f"the first {output.row_limit:,} rows"
+    if argument:
+        output.settings.set("rows", argument)
+    limit = "all rows" if output.settings.rows is None else f"the first {output.settings.rows:,} rows"
     output.stream.write(f"tables show {limit} of a result\n")
 
 
 def _toggle_timing(database: Database, output: Output, argument: str) -> None:
-    output.is_timed = not output.is_timed
-    output.stream.write(f"timing is {'on' if output.is_timed else 'off'}\n")
+    output.settings.timing = not output.settings.timing
+    output.stream.write(f"timing is {output.settings.word('timing')}\n")
+
+
+def _set(database: Database, output: Output, argument: str) -> None:
+    name, _, value = argument.partition(" ")
+    if name and value:
+        output.settings.set(name, value.strip())
+    elif name:
+        output.settings.word(name)
+    columns = (Column("option", ""), Column("value", ""), Column("meaning", ""), Column("takes", ""))
+    rows = [
+        (option, output.settings.word(option), OPTIONS[option].meaning, OPTIONS[option].taken)
+        for option in ([name] if name else OPTIONS)
+    ]
+    output.show(Result.of_rows(columns, rows, [pa.string()] * len(columns)))
 
 
 def _help(database: Database, output: Output, argument: str) -> None:
@@ -92,6 +103,7 @@ COMMANDS = {
         Command("\\d", "[name]", "list streams and tables, or describe one", _describe),
         Command("\\i", "file", "run the statements of a file", _run_file),
         Command("\\rows", "[n|all]", "how many rows of a result to show", _set_row_limit),
+        Command("\\set", "[option [value]]", "list the options, or set one", _set),
         Command("\\timing", "", "show how long statements take, or stop showing it", _toggle_timing),
         Command("\\track", "[what]", "ask a table or SELECT again at each position; or list them", track_question),
         Command("\\untrack", "[what]", "stop that, for one or all", untrack),

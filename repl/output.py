@@ -16,6 +16,7 @@ from headwater.engine.render import print_result
 from headwater.engine.result import Result
 from headwater.engine.subscription import Subscription
 from headwater.repl.live import show_changes
+from headwater.repl.settings import Settings
 from headwater.repl.travel import Travel
 from headwater.repl.writers import WRITERS
 
@@ -24,15 +25,13 @@ _ROWS_AT_ONCE = 1000
 
 @dataclass(slots=True)
 class Output:
-    """Where answers go and how they look there. `row_limit` bounds the rows of a table (None: all are shown).
+    """Where answers go, and how they look there: as `settings` say.
 
     `travel` is from which point of the log the user of this output looks.
     """
 
     stream: TextIO
-    format: str = "table"
-    row_limit: int | None = None
-    is_timed: bool = False
+    settings: Settings = field(default_factory=Settings.of_script)
     travel: Travel = field(default_factory=Travel)
 
     def run(self, database: Database, text: str, *, file: str | None = None) -> None:
@@ -43,19 +42,19 @@ class Output:
         started = perf_counter()
         for answer in database.run(text, file=file):
             if isinstance(answer, Subscription):
-                show_changes(answer, self.stream, self.format)
+                show_changes(answer, self.stream, self.settings.format)
             else:
-                self.show(answer, _duration(perf_counter() - started) if self.is_timed else None)
+                self.show(answer, _duration(perf_counter() - started) if self.settings.timing else None)
             started = perf_counter()
 
     def show(self, result: Result, note: str | None = None) -> None:
         """Write a result; below a table, the note in brackets."""
-        if self.format == "table":
-            print_result(result, limit=self.row_limit, stream=self.stream, note=note)
+        if self.settings.format == "table":
+            print_result(result, limit=self.settings.rows, stream=self.stream, note=note)
         elif not result.columns:
             self.say(result.message or "")
         else:
-            writer = WRITERS[self.format](result.columns, self.stream.write)
+            writer = WRITERS[self.settings.format](result.columns, self.stream.write)
             for batch in result.arrow().to_batches(max_chunksize=_ROWS_AT_ONCE):
                 writer.add(batch)
             writer.close()
@@ -63,7 +62,7 @@ class Output:
 
     def say(self, text: str) -> None:
         """Write a message on a line of its own."""
-        stream = self.stream if self.format == "table" else sys.stderr
+        stream = self.stream if self.settings.format == "table" else sys.stderr
         stream.write(f"{text}\n")
         stream.flush()
 

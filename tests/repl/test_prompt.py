@@ -37,6 +37,7 @@ class Terminal:
             "TERM": "xterm-256color",
             "LC_ALL": "C.UTF-8",
             "XDG_STATE_HOME": str(home),
+            "XDG_CONFIG_HOME": str(home),
         }
         self._child = pexpect.spawn(
             sys.executable,
@@ -167,7 +168,7 @@ def test_backslash_commands_describe_time_limit_and_run_files(terminal: Terminal
     terminal.type("SELECT unnest(range(1000)) AS n;", ENTER)
     terminal.until("1,000 rows, the first 2 shown\n")
     terminal.type("\\rows few", ENTER)
-    terminal.until('\\rows takes a number or "all", not "few"')
+    terminal.until('rows takes all or a number, not "few"')
     terminal.type("\\dance", ENTER)
     terminal.until("there is no command \\dance")
     terminal.type("\\i no/such/file", ENTER)
