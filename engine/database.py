@@ -13,7 +13,7 @@ import os
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from headwater.engine import (
     asserts,
@@ -40,12 +40,15 @@ from headwater.engine.scripts import Scripts, refuse_endless
 from headwater.engine.session import AUTO_OFFSET_RESET, is_about_session, session_with
 from headwater.engine.starts import begun
 from headwater.engine.subscription import Subscription
+from headwater.engine.transactions import Transaction
 from headwater.engine.writing import Writer
 from headwater.errors import OutOfRange, SqlError, StorageError
 from headwater.parser import parse_point, syntax
 from headwater.planner import refuse_statement, with_named_types
 from headwater.storage import Log, OsStorage, SimulatedDisk, Storage
 from headwater.values import Column
+
+_Statement = TypeVar("_Statement", bound=syntax.Node)
 
 logger = logging.getLogger("headwater")
 
@@ -140,6 +143,7 @@ class Database:
             raise
         self.reader = Reader(self.pipeline, catalogs, self._functions, storage.now_us)
         self._writer = Writer(self.pipeline, self.reader, storage.now_us)
+        self._transaction: Transaction | None = None  # that BEGIN has begun
         _open.add(self)
 
     # ---------------------------------------------------------------- SQL
@@ -183,7 +187,9 @@ class Database:
             return self._watch(statement, from_version)
 
     def _ask(self, statement: syntax.Statement) -> Result | Subscription:
-        """Runs a statement of the session, which may be about the past."""
+        """Runs a statement of the session, which may be about the past, or part of a transaction."""
+        if self._transaction is not None and not self._transaction.is_over:
+            return self._transaction.run(statement)
         asked = self.session.asked(statement)
         try:
             return self._run(asked)
@@ -198,8 +204,7 @@ class Database:
             return self.reader.query(statement)
         if isinstance(statement, looking_back.Looking) and statement.as_of is not None:
             return looking_back.answer(statement, self.pipeline, self.reader)
-        statement = with_named_types(statement, self.pipeline.known().types)
-        self._functions.check(statement, self.pipeline.catalog)
+        statement = self._prepared(statement)
         match statement:
             case syntax.Query():
                 return self._watch(statement)
@@ -209,6 +214,8 @@ class Database:
                 return self._writer.insert(statement)
             case syntax.Update() | syntax.Delete():
                 return self._writer.change(statement)
+            case syntax.Transaction():
+                return self._begin(statement)
             case syntax.Preview():
                 return preview(statement, self.pipeline, self.reader)
             case syntax.Control():
@@ -258,6 +265,30 @@ class Database:
             return asserts.assert_relation(statement, self.pipeline.catalog.find(statement.name))
         relation = self.pipeline.catalog.find(statement.relation)
         return asserts.assert_values(statement, relation, self.session.records(relation, self.log))
+
+    # ---------------------------------------------------------------- transactions
+
+    def transaction(self) -> Transaction:
+        """Begins a transaction: what is written in it is one commit, or nothing, and it sees one version throughout.
+
+        with db.transaction() as t:
+            t.append("orders", [{"id": 1}])
+            t.execute("UPDATE stock SET n = n - 1 WHERE item = 7")
+        """
+        self._check_open()
+        return Transaction(self.pipeline, self.reader, self._writer, self.session, self._run, self._prepared)
+
+    def _begin(self, statement: syntax.Transaction) -> Result:
+        if statement.action != "BEGIN":
+            raise SqlError("there is no transaction to end", statement.span, hint="BEGIN begins one")
+        self._transaction = self.transaction()
+        return Result.of_message(f"begun at version {self._transaction.version}")
+
+    def _prepared(self, statement: _Statement) -> _Statement:
+        """A statement with what its names mean. Raises SqlError where it calls a function that is not given."""
+        statement = with_named_types(statement, self.pipeline.known().types)
+        self._functions.check(statement, self.pipeline.catalog)
+        return statement
 
     # ---------------------------------------------------------------- functions
 

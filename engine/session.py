@@ -36,7 +36,7 @@ SETTINGS = {
 
 _CHANGING = (
     syntax.Alter, syntax.Control, syntax.CreateFunction, syntax.CreateRelation, syntax.CreateType, syntax.CreateView,
-    syntax.Delete, syntax.Drop, syntax.Insert, syntax.Update,
+    syntax.Delete, syntax.Drop, syntax.Insert, syntax.Transaction, syntax.Update,
 )  # fmt: skip
 _OF_THE_CATALOG = frozenset({"STREAMS", "TABLES", "VIEWS", "QUERIES", "TYPES", "FUNCTIONS"})
 

@@ -29,9 +29,23 @@ class Writer:
 
     def append(self, relation: Relation, rows: pa.RecordBatch) -> Acknowledgement:
         """Commits rows, which have the columns of the relation."""
-        appends = ingest.appends(relation, rows, self._log, self._now_us())
+        appends = self.appends(relation, rows)
         with self._gate.together():
             return self._commit(appends)
+
+    def appends(self, relation: Relation, rows: pa.RecordBatch) -> list[Append]:
+        """Rows, which have the columns of the relation, as they are committed. Raises DataError if they must not be."""
+        return ingest.appends(relation, rows, self._log, self._now_us())
+
+    def commit(self, appends: Sequence[Append], check: Callable[[], None] | None) -> int:
+        """Commits what a transaction has written, if `check`, during which nobody else writes, does not raise.
+
+        Gives the version.
+        """
+        with self._gate.together() if check is None else self._gate.alone():
+            if check is not None:
+                check()
+            return self._log.commit(appends).version
 
     def insert(self, statement: syntax.Insert) -> Result:
         """Runs INSERT. Raises SqlError for rows that do not fit, or a relation that is no source."""
@@ -39,11 +53,11 @@ class Writer:
         refuse_derived(relation, statement.relation.span)
         if isinstance(statement.query.body, syntax.Values):
             rows = inserted_rows(statement, relation, self._pipeline.catalog.functions)
-            return Result.of_message(f"inserted {_rows(self.append(relation, rows).rows)}")
+            return Result.of_message(f"inserted {rows_said(self.append(relation, rows).rows)}")
         with self._gate.alone():
             rows = changes.selected(statement, relation, self._pipeline.catalog, self._reader)
-            self._commit(ingest.appends(relation, rows, self._log, self._now_us()))
-        return Result.of_message(f"inserted {_rows(rows.num_rows)}")
+            self._commit(self.appends(relation, rows))
+        return Result.of_message(f"inserted {rows_said(rows.num_rows)}")
 
     def change(self, statement: syntax.Update | syntax.Delete) -> Result:
         """Runs UPDATE or DELETE: no rows come in between the state that it sees and its commit."""
@@ -55,13 +69,14 @@ class Writer:
                 delta, count = changes.deleted(statement, relation, self._reader)
             self._commit(ingest.changes(relation, delta, self._log))
         word = "updated" if isinstance(statement, syntax.Update) else "deleted"
-        return Result.of_message(f"{word} {_rows(count)}")
+        return Result.of_message(f"{word} {rows_said(count)}")
 
     def _commit(self, appends: Sequence[Append]) -> Acknowledgement:
         return _acknowledgement(self._log.commit(appends)) if appends else Acknowledgement(self._log.version, {}, 0)
 
 
-def _rows(count: int) -> str:
+def rows_said(count: int) -> str:
+    """`1 row`, `1,200 rows`."""
     return f"{count:,} row{'' if count == 1 else 's'}"
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from headwater.engine.database import Database, RelationInfo, connect
     from headwater.engine.result import Acknowledgement, Change, ChangeBatch, Result
     from headwater.engine.subscription import Subscription
+    from headwater.engine.transactions import Transaction
     from headwater.errors import (
         AlreadyOpen,
         AssertionFailed,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
         SqlError,
         StorageError,
         SyntaxProblem,
+        TransactionConflict,
         TypeProblem,
         UnknownName,
         UnknownProducer,
@@ -80,6 +82,8 @@ __all__ = [
     "StorageError",
     "Subscription",
     "SyntaxProblem",
+    "Transaction",
+    "TransactionConflict",
     "TypeProblem",
     "UnknownName",
     "UnknownProducer",
@@ -87,7 +91,10 @@ __all__ = [
     "connect",
 ]
 
-_HOMES = ("headwater.errors", "headwater.engine.result", "headwater.engine.subscription", "headwater.engine.database")
+_HOMES = (
+    "headwater.errors", "headwater.engine.result", "headwater.engine.subscription", "headwater.engine.transactions",
+    "headwater.engine.database",
+)  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -38,7 +38,6 @@ _STATEMENTS: dict[type[syntax.Node], str] = {
     syntax.Receive: "RECEIVE",
     syntax.Seek: "SEEK",
     syntax.Sync: "SYNC",
-    syntax.Transaction: "a transaction",
     syntax.Verify: "VERIFY",
 }
 
