@@ -13,7 +13,7 @@ import os
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from headwater.engine import (
     asserts,
@@ -27,6 +27,7 @@ from headwater.engine import (
     why_missing,
 )
 from headwater.engine.catalogs import Catalogs
+from headwater.engine.consuming import Consumer, Groups
 from headwater.engine.control import control
 from headwater.engine.differing import Side, difference
 from headwater.engine.follower import Follower
@@ -143,6 +144,7 @@ class Database:
             raise
         self.reader = Reader(self.pipeline, catalogs, self._functions, storage.now_us)
         self._writer = Writer(self.pipeline, self.reader, storage.now_us)
+        self._groups = Groups(self.pipeline)
         self._transaction: Transaction | None = None  # that BEGIN has begun
         _open.add(self)
 
@@ -214,6 +216,8 @@ class Database:
                 return self._writer.insert(statement)
             case syntax.Update() | syntax.Delete():
                 return self._writer.change(statement)
+            case syntax.Fetch() | syntax.CommitGroup() | syntax.Seek():
+                return self._groups.run(statement, self.reader.points())
             case syntax.Transaction():
                 return self._begin(statement)
             case syntax.Preview():
@@ -276,7 +280,16 @@ class Database:
             t.execute("UPDATE stock SET n = n - 1 WHERE item = 7")
         """
         self._check_open()
-        return Transaction(self.pipeline, self.reader, self._writer, self.session, self._run, self._prepared)
+        return Transaction(
+            self.pipeline, self.reader, self._writer, self._groups, self.session, self._run, self._prepared
+        )
+
+    def consumer(self, stream: str, group: str, start: Literal["earliest", "latest"] = "earliest") -> Consumer:
+        """A new member of a consumer group, which reads a stream on from where the group has come; a group that is new
+        begins at `start`. The members of a group share the partitions of the stream.
+        """
+        self._check_open()
+        return self._groups.join(group, syntax.Identifier(stream), start)
 
     def _begin(self, statement: syntax.Transaction) -> Result:
         if statement.action != "BEGIN":

@@ -36,7 +36,8 @@ SETTINGS = {
 
 _CHANGING = (
     syntax.Alter, syntax.Control, syntax.CreateFunction, syntax.CreateRelation, syntax.CreateType, syntax.CreateView,
-    syntax.Delete, syntax.Drop, syntax.Insert, syntax.Transaction, syntax.Update,
+    syntax.CommitGroup, syntax.Delete, syntax.Drop, syntax.Fetch, syntax.Insert, syntax.Seek, syntax.Transaction,
+    syntax.Update,
 )  # fmt: skip
 _OF_THE_CATALOG = frozenset({"STREAMS", "TABLES", "VIEWS", "QUERIES", "TYPES", "FUNCTIONS"})
 

@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from headwater.engine import changes, ingest
+from headwater.engine.consuming import Consumer, Groups
 from headwater.engine.own_writes import OwnWrites
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.positions import sources
@@ -23,7 +24,7 @@ from headwater.engine.scripts import Outcome, Scripts, refuse_endless
 from headwater.engine.session import Session, is_about_session
 from headwater.engine.statements import inserted_rows, refuse_derived
 from headwater.engine.writing import Writer, rows_said
-from headwater.errors import HeadwaterError, SqlError, TransactionConflict, Unsupported
+from headwater.errors import HeadwaterError, MemberFenced, SqlError, TransactionConflict, Unsupported
 from headwater.parser import syntax
 from headwater.planner import Catalog, Input, Relation, refuse_statement
 from headwater.planner.key_constants import Key
@@ -45,6 +46,7 @@ class Transaction:
         pipeline: Pipeline,
         reader: Reader,
         writer: Writer,
+        groups: Groups,
         session: Session,
         run_outside: Callable[[syntax.Statement], Outcome],
         prepared: Callable[[_Change], _Change],
@@ -56,11 +58,13 @@ class Transaction:
         self._pipeline = pipeline
         self._reader = reader
         self._writer = writer
+        self._groups = groups
         self._run_outside = run_outside
         self._prepared = prepared
         self._scripts = Scripts(session, self.run)
         self._reads = Reads()
         self._own = OwnWrites(pipeline.log)
+        self._consumed: list[Consumer] = []
         self._state = "open"  # or 'failed', when a statement has, or 'over'
 
     @property
@@ -95,8 +99,16 @@ class Transaction:
             refuse_derived(relation, None)
             return self._write(relation, ingest.conform(relation, rows))
 
+    def consume(self, consumer: Consumer) -> None:
+        """Makes what a consumer has fetched, by the time of the commit, part of the transaction: its group goes on
+        behind it if what was written is committed, and only then.
+        """
+        self._check_open()
+        if consumer not in self._consumed:
+            self._consumed.append(consumer)
+
     def commit(self) -> int:
-        """Commits what was written, as one; gives the version of that commit, or 0 if nothing was written.
+        """Commits what was written and consumed, as one; gives the version of that commit, or 0 if there was nothing.
 
         Raises TransactionConflict if something that the transaction has read was written meanwhile, and whatever a
         commit may raise; then nothing was committed. The transaction is over in any case.
@@ -104,17 +116,35 @@ class Transaction:
         self._check_open()
         was_failed, self._state = self._state == "failed", "over"
         if was_failed:
+            self._rewind()
             raise SqlError(
                 "a statement of this transaction has failed, so it cannot be committed",
                 hint="nothing was committed, and it is over; BEGIN it again",
             )
-        if not self._own.appends:
-            return 0
-        return self._writer.commit(self._own.appends, self._check_reads if self._reads else None)
+        try:
+            return self._commit() if self._own.appends or self._consumed else 0
+        except HeadwaterError:
+            self._rewind()
+            raise
+
+    def _commit(self) -> int:
+        check = self._check_reads if self._reads else None
+        while True:
+            offsets = [consumer.offsets() for consumer in self._consumed]  # raises MemberFenced where they are lost
+            try:
+                return self._writer.commit(self._own.appends, offsets, check)
+            except MemberFenced:  # the group has begun a generation just now, in which the partitions may be the same
+                continue
 
     def rollback(self) -> None:
-        """Forgets what was written. The transaction is over; calling it again does nothing."""
-        self._state = "over"
+        """Forgets what was written; rows that were consumed come again. It is over; another call does nothing."""
+        if not self.is_over:
+            self._state = "over"
+            self._rewind()
+
+    def _rewind(self) -> None:
+        for consumer in self._consumed:
+            consumer.rewind()
 
     def __enter__(self) -> Transaction:
         return self
@@ -155,10 +185,17 @@ class Transaction:
             case syntax.Insert() | syntax.Update() | syntax.Delete():
                 refuse_statement(statement)
                 return self._change(self._prepared(statement))
+            case syntax.Fetch():
+                return self._groups.fetch(statement)
+            case syntax.CommitGroup(group=group):
+                for member in self._groups.members(group):
+                    self.consume(member)
+                return Result.of_message(f"what {group.text} has fetched is done with at COMMIT")
             case syntax.Transaction():
                 raise SqlError("a transaction has begun already", statement.span, hint="COMMIT or ROLLBACK ends it")
         raise Unsupported(
-            "this cannot be part of a transaction, which has SELECT, INSERT, UPDATE and DELETE", statement.span,
+            "this cannot be part of a transaction, which has SELECT, INSERT, UPDATE, DELETE and consumer groups",
+            statement.span,
             hint="COMMIT or ROLLBACK first",
         )  # fmt: skip
 

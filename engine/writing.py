@@ -14,7 +14,7 @@ from headwater.engine.result import Acknowledgement, Result
 from headwater.engine.statements import inserted_rows, refuse_derived
 from headwater.parser import syntax
 from headwater.planner import Relation
-from headwater.storage import Append, Commit
+from headwater.storage import Append, Commit, GroupOffsets
 
 
 class Writer:
@@ -37,15 +37,16 @@ class Writer:
         """Rows, which have the columns of the relation, as they are committed. Raises DataError if they must not be."""
         return ingest.appends(relation, rows, self._log, self._now_us())
 
-    def commit(self, appends: Sequence[Append], check: Callable[[], None] | None) -> int:
-        """Commits what a transaction has written, if `check`, during which nobody else writes, does not raise.
-
-        Gives the version.
+    def commit(
+        self, appends: Sequence[Append], offsets: Sequence[GroupOffsets], check: Callable[[], None] | None
+    ) -> int:
+        """Commits what a transaction has written and the groups' offsets, if `check`, during which nobody else writes,
+        does not raise. Gives the version.
         """
         with self._gate.together() if check is None else self._gate.alone():
             if check is not None:
                 check()
-            return self._log.commit(appends).version
+            return self._log.commit(appends, offsets=offsets).version
 
     def insert(self, statement: syntax.Insert) -> Result:
         """Runs INSERT. Raises SqlError for rows that do not fit, or a relation that is no source."""

@@ -16,6 +16,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from headwater.engine.consuming import Consumer
     from headwater.engine.database import Database, RelationInfo, connect
     from headwater.engine.result import Acknowledgement, Change, ChangeBatch, Result
     from headwater.engine.subscription import Subscription
@@ -58,6 +59,7 @@ __all__ = [
     "AssertionFailed",
     "Change",
     "ChangeBatch",
+    "Consumer",
     "CorruptLog",
     "DataError",
     "Database",
@@ -92,9 +94,13 @@ __all__ = [
 ]
 
 _HOMES = (
-    "headwater.errors", "headwater.engine.result", "headwater.engine.subscription", "headwater.engine.transactions",
+    "headwater.errors",
+    "headwater.engine.result",
+    "headwater.engine.subscription",
+    "headwater.engine.consuming",
+    "headwater.engine.transactions",
     "headwater.engine.database",
-)  # fmt: skip
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -24,7 +24,6 @@ class _Part:
 
 _STATEMENTS: dict[type[syntax.Node], str] = {
     syntax.Ack: "ACK",
-    syntax.CommitGroup: "COMMIT GROUP",
     syntax.Copy: "COPY",
     syntax.CreateAssertion: "CREATE ASSERTION",
     syntax.CreateConnector: "CREATE CONNECTOR",
@@ -33,10 +32,8 @@ _STATEMENTS: dict[type[syntax.Node], str] = {
     syntax.CreateQueue: "CREATE QUEUE",
     syntax.CreateRemote: "CREATE REMOTE",
     syntax.DescribeAll: "DESCRIBE of all relations",
-    syntax.Fetch: "FETCH",
     syntax.Print: "PRINT",
     syntax.Receive: "RECEIVE",
-    syntax.Seek: "SEEK",
     syntax.Sync: "SYNC",
     syntax.Verify: "VERIFY",
 }
