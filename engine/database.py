@@ -35,6 +35,7 @@ from headwater.engine.functions import Functions, statement_of
 from headwater.engine.moments import plans_of
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.preview import preview
+from headwater.engine.queues import Queues, receipts_of
 from headwater.engine.reading import Reader
 from headwater.engine.result import Acknowledgement, Result
 from headwater.engine.scripts import Scripts, refuse_endless
@@ -145,6 +146,7 @@ class Database:
         self.reader = Reader(self.pipeline, catalogs, self._functions, storage.now_us)
         self._writer = Writer(self.pipeline, self.reader, storage.now_us)
         self._groups = Groups(self.pipeline)
+        self._queues = Queues(self.pipeline, self._writer, self._groups, storage.now_us)
         self._transaction: Transaction | None = None  # that BEGIN has begun
         _open.add(self)
 
@@ -218,6 +220,10 @@ class Database:
                 return self._writer.change(statement)
             case syntax.Fetch() | syntax.CommitGroup() | syntax.Seek():
                 return self._groups.run(statement, self.reader.points())
+            case syntax.Receive():
+                return self._queues.receive(statement)
+            case syntax.Ack() | syntax.Nack():
+                return self._queues.settle(statement, receipts_of(statement, self.reader))
             case syntax.Transaction():
                 return self._begin(statement)
             case syntax.Preview():
@@ -281,7 +287,14 @@ class Database:
         """
         self._check_open()
         return Transaction(
-            self.pipeline, self.reader, self._writer, self._groups, self.session, self._run, self._prepared
+            self.pipeline,
+            self.reader,
+            self._writer,
+            self._groups,
+            self._queues,
+            self.session,
+            self._run,
+            self._prepared,
         )
 
     def consumer(self, stream: str, group: str, start: Literal["earliest", "latest"] = "earliest") -> Consumer:

@@ -17,6 +17,7 @@ from headwater.engine.consuming import Consumer, Groups
 from headwater.engine.own_writes import OwnWrites
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.positions import sources
+from headwater.engine.queues import Queues, receipts_of
 from headwater.engine.reading import Place, Reader, key_of
 from headwater.engine.reads import Reads
 from headwater.engine.result import Result
@@ -24,7 +25,7 @@ from headwater.engine.scripts import Outcome, Scripts, refuse_endless
 from headwater.engine.session import Session, is_about_session
 from headwater.engine.statements import inserted_rows, refuse_derived
 from headwater.engine.writing import Writer, rows_said
-from headwater.errors import HeadwaterError, MemberFenced, SqlError, TransactionConflict, Unsupported
+from headwater.errors import HeadwaterError, MemberFenced, SqlError, Unsupported
 from headwater.parser import syntax
 from headwater.planner import Catalog, Input, Relation, refuse_statement
 from headwater.planner.key_constants import Key
@@ -32,7 +33,8 @@ from headwater.planner.logical import StreamSource, TableSource
 from headwater.values import Column
 
 _Change = syntax.Insert | syntax.Update | syntax.Delete
-_ASKING = (syntax.Show, syntax.Describe, syntax.Explain, syntax.ExplainRow)  # answered as outside of a transaction
+# What is run as outside of a transaction: what only asks about the catalog, and RECEIVE, which lends and gives nothing.
+_OUTSIDE = (syntax.Show, syntax.Describe, syntax.Explain, syntax.ExplainRow, syntax.Receive)
 
 
 class Transaction:
@@ -47,6 +49,7 @@ class Transaction:
         reader: Reader,
         writer: Writer,
         groups: Groups,
+        queues: Queues,
         session: Session,
         run_outside: Callable[[syntax.Statement], Outcome],
         prepared: Callable[[_Change], _Change],
@@ -59,6 +62,7 @@ class Transaction:
         self._reader = reader
         self._writer = writer
         self._groups = groups
+        self._queues = queues
         self._run_outside = run_outside
         self._prepared = prepared
         self._scripts = Scripts(session, self.run)
@@ -128,7 +132,7 @@ class Transaction:
             raise
 
     def _commit(self) -> int:
-        check = self._check_reads if self._reads else None
+        check = (lambda: self._reads.check(self._pipeline)) if self._reads else None
         while True:
             offsets = [consumer.offsets() for consumer in self._consumed]  # raises MemberFenced where they are lost
             try:
@@ -168,7 +172,7 @@ class Transaction:
                 return Result.of_message("rolled back")
             case syntax.Transaction(action="COMMIT"):
                 return self._end(statement)
-            case _ if is_about_session(statement) or isinstance(statement, _ASKING):
+            case _ if is_about_session(statement) or isinstance(statement, _OUTSIDE):
                 return self._run_outside(statement)
         if self._state == "failed":
             raise SqlError(
@@ -191,10 +195,12 @@ class Transaction:
                 for member in self._groups.members(group):
                     self.consume(member)
                 return Result.of_message(f"what {group.text} has fetched is done with at COMMIT")
+            case syntax.Ack() | syntax.Nack():
+                return self._settle(statement)
             case syntax.Transaction():
                 raise SqlError("a transaction has begun already", statement.span, hint="COMMIT or ROLLBACK ends it")
         raise Unsupported(
-            "this cannot be part of a transaction, which has SELECT, INSERT, UPDATE, DELETE and consumer groups",
+            "this cannot be part of a transaction, which has SELECT, INSERT, UPDATE, DELETE and groups and queues",
             statement.span,
             hint="COMMIT or ROLLBACK first",
         )  # fmt: skip
@@ -226,6 +232,13 @@ class Transaction:
             self._own.add(relation, ingest.changes(relation, delta, self._pipeline.log))
         return Result.of_message(f"{word} {rows_said(count)}, to be committed")
 
+    def _settle(self, statement: syntax.Ack | syntax.Nack) -> Result:
+        settling = self._queues.settling(statement, receipts_of(statement, self._reader))
+        self._own.add(settling.relation, settling.appends)
+        for key in settling.keys:
+            self._reads.add(settling.relation.id, settling.version, key)
+        return Result.of_message(f"{settling.message}, to be committed")
+
     def _write(self, relation: Relation, rows: pa.RecordBatch) -> int:
         self._own.add(relation, self._writer.appends(relation, rows))
         return int(rows.num_rows)
@@ -254,10 +267,10 @@ class Transaction:
             return None
         own = self._own_of(source)
         if source.relation is not None and not source.relation.is_derived:
-            self._reads.add(source.relation.id, key_of(source))
+            self._reads.add(source.relation.id, self.version, key_of(source))
         else:
             for leaf in _sources(source):
-                self._reads.add(leaf.id)
+                self._reads.add(leaf.id, self.version)
         if own is None and self._pipeline.circuit.version == self._pipeline.log.version == self.version:
             return None  # it is what it is now
         cut = self._reader.at(source, self.version)
@@ -281,16 +294,6 @@ class Transaction:
                     hint="ask after COMMIT, or before the transaction writes there",
                 )
         return None
-
-    def _check_reads(self) -> None:
-        """Raises TransactionConflict if what was read has been written since."""
-        number = self._reads.changed(self._pipeline.log, self.version)
-        if number is not None:
-            name = self._pipeline.catalog.by_id(number).name
-            raise TransactionConflict(
-                f'"{name}" was written since this transaction read it, as of version {self.version}',
-                hint="nothing was committed; begin it again",
-            )
 
     def fail(self) -> None:
         """Note that a statement of it has failed."""

@@ -23,17 +23,14 @@ class _Part:
 
 
 _STATEMENTS: dict[type[syntax.Node], str] = {
-    syntax.Ack: "ACK",
     syntax.Copy: "COPY",
     syntax.CreateAssertion: "CREATE ASSERTION",
     syntax.CreateConnector: "CREATE CONNECTOR",
     syntax.CreateInstance: "CREATE INSTANCE",
     syntax.CreatePipeline: "CREATE PIPELINE",
-    syntax.CreateQueue: "CREATE QUEUE",
     syntax.CreateRemote: "CREATE REMOTE",
     syntax.DescribeAll: "DESCRIBE of all relations",
     syntax.Print: "PRINT",
-    syntax.Receive: "RECEIVE",
     syntax.Sync: "SYNC",
     syntax.Verify: "VERIFY",
 }
@@ -53,8 +50,10 @@ _IN_QUERIES = (
     _Part(syntax.Select, "partition_by", "PARTITION BY"),
 )
 
-_DROPPED = frozenset({"FUNCTION", "STREAM", "TABLE", "TYPE", "VIEW"})
-_SHOWN = frozenset({"FUNCTIONS", "STREAMS", "TABLES", "QUERIES", "GROUPS", "PROPERTIES", "TYPES", "VARIABLES", "VIEWS"})
+_DROPPED = frozenset({"FUNCTION", "QUEUE", "STREAM", "TABLE", "TYPE", "VIEW"})
+_SHOWN = frozenset(
+    {"FUNCTIONS", "STREAMS", "TABLES", "QUERIES", "GROUPS", "QUEUES", "PROPERTIES", "TYPES", "VARIABLES", "VIEWS"}
+)
 _EXTENDED = frozenset({"STREAMS", "TABLES"})
 
 
