@@ -16,37 +16,31 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
 from headwater.engine import (
-    asserts,
-    definitions,
     forking,
     ingest,
-    looking_back,
     retention,
     statements,
-    why,
-    why_missing,
 )
 from headwater.engine.catalogs import Catalogs
 from headwater.engine.consuming import Consumer, Groups
-from headwater.engine.control import control
 from headwater.engine.differing import Side, difference
 from headwater.engine.follower import Follower
 from headwater.engine.functions import Functions, statement_of
 from headwater.engine.moments import plans_of
+from headwater.engine.parts import Parts
 from headwater.engine.pipeline import Pipeline
-from headwater.engine.preview import preview
-from headwater.engine.queues import Queues, receipts_of
+from headwater.engine.queues import Queues
 from headwater.engine.reading import Reader
 from headwater.engine.result import Acknowledgement, Result
+from headwater.engine.running import Runner
 from headwater.engine.scripts import Scripts, refuse_endless
-from headwater.engine.session import AUTO_OFFSET_RESET, is_about_session, session_with
-from headwater.engine.starts import begun
+from headwater.engine.session import session_with
 from headwater.engine.subscription import Subscription
 from headwater.engine.transactions import Transaction
 from headwater.engine.writing import Writer
-from headwater.errors import OutOfRange, SqlError, StorageError
+from headwater.errors import SqlError, StorageError
 from headwater.parser import parse_point, syntax
-from headwater.planner import refuse_statement, with_named_types
+from headwater.planner import with_named_types
 from headwater.storage import Log, OsStorage, SimulatedDisk, Storage
 from headwater.values import Column
 
@@ -116,10 +110,7 @@ class Database:
         functions: Mapping[str, Any] | None = None,
     ) -> None:
         self.path = path
-        self._place = None if path is None else forking.absolute(path)
         self.session = session_with(state_limit)
-        self._scripts = Scripts(self.session, self._ask)
-        self._storage = storage
         self._functions = Functions(storage, functions or {})
         self.log = Log.open(storage, directory, read_only=read_only)
         self._closed = False
@@ -144,10 +135,14 @@ class Database:
             self._functions.close()
             raise
         self.reader = Reader(self.pipeline, catalogs, self._functions, storage.now_us)
-        self._writer = Writer(self.pipeline, self.reader, storage.now_us)
-        self._groups = Groups(self.pipeline)
-        self._queues = Queues(self.pipeline, self._writer, self._groups, storage.now_us)
-        self._transaction: Transaction | None = None  # that BEGIN has begun
+        place = None if path is None else forking.absolute(path)
+        writer, groups = Writer(self.pipeline, self.reader, storage.now_us), Groups(self.pipeline)
+        self._parts = Parts(
+            storage, place, self.session, self._functions, self._retaining, self.pipeline, self.reader, writer, groups,
+            Queues(self.pipeline, writer, groups, storage.now_us),
+        )  # fmt: skip
+        self._runner = Runner(self._parts, self._diff)
+        self._scripts = Scripts(self.session, self._runner.ask)
         _open.add(self)
 
     # ---------------------------------------------------------------- SQL
@@ -186,97 +181,9 @@ class Database:
             if not isinstance(statement, syntax.Query):
                 raise SqlError("only a query can be watched", statement.span, hint="SELECT … FROM … EMIT CHANGES")
             self.session.asked(replace(statement, emit="CHANGES"))
-            statement = with_named_types(statement, self.pipeline.known().types)
-            self._functions.check(statement, self.pipeline.catalog)
-            return self._watch(statement, from_version)
+            return self._runner.watch(self._runner.prepared(statement), from_version)
 
-    def _ask(self, statement: syntax.Statement) -> Result | Subscription:
-        """Runs a statement of the session, which may be about the past, or part of a transaction."""
-        if self._transaction is not None and not self._transaction.is_over:
-            return self._transaction.run(statement)
-        asked = self.session.asked(statement)
-        try:
-            return self._run(asked)
-        except OutOfRange as error:
-            if asked is not statement:
-                error.hint = "; ".join(filter(None, (error.hint, "UNSET as_of asks about now")))
-            raise
-
-    def _run(self, statement: syntax.Statement) -> Result | Subscription:
-        refuse_statement(statement)
-        if isinstance(statement, syntax.Query) and statement.emit is None:
-            return self.reader.query(statement)
-        if isinstance(statement, looking_back.Looking) and statement.as_of is not None:
-            return looking_back.answer(statement, self.pipeline, self.reader)
-        statement = self._prepared(statement)
-        match statement:
-            case syntax.Query():
-                return self._watch(statement)
-            case _ if isinstance(statement, definitions.Definition):
-                return definitions.define(statement, self.pipeline, self.reader, self._functions)
-            case syntax.Insert():
-                return self._writer.insert(statement)
-            case syntax.Update() | syntax.Delete():
-                return self._writer.change(statement)
-            case syntax.Fetch() | syntax.CommitGroup() | syntax.Seek():
-                return self._groups.run(statement, self.reader.points())
-            case syntax.Receive():
-                return self._queues.receive(statement)
-            case syntax.Ack() | syntax.Nack():
-                return self._queues.settle(statement, receipts_of(statement, self.reader))
-            case syntax.Transaction():
-                return self._begin(statement)
-            case syntax.Preview():
-                return preview(statement, self.pipeline, self.reader)
-            case syntax.Control():
-                return control(statement, self.pipeline)
-            case syntax.Fork():
-                return forking.run(statement, self.reader.points(), self._place)
-            case syntax.Diff():
-                return self._diff(statement)
-            case syntax.Checkpoint():
-                self.pipeline.catch_up()
-                version = self.pipeline.checkpoint()
-                retention.retain(self.pipeline, self._retaining.now_us())
-                return Result.of_message(f"checkpoint at version {version}")
-            case syntax.Describe(name=name, kind="FUNCTION"):
-                return statements.describe_function(name, self.pipeline.known())
-            case syntax.Describe(name=name) if view := self.pipeline.known().view(name):
-                columns = definitions.columns_of_view(view, self.pipeline.known(), self.reader)
-                return statements.describe_view(view, columns, statement.extended)
-            case syntax.AssertValues() | syntax.AssertRelation():
-                return self._assert(statement)
-            case syntax.AssertTopic() | syntax.AssertSchema():
-                raise asserts.refuse_topic(statement)
-            case syntax.ExplainRow(missing=False):
-                return why.explain_row(statement, self.pipeline, self.reader)
-            case syntax.ExplainRow():
-                return why_missing.explain_missing(statement, self.pipeline, self.reader)
-            case _ if is_about_session(statement):
-                result = self.session.run(statement)
-                self.pipeline.limit_state(self.session.state_limit)
-                return result
-            case _:
-                return statements.show(statement, self.pipeline, self.reader, self._storage.now_us())
-
-    def _watch(self, query: syntax.Query, from_version: int | None = None) -> Subscription:
-        query = begun(query, self.pipeline, self.reader.points())
-        subscription = Subscription(
-            self.pipeline, query,
-            start_of=self.reader.start_of, idle_us=self.session.idle_us, from_version=from_version,
-        )  # fmt: skip
-        if from_version is None and self.session.setting(AUTO_OFFSET_RESET) == "latest":
-            subscription.skip()
-        return subscription
-
-    def _assert(self, statement: syntax.AssertValues | syntax.AssertRelation) -> Result:
-        self.pipeline.catch_up()
-        if isinstance(statement, syntax.AssertRelation):
-            return asserts.assert_relation(statement, self.pipeline.catalog.find(statement.name))
-        relation = self.pipeline.catalog.find(statement.relation)
-        return asserts.assert_values(statement, relation, self.session.records(relation, self.log))
-
-    # ---------------------------------------------------------------- transactions
+    # ---------------------------------------------------------------- transactions, consumers
 
     def transaction(self) -> Transaction:
         """Begins a transaction: what is written in it is one commit, or nothing, and it sees one version throughout.
@@ -286,35 +193,14 @@ class Database:
             t.execute("UPDATE stock SET n = n - 1 WHERE item = 7")
         """
         self._check_open()
-        return Transaction(
-            self.pipeline,
-            self.reader,
-            self._writer,
-            self._groups,
-            self._queues,
-            self.session,
-            self._run,
-            self._prepared,
-        )
+        return self._runner.begin()
 
     def consumer(self, stream: str, group: str, start: Literal["earliest", "latest"] = "earliest") -> Consumer:
         """A new member of a consumer group, which reads a stream on from where the group has come; a group that is new
         begins at `start`. The members of a group share the partitions of the stream.
         """
         self._check_open()
-        return self._groups.join(group, syntax.Identifier(stream), start)
-
-    def _begin(self, statement: syntax.Transaction) -> Result:
-        if statement.action != "BEGIN":
-            raise SqlError("there is no transaction to end", statement.span, hint="BEGIN begins one")
-        self._transaction = self.transaction()
-        return Result.of_message(f"begun at version {self._transaction.version}")
-
-    def _prepared(self, statement: _Statement) -> _Statement:
-        """A statement with what its names mean. Raises SqlError where it calls a function that is not given."""
-        statement = with_named_types(statement, self.pipeline.known().types)
-        self._functions.check(statement, self.pipeline.catalog)
-        return statement
+        return self._parts.groups.join(group, syntax.Identifier(stream), start)
 
     # ---------------------------------------------------------------- functions
 
@@ -380,7 +266,7 @@ class Database:
         statement = with_named_types(statement, catalog.types)
         if not self._functions.takes(name, target, statement, catalog):
             with self._functions.giving(name, target):
-                self._run(statement)
+                self._runner.run(statement)
         return target
 
     # ---------------------------------------------------------------- rows
@@ -394,7 +280,7 @@ class Database:
         self._check_open()
         relation = self.pipeline.catalog.find(syntax.Identifier(name))
         statements.refuse_derived(relation, None)
-        return self._writer.append(relation, ingest.conform(relation, rows))
+        return self._parts.writer.append(relation, ingest.conform(relation, rows))
 
     # ---------------------------------------------------------------- forks
 
@@ -405,7 +291,7 @@ class Database:
         retention has taken.
         """
         self._check_open()
-        return forking.fork_log(self.log, self._place, forking.absolute(path), version).version
+        return forking.fork_log(self.log, self._parts.place, forking.absolute(path), version).version
 
     def _diff(self, statement: syntax.Diff) -> Result:
         path = forking.absolute(statement.path)

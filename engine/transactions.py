@@ -13,18 +13,18 @@ from typing import Any
 import pyarrow as pa
 
 from headwater.engine import changes, ingest
-from headwater.engine.consuming import Consumer, Groups
+from headwater.engine.consuming import Consumer
 from headwater.engine.own_writes import OwnWrites
-from headwater.engine.pipeline import Pipeline
+from headwater.engine.parts import Parts
 from headwater.engine.positions import sources
-from headwater.engine.queues import Queues, receipts_of
-from headwater.engine.reading import Place, Reader, key_of
+from headwater.engine.queues import receipts_of
+from headwater.engine.reading import Place, key_of
 from headwater.engine.reads import Reads
 from headwater.engine.result import Result
 from headwater.engine.scripts import Outcome, Scripts, refuse_endless
-from headwater.engine.session import Session, is_about_session
+from headwater.engine.session import is_about_session
 from headwater.engine.statements import inserted_rows, refuse_derived
-from headwater.engine.writing import Writer, rows_said
+from headwater.engine.writing import rows_said
 from headwater.errors import HeadwaterError, MemberFenced, SqlError, Unsupported
 from headwater.parser import syntax
 from headwater.planner import Catalog, Input, Relation, refuse_statement
@@ -45,29 +45,21 @@ class Transaction:
 
     def __init__(
         self,
-        pipeline: Pipeline,
-        reader: Reader,
-        writer: Writer,
-        groups: Groups,
-        queues: Queues,
-        session: Session,
+        parts: Parts,
         run_outside: Callable[[syntax.Statement], Outcome],
         prepared: Callable[[_Change], _Change],
     ) -> None:
         """Use `Database.transaction`. `prepared` is a statement with what its names mean in the database."""
-        pipeline.catch_up()
-        with pipeline.lock:
-            self._version = pipeline.circuit.version
-        self._pipeline = pipeline
-        self._reader = reader
-        self._writer = writer
-        self._groups = groups
-        self._queues = queues
+        self._pipeline, self._reader, self._writer = parts.pipeline, parts.reader, parts.writer
+        self._groups, self._queues = parts.groups, parts.queues
+        self._pipeline.catch_up()
+        with self._pipeline.lock:
+            self._version = self._pipeline.circuit.version
         self._run_outside = run_outside
         self._prepared = prepared
-        self._scripts = Scripts(session, self.run)
+        self._scripts = Scripts(parts.session, self.run)
         self._reads = Reads()
-        self._own = OwnWrites(pipeline.log)
+        self._own = OwnWrites(self._pipeline.log)
         self._consumed: list[Consumer] = []
         self._state = "open"  # or 'failed', when a statement has, or 'over'
 
