@@ -9,9 +9,8 @@ from typing import NamedTuple
 
 import duckdb
 
-# What a query has no use for: collations and steps of DuckDB's optimizer; DuckDB's own files, settings and tables, which
-# are none of the user's; PostgreSQL's privileges, which always say yes; and readers of files, which queries may not
-# open.
+# What a query has no use for: collations and steps of DuckDB's optimizer; DuckDB's own files, settings and tables, of
+# which a user has none; PostgreSQL's privileges, which always say yes; and readers of files, which no query may open.
 NOT_FOR_QUERIES = re.compile(
     r"""__.* | (icu_)?collate_.* | icu_sort_key | json_copy_.* | pragma_.* | duckdb_.* | has_.*_privilege
     | pg_(?!typeof).* | read_.* | parquet_.* | glob | sniff_csv | .*_scan | .*_scan_dumb | python_map_function | test_.*

@@ -1,0 +1,100 @@
+r"""The commands that look something up in the reference: \h for statements, \df for functions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from textwrap import indent
+
+import pyarrow as pa
+
+from headwater.engine.database import Database
+from headwater.engine.result import Result
+from headwater.errors import HeadwaterError, suggestion
+from headwater.planner.function_catalog import FunctionInfo, Kind, function_catalog, sample_data
+from headwater.planner.statement_reference import PAGES, Entry, find_entries, statement_reference
+from headwater.repl.output import Output
+from headwater.values import Column
+
+_FENCE = re.compile(r"^```(?P<kind>\w+)[ \w]*\n(?P<text>[\s\S]*?)^```$", re.MULTILINE)
+_SENTENCE = re.compile(r"(?<=[.])\s(?=[A-Z])")
+_NEAREST = 5
+_SAMPLE = "What the examples ask about: \\h sample data"
+
+
+def help_statement(database: Database, output: Output, argument: str) -> None:
+    """Show what a statement is: its syntax, and an example. Without a name, list all."""
+    if argument.lower().startswith("sample"):
+        output.stream.write(sample_data())
+        return
+    found = find_entries(argument) if argument else list(statement_reference())
+    if not found:
+        names = [name for entry in statement_reference() for name in entry.names]
+        raise HeadwaterError(
+            f'there is no statement "{argument}"', hint=suggestion(argument.upper(), names, "statements")
+        )
+    text = _entry_text(found[0]) if len(found) == 1 else "\n".join(_list_of(found))
+    output.stream.write(f"{text}\n")
+
+
+def list_functions(database: Database, output: Output, argument: str) -> None:
+    """List the functions that a pattern means, or all; with a name, tell all about it."""
+    known = sorted((*function_catalog(), *_functions_of_user(database)), key=lambda info: info.name)
+    found = _matching(known, argument.lower()) if argument else known
+    if not found:
+        names = {info.name for info in known}
+        raise HeadwaterError(
+            f'there is no function "{argument}"', hint=suggestion(argument.lower(), names, "functions")
+        )
+    columns = tuple(Column(name, "VARCHAR") for name in ("name", "signature", "returns", "kind", "description"))
+    is_one = len({info.name for info in found}) == 1
+    rows = [row for info in found for row in _rows(info, is_one)]
+    output.show(Result.of_rows(columns, rows, [pa.string()] * len(columns)))
+    if output.format == "table" and is_one:
+        output.stream.writelines(f"example: {i.example}\n         {i.result}\n" for i in found if i.example)
+
+
+def _entry_text(entry: Entry) -> str:
+    """An entry as plain text: syntax and examples are indented, and the marks of Markdown left out."""
+    body = _FENCE.sub(lambda match: indent(match["text"].rstrip(), "  "), entry.body)
+    return f"{entry.title}: {entry.summary}\n\n{indent(entry.syntax, '  ')}\n\n{body.replace('**', '')}\n\n{_SAMPLE}"
+
+
+def _list_of(entries: Iterable[Entry]) -> Iterator[str]:
+    """The entries a line each, below the titles of their pages."""
+    page = ""
+    for entry in entries:
+        if entry.page != page:
+            yield ("\n" if page else "") + PAGES[entry.page]
+            page = entry.page
+        yield f"  {entry.title:<27}  {entry.summary}" + ("" if entry.is_supported else " Not supported.")
+
+
+def _matching(known: list[FunctionInfo], pattern: str) -> list[FunctionInfo]:
+    """By wildcards, if there are any; else by name, by a part of the name, or the names that are nearly so."""
+    if "*" in pattern or "?" in pattern:
+        return [info for info in known if fnmatchcase(info.name.lower(), pattern)]
+    nearest = get_close_matches(pattern, {info.name.lower() for info in known}, _NEAREST)
+    named = [info for info in known if info.name.lower() == pattern]
+    having = [info for info in known if pattern in info.name.lower()]
+    return named or having or [info for info in known if info.name.lower() in nearest]
+
+
+def _rows(info: FunctionInfo, whole: bool) -> Iterator[tuple[str, str | None, str | None, str, str]]:
+    """A row for each signature, with the whole description or its first sentence."""
+    description = info.description or f"The same as {info.alias_of}()"
+    if not whole:
+        description = _SENTENCE.split(description)[0]
+    for signature in info.signatures:
+        call, _, returns = signature.rpartition(" -> ")
+        yield info.name, call or returns, returns if call else None, info.kind, description
+
+
+def _functions_of_user(database: Database) -> Iterator[FunctionInfo]:
+    shown = database.sql("SHOW FUNCTIONS").arrow().to_pylist()
+    for f in shown:
+        signature = f"{f['name']}({f['parameters']}) -> {f['returns']}"
+        kind: Kind = "aggregate" if "aggregate" in f["kind"] else "scalar"
+        yield FunctionInfo(f["name"], kind, (signature,), f"A function of yours: {f['kind']}")
