@@ -36,6 +36,25 @@ _INTEGERS = frozenset(
 _NUMBERS = _INTEGERS | {"FLOAT", "DOUBLE", "DECIMAL", "FLOAT16"}
 _TYPES_MAX = 3
 
+# Categories of DuckDB that are few functions, and the larger ones that they belong to.
+_CATEGORIES = {
+    "array": "list", "lambda": "list", "regex": "string", "text_similarity": "string", "bitstring": "blob",
+    "geometry": "other",
+}  # fmt: skip
+# Where DuckDB names no category: the first whose pattern is found in name, signatures and description.
+_SIGNS = (
+    ("json", r"^(json|from_json|to_json|array_to_json|row_to_json)"),
+    ("variant", r"^variant"),
+    ("list", r"^(list_|array_|len |flatten|unnest|generate_subscripts)"),
+    ("map", r"^(map|cardinality|element_at)"),
+    ("struct", r"^(struct|union|row|enum)"),
+    ("time", r"TIMESTAMP|DATE|INTERVAL|\bTIME\b| component from "),
+    ("time", r"^(now|today|ago|current_|get_current|date|time|year|era|millenni)"),
+    ("numeric", r"NUMERIC|DOUBLE|^(add|subtract|multiply|divide|mod|fmod|fdiv|random|greatest|least|bit_count|xor) "),
+    ("string", r"VARCHAR"),
+    ("numeric", r"INTEGER|BIGINT"),
+)
+
 
 class Overloads(NamedTuple):
     """All that DuckDB says of the functions of one name and kind."""
@@ -70,16 +89,29 @@ def _overloads(name: str, kind: str, rows: list[tuple]) -> Overloads:
     for row in sorted(rows, key=lambda row: (len(row[2]), str(row[3]))):
         by_arity[len(row[2]), row[4] is not None].append(row)
     first = rows[0]
+    description = next((row[6] for row in rows if row[6]), "").strip()
+    signatures = tuple(dict.fromkeys(_signature(name, found) for _, found in sorted(by_arity.items())))
     return Overloads(
         name,
         kind,
-        tuple(dict.fromkeys(_signature(name, found) for _, found in sorted(by_arity.items()))),
-        next((row[6] for row in rows if row[6]), "").strip(),
-        next((row[7][0] for row in rows if row[7]), ""),
+        signatures,
+        description,
+        _category(f"{name} {' '.join(signatures)} {description}", rows) if kind == "scalar" else "",
         first[8] if first[8] and re.fullmatch(r"[a-z_]\w*", first[8]) else "",
         tuple(dict.fromkeys(example for row in rows for example in row[9] or ())),
         any(row[10] not in (None, "CONSISTENT") or row[11] for row in rows),
     )
+
+
+def _category(text: str, rows: list[tuple]) -> str:
+    """What the function of this text is about: as DuckDB says, or else as its name, types and description say."""
+    said = next((row[7][0] for row in rows if row[7]), "")
+    if said:
+        return _CATEGORIES.get(said, said)
+    for category, pattern in _SIGNS:
+        if re.search(pattern, text):
+            return category
+    return "other"
 
 
 def _signature(name: str, rows: list[tuple]) -> str:
