@@ -6,21 +6,23 @@ import re
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from textwrap import indent
+from textwrap import fill, indent
 
 import pyarrow as pa
 
 from headwater.engine.database import Database
 from headwater.engine.result import Result
+from headwater.engine.terminal import Screen, cut
 from headwater.errors import HeadwaterError, suggestion
 from headwater.planner.function_catalog import FunctionInfo, Kind, function_catalog, sample_data
 from headwater.planner.statement_reference import PAGES, Entry, find_entries, statement_reference
 from headwater.repl.output import Output
 from headwater.values import Column
 
-_FENCE = re.compile(r"^```(?P<kind>\w+)[ \w]*\n(?P<text>[\s\S]*?)^```$", re.MULTILINE)
+_FENCE = re.compile(r"^```\w+[ \w]*\n([\s\S]*?)^```$", re.MULTILINE)
 _SENTENCE = re.compile(r"(?<=[.])\s(?=[A-Z])")
 _NEAREST = 5
+_WIDTH_MAX = 120  # lines of running text are no longer
 _SAMPLE = "What the examples ask about: \\h sample data"
 
 
@@ -35,7 +37,8 @@ def help_statement(database: Database, output: Output, argument: str) -> None:
         raise HeadwaterError(
             f'there is no statement "{argument}"', hint=suggestion(argument.upper(), names, "statements")
         )
-    text = _entry_text(found[0]) if len(found) == 1 else "\n".join(_list_of(found))
+    screen = Screen.of(output.stream)
+    text = _entry_text(found[0], screen) if len(found) == 1 else "\n".join(_list_of(found, screen))
     output.stream.write(f"{text}\n")
 
 
@@ -48,28 +51,45 @@ def list_functions(database: Database, output: Output, argument: str) -> None:
         raise HeadwaterError(
             f'there is no function "{argument}"', hint=suggestion(argument.lower(), names, "functions")
         )
-    columns = tuple(Column(name, "VARCHAR") for name in ("name", "signature", "returns", "kind", "description"))
-    is_one = len({info.name for info in found}) == 1
-    rows = [row for info in found for row in _rows(info, is_one)]
+    if output.format == "table" and len({info.name for info in found}) == 1:
+        screen = Screen.of(output.stream)
+        output.stream.write("\n".join(_function_text(info, screen) for info in found))
+        return
+    columns = tuple(Column(name, "") for name in ("name", "signature", "returns", "kind", "description"))
+    rows = [row for info in found for row in _rows(info)]
     output.show(Result.of_rows(columns, rows, [pa.string()] * len(columns)))
-    if output.format == "table" and is_one:
-        output.stream.writelines(f"example: {i.example}\n         {i.result}\n" for i in found if i.example)
 
 
-def _entry_text(entry: Entry) -> str:
+def _entry_text(entry: Entry, screen: Screen) -> str:
     """An entry as plain text: syntax and examples are indented, and the marks of Markdown left out."""
-    body = _FENCE.sub(lambda match: indent(match["text"].rstrip(), "  "), entry.body)
-    return f"{entry.title}: {entry.summary}\n\n{indent(entry.syntax, '  ')}\n\n{body.replace('**', '')}\n\n{_SAMPLE}"
+    parts = [f"{entry.title}: {entry.summary}", indent(entry.syntax, "  ")]
+    for i, part in enumerate(_FENCE.split(entry.body)):  # text and code by turns
+        paragraphs = part.strip().replace("**", "").split("\n\n")
+        parts += [indent(part.rstrip(), "  ")] if i % 2 else [_filled(text, screen) for text in paragraphs if text]
+    return "\n\n".join((*parts, _SAMPLE))
 
 
-def _list_of(entries: Iterable[Entry]) -> Iterator[str]:
+def _function_text(info: FunctionInfo, screen: Screen) -> str:
+    """All that is known of a function, its signatures uncut."""
+    same = f"The same as {info.alias_of}()" if info.alias_of else ""
+    parts = (indent("\n".join(info.signatures), "  "), _filled(info.description, screen), same)
+    example = f"  {info.example}\n  → {info.result}" if info.example else ""
+    return "\n\n".join(filter(None, (f"{info.name} ({info.kind})", *parts, example))) + "\n"
+
+
+def _filled(text: str, screen: Screen) -> str:
+    return fill(" ".join(text.split()), min(screen.width or _WIDTH_MAX, _WIDTH_MAX), break_long_words=False)
+
+
+def _list_of(entries: Iterable[Entry], screen: Screen) -> Iterator[str]:
     """The entries a line each, below the titles of their pages."""
     page = ""
     for entry in entries:
         if entry.page != page:
             yield ("\n" if page else "") + PAGES[entry.page]
             page = entry.page
-        yield f"  {entry.title:<27}  {entry.summary}" + ("" if entry.is_supported else " Not supported.")
+        line = f"  {entry.title:<27}  {entry.summary if entry.is_supported else f'Not supported: {entry.summary}'}"
+        yield cut(line, screen.width or len(line), screen.ellipsis)
 
 
 def _matching(known: list[FunctionInfo], pattern: str) -> list[FunctionInfo]:
@@ -82,11 +102,9 @@ def _matching(known: list[FunctionInfo], pattern: str) -> list[FunctionInfo]:
     return named or having or [info for info in known if info.name.lower() in nearest]
 
 
-def _rows(info: FunctionInfo, whole: bool) -> Iterator[tuple[str, str | None, str | None, str, str]]:
-    """A row for each signature, with the whole description or its first sentence."""
-    description = info.description or f"The same as {info.alias_of}()"
-    if not whole:
-        description = _SENTENCE.split(description)[0]
+def _rows(info: FunctionInfo) -> Iterator[tuple[str, str | None, str | None, str, str]]:
+    """A row for each signature, with the first sentence of the description."""
+    description = _SENTENCE.split(info.description or f"The same as {info.alias_of}()")[0]
     for signature in info.signatures:
         call, _, returns = signature.rpartition(" -> ")
         yield info.name, call or returns, returns if call else None, info.kind, description

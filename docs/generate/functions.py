@@ -22,6 +22,9 @@ ROOT = Path(__file__).resolve().parents[2]
 SAYINGS = tomllib.loads((Path(__file__).parent / "functions.toml").read_text(encoding="utf-8"))
 LIST = ROOT / "planner" / "reference" / "functions.jsonl"
 
+# What stands behind an example that is an expression over the sample data.
+SOURCES = {"aggregate": " FROM bids", "window": " FROM bids ORDER BY at"}
+
 _VARY = frozenset("now today current_date ago current_localtime current_localtimestamp get_current_time".split())
 
 
@@ -36,7 +39,7 @@ def query_of(info: FunctionInfo) -> str:
     """The statement that an example is, or that it stands in."""
     if info.example.startswith("SELECT "):
         return info.example
-    return f"SELECT {info.example}" + (" FROM bids" if info.kind in ("aggregate", "window") else "")
+    return f"SELECT {info.example}{SOURCES.get(info.kind, '')}"
 
 
 def result_of(info: FunctionInfo, database: headwater.Database) -> str:

@@ -58,8 +58,8 @@ def _functions(kind: str) -> str:
 
 def _about(kind: str) -> str:
     examples = "Examples are statements" if kind == "table" else "Examples are what a SELECT has in it"
-    if kind in ("aggregate", "window"):
-        examples += ", `FROM bids` of [the sample data](index.md#the-sample-data)"
+    if kind in functions.SOURCES:
+        examples += f", `{functions.SOURCES[kind].strip()}` of [the sample data](index.md#the-sample-data)"
     return f"{examples}; behind the arrow is what they give. In the shell, `\\df name` shows the same."
 
 

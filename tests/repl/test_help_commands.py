@@ -64,9 +64,12 @@ def test_df_lists_all_functions(database: headwater.Database) -> None:
 
 
 def test_df_tells_all_about_one_function(database: headwater.Database) -> None:
-    text = shown(database, "\\df round")
-    assert "round(x NUMERIC, precision INTEGER) │ NUMERIC │ scalar │ Rounds x to s decimal places" in text
-    assert text.endswith("example: round(42.4332, 2)\n         42.43\n")
+    assert shown(database, "\\df round") == (
+        "round (scalar)\n\n"
+        "  round(x NUMERIC) -> NUMERIC\n  round(x NUMERIC, precision INTEGER) -> NUMERIC\n\n"
+        "Rounds x to s decimal places\n\n"
+        "  round(42.4332, 2)\n  → 42.43\n"
+    )
 
 
 def test_df_takes_wildcards_parts_of_a_name_and_what_is_nearly_one(database: headwater.Database) -> None:
@@ -77,7 +80,7 @@ def test_df_takes_wildcards_parts_of_a_name_and_what_is_nearly_one(database: hea
 
 def test_df_has_functions_of_the_user(database: headwater.Database) -> None:
     database.execute("CREATE FUNCTION twice(x DOUBLE) RETURNS DOUBLE LANGUAGE python AS $$ return 2 * x $$")
-    assert "│ twice(x DOUBLE) │ DOUBLE  │ scalar │ A function of yours: scalar │" in shown(database, "\\df twice")
+    assert "twice,twice(x DOUBLE),DOUBLE,scalar,A function of yours: scalar" in shown(database, "\\df tw*", "csv")
 
 
 def test_df_of_nothing_known_is_an_error(database: headwater.Database) -> None:
