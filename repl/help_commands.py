@@ -62,7 +62,7 @@ def list_functions(database: Database, output: Output, argument: str) -> None:
 
 def _entry_text(entry: Entry, screen: Screen) -> str:
     """An entry as plain text: syntax and examples are indented, and the marks of Markdown left out."""
-    parts = [f"{entry.title}: {entry.summary}", indent(entry.syntax, "  ")]
+    parts = [_filled(f"{entry.title}: {entry.summary}", screen), _fitted(entry.syntax, screen)]
     for i, part in enumerate(_FENCE.split(entry.body)):  # text and code by turns
         paragraphs = part.strip().replace("**", "").split("\n\n")
         parts += [indent(part.rstrip(), "  ")] if i % 2 else [_filled(text, screen) for text in paragraphs if text]
@@ -81,6 +81,14 @@ def _filled(text: str, screen: Screen) -> str:
     return fill(" ".join(text.split()), min(screen.width or _WIDTH_MAX, _WIDTH_MAX), break_long_words=False)
 
 
+def _fitted(syntax: str, screen: Screen) -> str:
+    """Syntax, indented; lines that are too long for the screen go on below themselves."""
+    lines = indent(syntax, "  ").splitlines()
+    if screen.width is None:
+        return "\n".join(lines)
+    return "\n".join(fill(line, screen.width, subsequent_indent=" " * 8, break_long_words=False) for line in lines)
+
+
 def _list_of(entries: Iterable[Entry], screen: Screen) -> Iterator[str]:
     """The entries a line each, below the titles of their pages."""
     page = ""
@@ -96,10 +104,12 @@ def _matching(known: list[FunctionInfo], pattern: str) -> list[FunctionInfo]:
     """By wildcards, if there are any; else by name, by a part of the name, or the names that are nearly so."""
     if "*" in pattern or "?" in pattern:
         return [info for info in known if fnmatchcase(info.name.lower(), pattern)]
+    for is_meant in (str.__eq__, str.__contains__):
+        found = [info for info in known if is_meant(info.name.lower(), pattern)]
+        if found:
+            return found
     nearest = get_close_matches(pattern, {info.name.lower() for info in known}, _NEAREST)
-    named = [info for info in known if info.name.lower() == pattern]
-    having = [info for info in known if pattern in info.name.lower()]
-    return named or having or [info for info in known if info.name.lower() in nearest]
+    return [info for info in known if info.name.lower() in nearest]
 
 
 def _rows(info: FunctionInfo) -> Iterator[tuple[str, str | None, str | None, str, str]]:
