@@ -12,6 +12,7 @@ from headwater.engine.database import Database
 from headwater.engine.result import Result
 from headwater.errors import HeadwaterError, suggestion
 from headwater.repl.debugger import back, bisect, goto, now, scrub, step, track_question, untrack
+from headwater.repl.help_commands import help_statement, list_functions
 from headwater.repl.output import Output
 from headwater.repl.settings import OPTIONS
 from headwater.values import Column
@@ -101,6 +102,8 @@ COMMANDS = {
     command.name: command
     for command in (
         Command("\\d", "[name]", "list streams and tables, or describe one", _describe),
+        Command("\\df", "[pattern]", "list functions, or tell all about one", list_functions),
+        Command("\\h", "[statement]", "what a statement is, with its syntax and an example", help_statement),
         Command("\\i", "file", "run the statements of a file", _run_file),
         Command("\\rows", "[n|all]", "how many rows of a result to show", _set_row_limit),
         Command("\\set", "[option [value]]", "list the options, or set one", _set),
