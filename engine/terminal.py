@@ -43,6 +43,11 @@ class Screen:
         has_colours = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         return cls(shutil.get_terminal_size().columns, has_colours, has_unicode)
 
+    @property
+    def can_move(self) -> bool:
+        """Whether lines can be drawn over others."""
+        return self.width is not None and os.environ.get("TERM") != "dumb"
+
     def paint(self, text: str, colour: str) -> str:
         """`text` in a colour: 'bold', 'dim', 'reverse', 'red' or 'green'."""
         return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if self.has_colours and text else text

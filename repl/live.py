@@ -1,4 +1,5 @@
-"""The live display of a continuous query: its changes, written as they come.
+"""The live display of a continuous query: its changes, written as they come; or at a terminal, where rows can be taken
+back, a table that is updated in place (`live_view`).
 
 Rows of an append-only query stand alone. Where rows can be taken back, each change says whether it adds (+) or
 removes (-) its row: in the column `op` of a table, in `_op` and `_version` of the other formats.
@@ -20,6 +21,20 @@ from headwater.values import Column
 
 # How long one wait lasts. A change ends it at once; it only bounds how long Ctrl-C takes where waits ignore signals.
 _POLL_SECONDS = 0.5
+
+
+def show_live(subscription: Subscription, stream: TextIO, format: str, *, in_place: bool = True) -> None:
+    """Show what `subscription` gives until it is finished, or until Ctrl-C; then close it.
+
+    With `in_place` that is the table of its rows as they are now, if the stream can show one and changes add up to it.
+    """
+    can_draw = format == "table" and Screen.of(stream).can_move
+    if in_place and can_draw and subscription.adds_up and not subscription.is_append_only:
+        from headwater.repl.live_view import watch_table  # which needs a terminal
+
+        watch_table(subscription, stream)
+    else:
+        show_changes(subscription, stream, format)
 
 
 def show_changes(subscription: Subscription, stream: TextIO, format: str) -> None:

@@ -15,7 +15,7 @@ from headwater.engine.database import Database
 from headwater.engine.render import print_result
 from headwater.engine.result import Result
 from headwater.engine.subscription import Subscription
-from headwater.repl.live import show_changes
+from headwater.repl.live import show_live
 from headwater.repl.settings import Settings
 from headwater.repl.travel import Travel
 from headwater.repl.writers import WRITERS
@@ -42,7 +42,7 @@ class Output:
         started = perf_counter()
         for answer in database.run(text, file=file):
             if isinstance(answer, Subscription):
-                show_changes(answer, self.stream, self.settings.format)
+                show_live(answer, self.stream, self.settings.format, in_place=self.settings.live == "table")
             else:
                 self.show(answer, _duration(perf_counter() - started) if self.settings.timing else None)
             started = perf_counter()

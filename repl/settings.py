@@ -64,6 +64,8 @@ class Settings:
     format: str = _option("table", Option("how rows are printed", {word: word for word in FORMATS}))
     rows: int | None = _option(40, Option("how many rows of a result to show", {"all": None}, takes_number=True))
     timing: bool = _option(True, Option("whether to show how long statements take", _SWITCH))
+    live: str = _option("table", Option("how a continuous query is shown whose rows can be taken back",
+                                        {word: word for word in ("table", "changes")}))  # fmt: skip
 
     @classmethod
     def of_script(cls, format: str = "table") -> Settings:
