@@ -70,7 +70,10 @@ def width(text: str) -> int:
 
 def cut(text: str, columns: int, ellipsis: str) -> str:
     """`text` if it fits, else as much of its beginning as does, and the ellipsis."""
-    if width(text) <= columns:
-        return text
-    end = bisect_right(range(len(text) + 1), columns - 1, key=lambda length: width(text[:length])) - 1
-    return text[:end] + ellipsis
+    return text if width(text) <= columns else beginning(text, columns - 1) + ellipsis
+
+
+def beginning(text: str, columns: int) -> str:
+    """As much of the beginning of `text` as fits."""
+    end = bisect_right(range(len(text) + 1), columns, key=lambda length: width(text[:length])) - 1
+    return text[:end]

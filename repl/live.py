@@ -7,8 +7,6 @@ removes (-) its row: in the column `op` of a table, in `_op` and `_version` of t
 
 from __future__ import annotations
 
-from typing import TextIO
-
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -16,38 +14,41 @@ from headwater.engine.render import TableWriter, count
 from headwater.engine.result import ChangeBatch
 from headwater.engine.subscription import Subscription
 from headwater.engine.terminal import Screen
-from headwater.repl.writers import WRITERS, RowWriter
+from headwater.planner.sql_types import arrow_schema
+from headwater.repl.sinks import Sink
+from headwater.repl.writers import RowWriter
 from headwater.values import Column
 
 # How long one wait lasts. A change ends it at once; it only bounds how long Ctrl-C takes where waits ignore signals.
 _POLL_SECONDS = 0.5
 
 
-def show_live(subscription: Subscription, stream: TextIO, format: str, *, in_place: bool = True) -> None:
+def show_live(subscription: Subscription, sink: Sink, format: str, *, in_place: bool = True) -> None:
     """Show what `subscription` gives until it is finished, or until Ctrl-C; then close it.
 
-    With `in_place` that is the table of its rows as they are now, if the stream can show one and changes add up to it.
+    With `in_place` that is the table of its rows as they are now, at a terminal that can show one, if changes add up.
     """
-    can_draw = format == "table" and Screen.of(stream).can_move
+    can_draw = format == "table" and Screen.of(sink.stream).can_move
     if in_place and can_draw and subscription.adds_up and not subscription.is_append_only:
         from headwater.repl.live_view import watch_table  # which needs a terminal
 
-        watch_table(subscription, stream)
+        watch_table(subscription, sink.stream)
     else:
-        show_changes(subscription, stream, format)
+        show_changes(subscription, sink, format)
 
 
-def show_changes(subscription: Subscription, stream: TextIO, format: str) -> None:
-    """Write the changes of `subscription` to `stream` until it is finished, or until Ctrl-C; then close it.
+def show_changes(subscription: Subscription, sink: Sink, format: str) -> None:
+    """Write the changes of `subscription` to `sink` until it is finished, or until Ctrl-C; then close it.
 
     A table ends with the number of changes that were shown.
     """
+    stream = sink.stream
     screen = Screen.of(stream)
     is_table = format == "table"
     if is_table and screen.width is not None:
         stream.write(screen.paint("changes as they come, until Ctrl-C", "dim") + "\n")
         stream.flush()
-    writer = _writer(subscription, stream, screen, format)
+    writer = _writer(subscription, sink, screen, format)
     shown = 0
     try:
         while (batch := subscription.poll(_POLL_SECONDS)) is not None or not subscription.finished:
@@ -66,15 +67,15 @@ def show_changes(subscription: Subscription, stream: TextIO, format: str) -> Non
     stream.flush()
 
 
-def _writer(subscription: Subscription, stream: TextIO, screen: Screen, format: str) -> RowWriter:
+def _writer(subscription: Subscription, sink: Sink, screen: Screen, format: str) -> RowWriter:
     """The writer for the rows that `_marked` makes, or for the plain rows of an append-only query."""
     can_retract = not subscription.is_append_only
     columns = subscription.columns
     if format == "table":
         sign = (Column("op", ""),) if can_retract else ()
-        return TableWriter(sign + columns, screen, stream.write, signs=can_retract)
+        return TableWriter(sign + columns, screen, sink.stream.write, signs=can_retract)
     marks = (Column("_op", "VARCHAR"), Column("_version", "BIGINT")) if can_retract else ()
-    return WRITERS[format](marks + columns, stream.write)
+    return sink.writer(format, marks + columns, arrow_schema(marks + columns))
 
 
 def _marked(batch: ChangeBatch, format: str) -> pa.RecordBatch:

@@ -93,12 +93,15 @@ def _run(arguments: Sequence[str]) -> int:
     format: str = options.format or "table"
     output = Output(_prepared(sys.stdout, format), Settings.of_script(format))
     with connect(options.directory) as database:
-        if script is not None:
-            run_script(database, output, script, file=options.file)
-        else:
-            from headwater.repl.shell import run_shell
+        try:
+            if script is not None:
+                run_script(database, output, script, file=options.file)
+            else:
+                from headwater.repl.shell import run_shell
 
-            run_shell(database, output, options.format)
+                run_shell(database, output, options.format)
+        finally:
+            output.close()
     return 0
 
 

@@ -10,6 +10,7 @@ import pytest
 
 import headwater
 from headwater.repl.live import show_changes
+from headwater.repl.sinks import Sink
 
 
 class Reader(io.StringIO):
@@ -40,7 +41,7 @@ def more_bids(database: headwater.Database) -> Iterator[None]:
 def shown(database: headwater.Database, query: str, format: str = "table") -> str:
     stream = Reader(more_bids(database))
     subscription = database.subscribe(query)
-    show_changes(subscription, stream, format)
+    show_changes(subscription, Sink(stream), format)
     assert subscription.finished
     return stream.getvalue()
 
@@ -87,6 +88,6 @@ def test_ctrl_c_ends_the_display_and_closes_the_subscription(database: headwater
 
     subscription = database.subscribe("SELECT auction FROM bids EMIT CHANGES")
     stream = Reader(interrupt())
-    show_changes(subscription, stream, "json")
+    show_changes(subscription, Sink(stream), "json")
     assert json.loads(stream.getvalue()) == [{"auction": 1}]
     assert subscription.finished

@@ -168,7 +168,7 @@ def test_backslash_commands_describe_time_limit_and_run_files(terminal: Terminal
     terminal.type("SELECT unnest(range(1000)) AS n;", ENTER)
     terminal.until("1,000 rows, the first 2 shown\n")
     terminal.type("\\rows few", ENTER)
-    terminal.until('rows takes all or a number, not "few"')
+    terminal.until('rows takes auto, all or a number, not "few"')
     terminal.type("\\dance", ENTER)
     terminal.until("there is no command \\dance")
     terminal.type("\\i no/such/file", ENTER)
@@ -185,7 +185,7 @@ def test_backslash_d_with_a_name_describes_it(terminal: Terminal) -> None:
 def test_help_lists_every_command(terminal: Terminal) -> None:
     terminal.type("\\?", ENTER)
     terminal.until("Ctrl-D leaves.")
-    for command in ("\\d [name]", "\\i file", "\\rows [n|all]", "\\timing", "\\?", "\\q"):
+    for command in ("\\d [name]", "\\i file", "\\rows [n|all|auto]", "\\timing", "\\?", "\\q"):
         assert f"  {command} " in terminal.text
 
 
