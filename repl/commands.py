@@ -11,6 +11,7 @@ import pyarrow as pa
 from headwater.engine.database import Database
 from headwater.engine.result import Result
 from headwater.errors import HeadwaterError, suggestion
+from headwater.repl.charts import draw_chart
 from headwater.repl.debugger import back, bisect, goto, now, scrub, step, track_question, untrack
 from headwater.repl.output import Output
 from headwater.repl.settings import AUTO, OPTIONS
@@ -112,6 +113,7 @@ COMMANDS = {
         Command("\\x", "[on|off|auto]", "show rows with a line for each column", expand),
         Command("\\o", "[file | |command]", "rows go to a file or a command, until \\o", redirect),
         Command("\\copy", "what to|from file", "a relation or (SELECT …) to a file; a file into a relation", copy_rows),
+        Command("\\chart", "what [column …]", "a curve over the versions of a relation or SELECT, or live", draw_chart),
         Command("\\track", "[what]", "ask a table or SELECT again at each position; or list them", track_question),
         Command("\\untrack", "[what]", "stop that, for one or all", untrack),
         Command("\\goto", "[position]", "stand at 42, +1, 'OFFSET 9', '5 minutes ago', earliest …", goto),
