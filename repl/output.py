@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TextIO
@@ -19,6 +20,7 @@ from headwater.engine.subscription import Subscription
 from headwater.engine.terminal import Screen
 from headwater.repl.live import show_live
 from headwater.repl.pager import paged, pager_command
+from headwater.repl.progress import shown_progress
 from headwater.repl.settings import AUTO, Settings
 from headwater.repl.sinks import Sink
 from headwater.repl.travel import Travel
@@ -47,7 +49,8 @@ class Output:
         An error ends it; what came before stays done and shown. `file` is where the text is from.
         """
         started = perf_counter()
-        for answer in database.run(text, file=file):
+        answers = database.run(text, file=file)
+        while (answer := _next(answers)) is not None:
             if isinstance(answer, Subscription):
                 show_live(answer, self.sink, self.format, in_place=self.settings.live == "table")
             else:
@@ -131,6 +134,12 @@ def write_rows(result: Result, sink: Sink, format: str) -> None:
     for batch in result.arrow().to_batches(max_chunksize=_ROWS_AT_ONCE):
         writer.add(batch)
     writer.close()
+
+
+def _next(answers: Iterator[Result | Subscription]) -> Result | Subscription | None:
+    """The answer to the next statement, which is run now."""
+    with shown_progress(sys.stderr):
+        return next(answers, None)
 
 
 def _duration(seconds: float) -> str:
