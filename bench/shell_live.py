@@ -1,4 +1,4 @@
-"""The live table of the shell at a given rate of changes: how far what is drawn is behind what was committed.
+"""What the shell shows, and how soon: a live table at a given rate of changes, and the first screen of a large result.
 
 A thread appends rows for keys in turn, so that each row takes one of the table's rows away and adds another: two
 changes. The table is drawn as at a terminal of 100 × 40, into nothing. Writer, query and drawing share the process.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from statistics import median
 from time import perf_counter, sleep
@@ -17,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 import headwater
+from headwater.engine.render import Look, print_result
 from headwater.engine.terminal import Screen
 from headwater.repl.live_view import View, follow
 from headwater.repl.region import Keys, Region
@@ -34,6 +36,38 @@ class Figures:
     lag: float  # the median over the frames
     worst_lag: float
     rows_left: int  # that were appended, and not counted in the last picture
+
+
+class _Screenful(io.StringIO):
+    """Takes the lines of one screen, and then no more, as a pager that is left."""
+
+    lines_left = 40
+
+    def write(self, text: str) -> int:
+        self.lines_left -= text.count("\n")
+        if self.lines_left <= 0:
+            raise BrokenPipeError
+        return len(text)
+
+
+def first_screen(rows: int = 100_000, rounds: int = 5) -> tuple[float, float]:
+    """The seconds that a query for so many rows of four columns takes, and those until the first screen is written."""
+    asked, shown = [], []
+    with headwater.connect() as database:
+        database.execute("CREATE STREAM bids (auction BIGINT, price DOUBLE, bidder VARCHAR, at TIMESTAMP)")
+        numbers = np.arange(rows)
+        names = pa.array([f"bidder {number}" for number in numbers])
+        times = pa.array(numbers * 1_000_000, pa.timestamp("us"))
+        database.append("bids", pa.table({"auction": numbers, "price": numbers / 7, "bidder": names, "at": times}))
+        database.sql("SELECT 1")
+        for _ in range(rounds):
+            begun = perf_counter()
+            result = database.sql("SELECT * FROM bids")
+            asked.append(perf_counter() - begun)
+            with suppress(BrokenPipeError):
+                print_result(result, stream=_Screenful(), look=Look(screen=Screen(100, True)))
+            shown.append(perf_counter() - begun)
+    return median(asked), median(shown)
 
 
 class _Recorder(View):
@@ -91,6 +125,8 @@ def measure(changes_per_second: int = 50_000, seconds: float = 10.0) -> Figures:
 
 def main() -> None:
     """Print the figures."""
+    asked, shown = first_screen()
+    print(f"100,000 rows: answered in {asked * 1000:.0f} ms, first screen after {shown * 1000:.0f} ms")
     found = measure()
     print(
         f"live table: {found.changes_per_second:,.0f} changes/s, {found.frames_per_second:.1f} pictures/s, lag "
