@@ -21,6 +21,7 @@ from headwater.values import Column
 
 # How long one wait lasts. A change ends it at once; it only bounds how long Ctrl-C takes where waits ignore signals.
 _POLL_SECONDS = 0.5
+_AT_ONCE = 1000  # changes that come at once and are shown, where it is to keep pace
 
 
 def show_live(subscription: Subscription, sink: Sink, format: str, *, in_place: bool = True) -> None:
@@ -34,13 +35,14 @@ def show_live(subscription: Subscription, sink: Sink, format: str, *, in_place: 
 
         watch_table(subscription, sink.stream)
     else:
-        show_changes(subscription, sink, format)
+        show_changes(subscription, sink, format, keep_pace=in_place and can_draw)
 
 
-def show_changes(subscription: Subscription, sink: Sink, format: str) -> None:
+def show_changes(subscription: Subscription, sink: Sink, format: str, *, keep_pace: bool = False) -> None:
     """Write the changes of `subscription` to `sink` until it is finished, or until Ctrl-C; then close it.
 
-    A table ends with the number of changes that were shown.
+    A table ends with the number of changes. To `keep_pace` with what nobody could read, only the last of very many
+    changes that come at once are shown.
     """
     stream = sink.stream
     screen = Screen.of(stream)
@@ -49,12 +51,17 @@ def show_changes(subscription: Subscription, sink: Sink, format: str) -> None:
         stream.write(screen.paint("changes as they come, until Ctrl-C", "dim") + "\n")
         stream.flush()
     writer = _writer(subscription, sink, screen, format)
-    shown = 0
+    seen = hidden = 0
     try:
         while (batch := subscription.poll(_POLL_SECONDS)) is not None or not subscription.finished:
             if batch is not None:
-                shown += batch.rows.num_rows  # before they are: who sees a row may press Ctrl-C at once
-                writer.add(_marked(batch, format) if not subscription.is_append_only else batch.rows)
+                seen += len(batch)  # before they are shown: who sees a row may press Ctrl-C at once
+                rows = batch.rows if subscription.is_append_only else _marked(batch, format)
+                if keep_pace and len(batch) > _AT_ONCE:
+                    passed = len(batch) - _AT_ONCE
+                    hidden, rows = hidden + passed, rows.slice(passed)
+                    stream.write(screen.paint(f"{screen.ellipsis} {count(passed, 'change')} not shown", "dim") + "\n")
+                writer.add(rows)
                 stream.flush()
     except KeyboardInterrupt:
         if screen.width is not None:
@@ -63,7 +70,8 @@ def show_changes(subscription: Subscription, sink: Sink, format: str) -> None:
         subscription.close()
     writer.close()
     if is_table:
-        stream.write(screen.paint(count(shown, "change"), "dim") + "\n")
+        said = f", {hidden:,} not shown" if hidden else ""
+        stream.write(screen.paint(f"{count(seen, 'change')}{said}", "dim") + "\n")
     stream.flush()
 
 

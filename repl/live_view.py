@@ -154,16 +154,22 @@ class View:
             seconds_text(now - self._began, whole=True),
         ]
         columns = (screen.width or 80) - 1
-        while len(parts) > 2 and width(" · ".join(parts)) > columns:
+        dot = separator(screen)
+        while len(parts) > 2 and width(dot.join(parts)) > columns:
             parts.pop()
         help = next((text for text in _HELP if width(text) <= columns), _HELP[-1])
-        return [" · ".join(parts), help]
+        return [dot.join(parts), help.replace(" · ", dot)]
 
     def _summary(self, total: int, now: float, screen: Screen) -> str:
         said = [count(total, "row"), f"{count(self.table.changes, 'change')} in {seconds_text(now - self._began)}"]
         version = f"version {self._subscription.version or 0:,}"
-        whole = " · ".join([*said, version])
-        return whole if width(whole) <= (screen.width or 80) else " · ".join(said)
+        whole = separator(screen).join([*said, version])
+        return whole if width(whole) <= (screen.width or 80) else separator(screen).join(said)
+
+
+def separator(screen: Screen) -> str:
+    """What stands between the parts of a line."""
+    return " · " if screen.has_unicode else " | "
 
 
 def _order_of(subscription: Subscription) -> Order:

@@ -52,6 +52,8 @@ class Output:
         answers = database.run(text, file=file)
         while (answer := _next(answers)) is not None:
             if isinstance(answer, Subscription):
+                if self.target is not None and self.stream.isatty():
+                    self.say(f"changes go to {self.target.name} until Ctrl-C")
                 show_live(answer, self.sink, self.format, in_place=self.settings.live == "table")
             else:
                 self.show(answer, _duration(perf_counter() - started) if self.settings.timing else None)
@@ -82,7 +84,7 @@ class Output:
             self._write(result, self.sink, limit, note)
         else:
             screen = Screen.of(self.stream)
-            with paged(command) as stream:
+            with paged(command, self.stream.encoding or "utf-8") as stream:
                 self._write(result, Sink(stream), limit, note, screen)
         self.sink.stream.flush()
         if self.target is not None and self.stream.isatty():

@@ -23,15 +23,15 @@ def pager_command() -> str | None:
 
 
 @contextmanager
-def paged(command: str) -> Iterator[TextIO]:
-    """A stream that a pager shows. It is written as far as the pager reads, which may be left at any time.
+def paged(command: str, encoding: str) -> Iterator[TextIO]:
+    """A stream that a pager shows, in the encoding of the terminal. It is written as far as the pager reads.
 
-    Ctrl-C is the pager's meanwhile: it stays, as it does anywhere else.
+    The pager may be left at any time; Ctrl-C is its own meanwhile, and does not end it.
     """
     environment = {**os.environ, "LESS": os.environ.get("LESS", _LESS)}
     process = subprocess.Popen(command, shell=True, stdin=subprocess.PIPE, env=environment)
     assert process.stdin is not None
-    stream = io.TextIOWrapper(process.stdin, encoding="utf-8", errors="backslashreplace")
+    stream = io.TextIOWrapper(process.stdin, encoding=encoding, errors="backslashreplace")
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         with suppress(BrokenPipeError):
