@@ -28,6 +28,7 @@ _SHARE = 4  # a picture that takes long is followed by that many times as long a
 _POLL_SECONDS = 0.1  # bounds how long a key waits
 _STATUS_SECONDS = 0.5  # the status is drawn anew after that, though nothing changed
 _RATE_SECONDS = 2.0  # the rate is that of the last so many seconds
+_BEHIND_MIN = 5  # versions: a row and the step that takes it in are commits of their own, and always on their way
 _AROUND = 8  # lines of the screen that are no rows: four of the table, what is left out, the status, the cursor
 _HELP = ("left right: sort by · r: reverse · up down: scroll · q: end", "q: end")
 
@@ -149,7 +150,7 @@ class View:
         parts = [
             count(total, "row"),
             f"{rate:,.0f} changes/s",
-            f"lag {seconds_text(self._lag)}" + (f", {count(behind, 'version')} behind" if behind else ""),
+            f"lag {seconds_text(self._lag)}" + (f", {behind:,} versions behind" if behind > _BEHIND_MIN else ""),
             f"version {self._subscription.version or 0:,}",
             seconds_text(now - self._began, whole=True),
         ]
