@@ -1,4 +1,4 @@
-"""A pseudo-terminal for tests: what is typed, and what then stands on its screen."""
+"""A program at a real pseudo-terminal, for tests: what is typed, and what then stands on the screen."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ import pyte
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ENTER, TAB, UP, RIGHT, CTRL_C, CTRL_D = "\r", "\t", "\x1b[A", "\x1b[C", "\x03", "\x04"
+RIGHT = "\x1b[C"
+ENTER, TAB, UP, CTRL_C, CTRL_D = "\r", "\t", "\x1b[A", "\x03", "\x04"
 ROWS, COLUMNS = 40, 100
-_UNWANTED = ("NO_COLOR", "COLUMNS", "LINES", "PAGER", "LESS")  # which would say how a terminal is used
+_UNWANTED = ("NO_COLOR", "COLUMNS", "LINES", "PAGER", "LESS")  # they would say how a terminal is used
 PATIENCE_SECONDS = 30  # for what should take a fraction of one
 
 
