@@ -151,27 +151,31 @@ def _draw_live(database: Database, output: Output, query: str) -> None:
         )
     subscription = database.subscribe(query)
     sums, began = Sums(subscription), perf_counter()
+
+    def draw(*, is_live: bool) -> None:
+        screen = replace(Screen.of(output.stream), width=region.size.columns)
+        region.draw(_live_lines(sums, perf_counter() - began, screen, region.size.lines, is_live=is_live))
+
     with Keys() as keys, Region(output.stream) as region:
         try:
-            due = began
-            while not subscription.finished and keys.wait(0) != "q":
+            due, key = began, None
+            while not subscription.finished and key != "q":
                 batch = subscription.poll(_POLL_SECONDS)
                 if batch is not None:
                     sums.take(batch)
-                if (now := perf_counter()) >= due:
-                    due = now + sums.every
+                is_due = perf_counter() >= due
+                if is_due:
+                    due = perf_counter() + sums.every
                     sums.sample()
-                if now >= due - sums.every or region.is_resized:
-                    screen = replace(Screen.of(output.stream), width=region.size.columns)
-                    region.draw(_live_lines(sums, now - began, screen, region.size.lines, is_live=True))
+                if is_due or region.is_resized:
+                    draw(is_live=True)
+                key = keys.wait(min(due - perf_counter(), _POLL_SECONDS))
         except KeyboardInterrupt:
             pass
         finally:
             subscription.close()
             sums.sample()
-            region.draw(
-                _live_lines(sums, perf_counter() - began, Screen.of(output.stream), region.size.lines, is_live=False)
-            )
+            draw(is_live=False)
 
 
 def _live_lines(sums: Sums, seconds: float, screen: Screen, height: int, *, is_live: bool) -> list[str]:

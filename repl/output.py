@@ -114,7 +114,7 @@ class Output:
             return None
         limit = self._limit()
         rows = len(result) if limit is None or self.format != "table" else min(limit, len(result))
-        lines = rows * (len(result.columns) + 1) if self.settings.expanded is True else rows + _AROUND
+        lines = rows * (len(result.columns) + 1) if self.settings.expanded else rows + _AROUND
         return pager_command() if lines > shutil.get_terminal_size().lines else None
 
     def close(self) -> None:
