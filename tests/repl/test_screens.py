@@ -29,7 +29,9 @@ def test_a_result_fits_any_width_and_is_expanded_where_it_does_not(tmp_path: Pat
             "│       n │ word            │ nothing │ text                                              │  price │",
             "│ INTEGER │ VARCHAR         │ VARCHAR │ VARCHAR                                           │ DOUBLE │",
         )
+        terminal.until_lines("1 row")
         terminal.resize(40, 20)
+        terminal.until("headwater>")
         terminal.type(WIDE, ENTER)
         terminal.until_lines("1 row")
         assert max(map(len, terminal.text.splitlines())) <= 40
@@ -90,6 +92,7 @@ def test_a_table_is_updated_in_place_until_ctrl_c_which_leaves_it_there(tmp_path
     terminal = Fed(tmp_path)
     with opened(terminal):
         terminal.feed("CREATE TABLE t (k VARCHAR PRIMARY KEY, n BIGINT); INSERT INTO t VALUES ('a', 7), ('b', 5)")
+        terminal.until("version 3")
         terminal.type("\\timing", ENTER)
         terminal.until("timing is off")
         terminal.resize(60, 14)
