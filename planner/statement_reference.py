@@ -18,6 +18,7 @@ PAGES = {
     "define": "Define and change",
     "past": "Ask about the past",
     "operate": "Operate and test",
+    "consume": "Consumer groups, queues and transactions",
     "guard": "Not supported yet",
 }
 NOT_SUPPORTED = "**Not supported"
