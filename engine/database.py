@@ -17,6 +17,7 @@ from typing import Any
 
 from headwater.engine import (
     asserts,
+    copying,
     definitions,
     forking,
     ingest,
@@ -209,6 +210,10 @@ class Database:
                 return self._writer.insert(statement)
             case syntax.Update() | syntax.Delete():
                 return self._writer.change(statement)
+            case syntax.Copy(direction="FROM"):
+                return copying.copy_from(statement, self.pipeline.catalog, self._writer)
+            case syntax.Copy():
+                return copying.copy_to(statement, self.reader)
             case syntax.Preview():
                 return preview(statement, self.pipeline, self.reader)
             case syntax.Control():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import pyarrow as pa
 
@@ -30,6 +30,13 @@ class Writer:
     def append(self, relation: Relation, rows: pa.RecordBatch) -> Acknowledgement:
         """Commits rows, which have the columns of the relation."""
         appends = ingest.appends(relation, rows, self._log, self._now_us())
+        with self._gate.together():
+            return self._commit(appends)
+
+    def append_all(self, relation: Relation, batches: Iterable[pa.RecordBatch]) -> Acknowledgement:
+        """Commits rows that come in batches, all or none: nothing is written before the last batch is here."""
+        now_us = self._now_us()
+        appends = [append for rows in batches for append in ingest.appends(relation, rows, self._log, now_us)]
         with self._gate.together():
             return self._commit(appends)
 

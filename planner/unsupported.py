@@ -25,7 +25,6 @@ class _Part:
 _STATEMENTS: dict[type[syntax.Node], str] = {
     syntax.Ack: "ACK",
     syntax.CommitGroup: "COMMIT GROUP",
-    syntax.Copy: "COPY",
     syntax.CreateAssertion: "CREATE ASSERTION",
     syntax.CreateConnector: "CREATE CONNECTOR",
     syntax.CreateInstance: "CREATE INSTANCE",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import glob
 import json
 import os
 import sys
@@ -383,3 +384,17 @@ def _who_holds(path: str, content: bytes) -> str:
     else:
         holder = "this process" if pid == os.getpid() else f"process {pid}"
     return f'the database "{parent(path)}" is open in {holder} already: a database is opened by one process at a time'
+
+
+# ---------------------------------------------------------------- files of others
+
+
+def matching_files(pattern: str) -> list[str]:
+    """The files whose names match a pattern with *, ? and **, sorted; a name without them matches the file it names."""
+    found = [pattern] if os.path.isfile(pattern) else sorted(glob.glob(pattern, recursive=True))
+    return [path for path in found if os.path.isfile(path)]
+
+
+def inode_of(path: str) -> int:
+    """The number by which the file system knows a file, whatever its name is."""
+    return os.stat(path).st_ino
