@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 
 import duckdb
 import pyarrow as pa
-import pyarrow.dataset
 import pyarrow.parquet
 
 from headwater.engine import ingest
+from headwater.engine.arrow_files import WHOLE_FILES, batches_of, schema_of
 from headwater.engine.file_rows import (
     BadRow,
     Piece,
@@ -35,7 +35,6 @@ from headwater.planner.sql_types import cast_from_arrow
 from headwater.storage.files import OsStorage, empty_file, matching_files, parent, sync_file
 from headwater.values import ROWTIME, Column
 
-_ARROW_FORMATS = {"parquet": "parquet", "arrow": "ipc"}
 FLOAT_DIGITS = 15
 _BEYOND_PARQUET = ("INTERVAL", "UNION", "TIME WITH TIME ZONE", "BIT", "BIGNUM")
 
@@ -71,7 +70,7 @@ def _rows_of(
     path: str, options: FileOptions, relation: Relation, columns: Sequence[Column], by_position: Sequence[Column]
 ) -> Iterator[pa.RecordBatch]:
     """The rows of a file as the relation has them. Raises DataError for what cannot be read, and says where it is."""
-    if options.format in _ARROW_FORMATS:
+    if options.format in WHOLE_FILES:
         yield from _rows_of_arrow(path, options, relation, columns)
         return
     rows = 0
@@ -136,12 +135,12 @@ def _rows_of_arrow(
 ) -> Iterator[pa.RecordBatch]:
     row, wanted = 0, {c.name.lower() for c in columns}
     try:
-        source = pyarrow.dataset.dataset(path, format=_ARROW_FORMATS[options.format])
-        for name in source.schema.names:
+        schema = schema_of(path, options)
+        for name in schema.names:
             if name.lower() not in wanted:
-                ingest.conform(relation, source.schema.empty_table())  # which knows no such column, or it is left out
+                ingest.conform(relation, schema.empty_table())  # which knows no such column, or it is left out
                 raise DataError(f'"{name}" is not among the columns that are copied')
-        for batch in source.to_batches():
+        for batch in batches_of(path, options):
             rows = ingest.conform(relation, batch)
             for name in relation.not_null:
                 if rows.column(name).null_count:
@@ -149,8 +148,8 @@ def _rows_of_arrow(
                     raise DataError(f'row {row + at + 1}: "{name}" cannot be NULL')
             yield rows
             row += batch.num_rows
-    except (pa.ArrowException, DataError) as error:
-        raise DataError(f'"{path}": {_first_line(error)}', hint=getattr(error, "hint", None)) from error
+    except DataError as error:
+        raise DataError(f'"{path}": {error.message}', hint=error.hint) from error
 
 
 # ---------------------------------------------------------------- to a file
@@ -246,7 +245,7 @@ def _literal(text: str) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    return (error.message if isinstance(error, DataError) else str(error)).splitlines()[0]
+    return str(error).splitlines()[0]
 
 
 def _rows(count: int) -> str:

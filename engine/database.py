@@ -30,7 +30,9 @@ from headwater.engine import (
 from headwater.engine.catalogs import Catalogs
 from headwater.engine.control import control
 from headwater.engine.differing import Side, difference
+from headwater.engine.file_columns import completed, is_of_files
 from headwater.engine.follower import Follower
+from headwater.engine.following import Following
 from headwater.engine.functions import Functions, statement_of
 from headwater.engine.moments import plans_of
 from headwater.engine.pipeline import Pipeline
@@ -141,6 +143,8 @@ class Database:
             raise
         self.reader = Reader(self.pipeline, catalogs, self._functions, storage.now_us)
         self._writer = Writer(self.pipeline, self.reader, storage.now_us)
+        self._following = Following(self.pipeline, self._writer, storage.now_us, background=background)
+        self._following.start()
         _open.add(self)
 
     # ---------------------------------------------------------------- SQL
@@ -205,7 +209,7 @@ class Database:
             case syntax.Query():
                 return self._watch(statement)
             case _ if isinstance(statement, definitions.Definition):
-                return definitions.define(statement, self.pipeline, self.reader, self._functions)
+                return self._define(statement)
             case syntax.Insert():
                 return self._writer.insert(statement)
             case syntax.Update() | syntax.Delete():
@@ -223,6 +227,7 @@ class Database:
             case syntax.Diff():
                 return self._diff(statement)
             case syntax.Checkpoint():
+                self._following.poll()
                 self.pipeline.catch_up()
                 version = self.pipeline.checkpoint()
                 retention.retain(self.pipeline, self._retaining.now_us())
@@ -245,7 +250,18 @@ class Database:
                 self.pipeline.limit_state(self.session.state_limit)
                 return result
             case _:
-                return statements.show(statement, self.pipeline, self.reader, self._storage.now_us())
+                return statements.show(
+                    statement, self.pipeline, self.reader, self._storage.now_us(), self._following.facts
+                )
+
+    def _define(self, statement: definitions.Definition) -> Result:
+        if isinstance(statement, syntax.CreateRelation):
+            statement = completed(statement)
+        result = definitions.define(statement, self.pipeline, self.reader, self._functions)
+        if isinstance(statement, syntax.CreateRelation) and is_of_files(statement):
+            self._following.poll()  # so that what is in them is there when the statement has ended
+            self._following.start()
+        return result
 
     def _watch(self, query: syntax.Query, from_version: int | None = None) -> Subscription:
         query = begun(query, self.pipeline, self.reader.points())
@@ -396,8 +412,9 @@ class Database:
         ]
 
     def settle(self) -> None:
-        """Returns when everything committed so far has gone through all continuous queries."""
+        """Returns when all that is committed, or in files that are followed, has gone through all continuous queries."""
         self._check_open()
+        self._following.poll()
         self.pipeline.catch_up()
 
     def close(self) -> None:
@@ -405,6 +422,7 @@ class Database:
         if self._closed:
             return
         self._closed = True
+        self._following.close()
         self.pipeline.close()
         self.log.close()
         self.pipeline.join()

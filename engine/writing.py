@@ -14,7 +14,7 @@ from headwater.engine.result import Acknowledgement, Result
 from headwater.engine.statements import inserted_rows, refuse_derived
 from headwater.parser import syntax
 from headwater.planner import Relation
-from headwater.storage import Append, Commit
+from headwater.storage import Append, Commit, GroupOffsets
 
 
 class Writer:
@@ -39,6 +39,11 @@ class Writer:
         appends = [append for rows in batches for append in ingest.appends(relation, rows, self._log, now_us)]
         with self._gate.together():
             return self._commit(appends)
+
+    def append_with(self, appends: Sequence[Append], offsets: GroupOffsets) -> None:
+        """Commits rows, and how far whoever brings them has read, as one."""
+        with self._gate.together():
+            self._log.commit(appends, offsets=[offsets])
 
     def insert(self, statement: syntax.Insert) -> Result:
         """Runs INSERT. Raises SqlError for rows that do not fit, or a relation that is no source."""

@@ -28,6 +28,16 @@ class FileOptions:
     null: str = ""  # what stands for NULL, without quotes
 
 
+@dataclass(frozen=True, slots=True)
+class FileSource:
+    """The files that a stream reads: those that match a path, once, or with `follow` as they grow and come."""
+
+    path: str
+    options: FileOptions
+    follow: bool
+    poll_us: int  # after what time to look again
+
+
 def file_options(path: str, given: Mapping[str, syntax.Property], span: Span | None) -> FileOptions:
     """The options for a file, by what is given of `format` and OF_CSV; the format is else told by the file's ending."""
     format = _format(path, given.get("format"), span)

@@ -343,6 +343,9 @@ class _OsFile:
     def is_shared(self) -> bool:
         return os.fstat(self._descriptor).st_nlink > 1
 
+    def number(self) -> int:
+        return os.fstat(self._descriptor).st_ino
+
     def close(self) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)
@@ -395,6 +398,7 @@ def matching_files(pattern: str) -> list[str]:
     return [path for path in found if os.path.isfile(path)]
 
 
-def inode_of(path: str) -> int:
-    """The number by which the file system knows a file, whatever its name is."""
-    return os.stat(path).st_ino
+def open_with_number(path: str) -> tuple[File, int]:
+    """A file for reading, and the number by which the file system knows it, whatever becomes of its name."""
+    file = _OsFile(path, os.O_RDONLY)
+    return file, file.number()
