@@ -412,7 +412,7 @@ class Database:
         ]
 
     def settle(self) -> None:
-        """Returns when all that is committed, or in files that are followed, has gone through the continuous queries."""
+        """Returns when all that is committed or in followed files has gone through the continuous queries."""
         self._check_open()
         self._following.poll()
         self.pipeline.catch_up()

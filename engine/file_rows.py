@@ -25,6 +25,11 @@ from headwater.values import ROWTIME, Column
 PIECE_BYTES = 8 << 20  # how much of a file is read at once
 ROW_BYTES_MAX = 256 << 20
 
+INTEGERS = frozenset(f"{sign}{size}INT" for sign in ("", "U") for size in ("TINY", "SMALL", "BIG", "HUGE")) | {
+    "INTEGER",
+    "UINTEGER",
+}
+
 _NESTED = ("STRUCT", "MAP", "UNION", "JSON")
 
 
@@ -191,6 +196,8 @@ def _cast(
     selected = []
     for i, (column, given, value) in enumerate(items):
         read = f"TRY(CAST({value} AS {column.type}))"
+        if column.type in INTEGERS:  # CAST would round
+            read = f"CASE WHEN regexp_full_match({value}, '\\s*[-+]?[0-9]+(\\.0*)?\\s*') THEN {read} END"
         selected += [f"{read} AS v{i}", f"CASE WHEN {read} IS NULL THEN CAST({given} AS VARCHAR) END AS lost{i}"]
     try:
         table = con.sql(f"SELECT {', '.join(selected)} FROM input").to_arrow_table().combine_chunks()

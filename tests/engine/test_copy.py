@@ -79,6 +79,7 @@ def test_a_pattern_copies_all_its_files_in_one_commit(db: headwater.Database, tm
     ("name", "text", "message"),
     [
         ("x.csv", "a,b\n1,2\nx,3\n", '''row 2: cannot read 'x' as INTEGER for column "a"'''),
+        ("x.csv", "a,b\n1,2\n2,0.5\n", """row 2: cannot read '0.5' as INTEGER for column "b\""""),
         ("x.csv", "a,b\n1,2\n1\n", "row 2: 1 fields, and there should be 2"),
         ("x.csv", "a,b\n,2\n", 'row 1: "a" cannot be NULL'),
         ("x.csv", "a,bb\n1,2\n", 'has "bb", and "s" has no such column'),
