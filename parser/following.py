@@ -21,6 +21,11 @@ from headwater.parser.script import Piece, tokens
 _WAYS_MAX = 6
 _WORDS_MAX = 4
 
+# What a length of time ends with, whatever follows.
+_UNITS = frozenset(
+    f"{unit}{plural}" for unit in "MICROSECOND MILLISECOND SECOND MINUTE HOUR DAY WEEK".split() for plural in ("", "S")
+)
+
 # Terminals that are several words each, or that read as something else than they are called.
 _WORDS_OF = {
     "GROUPING": ("ROLLUP", "CUBE", "GROUPING SETS"),
@@ -184,7 +189,7 @@ def _phrases(table: _Table, stack: _Stack, marks: frozenset[str], words: int) ->
             continue
         if "OF" in table[after[-1]] and terminal == "AS":
             yield "AS OF"
-        ways = _ways(table, after) if words > 1 else frozenset()
+        ways = _ways(table, after) if words > 1 and terminal not in _UNITS else frozenset()
         rests = list(_phrases(table, after, ways, words - 1)) or [""]
         yield from (f"{word} {rest}".rstrip() for word in written for rest in rests)
 

@@ -19,12 +19,17 @@ from headwater.values import Column
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """`action` gets what was typed after the name, without spaces around it; it raises EOFError to leave the shell."""
+    """`action` gets what was typed after the name, without spaces around it; it raises EOFError to leave the shell.
+
+    `takes` is the kind of its argument, for completion: relation, query or both, file, option (and its value), the name
+    of an option whose values it takes, or statement (its first words).
+    """
 
     name: str
     argument: str
     summary: str
     action: Callable[[Database, Output, str], None]
+    takes: str = ""
 
 
 def run_command(database: Database, output: Output, line: str) -> None:
@@ -100,18 +105,24 @@ def _quit(database: Database, output: Output, argument: str) -> None:
 COMMANDS = {
     command.name: command
     for command in (
-        Command("\\d", "[name]", "list streams and tables, or describe one", _describe),
-        Command("\\i", "file", "run the statements of a file", _run_file),
-        Command("\\rows", "[n|all]", "how many rows of a result to show", _set_row_limit),
-        Command("\\set", "[option [value]]", "list the options, or set one", _set),
+        Command("\\d", "[name]", "list streams and tables, or describe one", _describe, "relation"),
+        Command("\\i", "file", "run the statements of a file", _run_file, "file"),
+        Command("\\rows", "[n|all]", "how many rows of a result to show", _set_row_limit, "rows"),
+        Command("\\set", "[option [value]]", "list the options, or set one", _set, "option"),
         Command("\\timing", "", "show how long statements take, or stop showing it", _toggle_timing),
-        Command("\\track", "[what]", "ask a table or SELECT again at each position; or list them", track_question),
-        Command("\\untrack", "[what]", "stop that, for one or all", untrack),
+        Command(
+            "\\track",
+            "[what]",
+            "ask a table or SELECT again at each position; or list them",
+            track_question,
+            "relation query",
+        ),
+        Command("\\untrack", "[what]", "stop that, for one or all", untrack, "relation"),
         Command("\\goto", "[position]", "stand at 42, +1, 'OFFSET 9', '5 minutes ago', earliest …", goto),
         Command("\\step", "[n]", "on to where what is tracked changes next", step),
         Command("\\back", "[n]", "back to where it was last something else", back),
         Command("\\now", "", "back to the present", now),
-        Command("\\bisect", "condition", "the first version at which a condition is false", bisect),
+        Command("\\bisect", "condition", "the first version at which a condition is false", bisect, "query"),
         Command("\\scrub", "[number]", "a time line on the whole screen, with a curve", scrub),
         Command("\\?", "", "show this help", _help),
         Command("\\q", "", "leave", _quit),

@@ -24,6 +24,7 @@ from headwater.parser import is_complete
 from headwater.repl.commands import COMMANDS, run_command
 from headwater.repl.complete import SqlCompleter
 from headwater.repl.highlight import STYLE, SqlLexer
+from headwater.repl.names import names_of
 from headwater.repl.output import Output
 from headwater.repl.report import show_error
 from headwater.repl.settings import Settings, config_file, configured
@@ -37,11 +38,11 @@ def run_shell(database: Database, output: Output, format: str | None = None) -> 
     output.settings = _settings(output)
     if format is not None:
         output.settings.set("format", format)
-    completer = SqlCompleter({name: command.summary for name, command in COMMANDS.items()})
+    completer = SqlCompleter(COMMANDS)
     session = _session(database, completer, output)
     output.stream.write("Headwater. Statements end with ;  \\? shows help, \\q leaves.\n")
     while True:
-        completer.relations = database.relations()
+        completer.names = names_of(database)
         try:
             text = session.prompt()
         except KeyboardInterrupt:
