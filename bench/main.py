@@ -11,8 +11,8 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="headwater bench", description="Measure Headwater on this machine.")
     parser.add_argument(
         "name",
-        choices=("log", "nexmark", "state", "past", "fork", "flights", "parse"),
-        help="the commit log; Nexmark's queries; state and latency; the past; forks; the demo's queries; or the parser",
+        choices=("log", "nexmark", "state", "past", "fork", "flights", "parse", "shell"),
+        help="the commit log; Nexmark's queries; state; the past; forks; the demo's queries; the parser; the shell",
     )
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="see headwater bench NAME --help")
     options = parser.parse_args(arguments)
@@ -40,6 +40,10 @@ def _benchmark(name: str) -> Callable[[Sequence[str]], int]:
         from headwater.bench import parse
 
         return parse.main
+    if name == "shell":
+        from headwater.bench import shell
+
+        return shell.main
     if name == "fork":
         from headwater.bench import fork
 

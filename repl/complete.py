@@ -18,7 +18,7 @@ from headwater.parser import following
 from headwater.repl.candidates import Candidate, Candidates
 from headwater.repl.names import Names
 from headwater.repl.place import Kind, Place, kinds, place_of
-from headwater.repl.ranking import ranked
+from headwater.repl.ranking import ranked, suggestions
 from headwater.repl.settings import OPTIONS
 
 _MOST = 100  # candidates in a menu; typing on finds the others
@@ -66,21 +66,22 @@ class SqlCompleter(Completer):
             return ()
         if Kind.FILE in wanted and place.is_in_string:
             return self._paths.get_completions(Document(place.typed[1:]), event)
-        candidates = Candidates(place, self.names)
-        return self._shown(place.typed, ((kind, candidates.of(kind)) for kind in wanted), place)
+        return _shown(suggestions(place, self.names, self.uses), place.typed, place)
 
     def _in_command(self, before: str, after: str, event: CompleteEvent) -> Iterable[Completion]:
         name, space, argument = before.partition(" ")
         if not space:
             found = [Candidate(known, command.summary) for known, command in self._commands.items()]
-            return self._shown(name, [(Kind.KEYWORD, [c for c in found if c.text.startswith(name)])])
+            fitting = [c for c in found if c.text.startswith(name)]
+            return _shown(ranked(name, [(Kind.SETTING, fitting)], {}), name)
         takes = self._commands[name].takes if name in self._commands else ""
         if takes == "file":
             return self._paths.get_completions(Document(argument), event)
         if "query" in takes and " " in argument:
             return self._in_statement(argument, after, event)
         typed = argument.rpartition(" ")[2]
-        return self._shown(typed, [(Kind.RELATION, self._arguments(takes, argument.split(" ")[:-1]))])
+        arguments = self._arguments(takes, argument.split(" ")[:-1])
+        return _shown(ranked(typed, [(Kind.SETTING, arguments)], self.uses), typed)
 
     def _arguments(self, takes: str, given: list[str]) -> Iterator[Candidate]:
         """What a command takes, behind the words that are `given`."""
@@ -97,16 +98,12 @@ class SqlCompleter(Completer):
         start = following("") if takes == "statement" and not given else None
         yield from (Candidate(phrase, "statement") for phrase in (start.phrases if start is not None else ()))
 
-    def _shown(
-        self, typed: str, groups: Iterable[tuple[Kind, Iterable[Candidate]]], place: Place | None = None
-    ) -> Iterator[Completion]:
-        for candidate, kind in islice(ranked(typed, groups, self.uses), _MOST):
-            text = (
-                _in_case(candidate.text, typed, place)
-                if kind in (Kind.KEYWORD, Kind.TYPE, Kind.POINT)
-                else candidate.text
-            )
-            yield Completion(text, start_position=-len(typed), display=text.strip(), display_meta=candidate.meaning)
+
+def _shown(found: Iterable[tuple[Candidate, Kind]], typed: str, place: Place | None = None) -> Iterator[Completion]:
+    for candidate, kind in islice(found, _MOST):
+        is_word = kind in (Kind.KEYWORD, Kind.TYPE, Kind.POINT)
+        text = _in_case(candidate.text, typed, place) if is_word else candidate.text
+        yield Completion(text, start_position=-len(typed), display=text.strip(), display_meta=candidate.meaning)
 
 
 def _in_case(text: str, typed: str, place: Place | None) -> str:

@@ -10,8 +10,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
-from headwater.repl.candidates import Candidate
-from headwater.repl.place import Kind
+from headwater.repl.candidates import Candidate, Candidates
+from headwater.repl.names import Names
+from headwater.repl.place import Kind, Place, kinds
 from headwater.repl.sql_tokens import tokens
 
 _EXACT, _PREFIX, _WORDS, _INSIDE, _LETTERS = range(-1, 4)
@@ -22,6 +23,12 @@ _HANDICAPS = {Kind.FUNCTION: 1, Kind.SOURCE_FUNCTION: 1, Kind.KEYWORD: 1}
 _RARE = 60  # a rank from which a candidate has to fit still better
 
 _BOUNDARY = re.compile(r"[_\W]+|(?<=[a-z])(?=[A-Z])")
+
+
+def suggestions(place: Place, names: Names, uses: Mapping[str, int]) -> Iterator[tuple[Candidate, Kind]]:
+    """What could stand at a place, the likeliest first."""
+    candidates = Candidates(place, names)
+    return ranked(place.typed, ((kind, candidates.of(kind)) for kind in kinds(place)), uses)
 
 
 def ranked(
