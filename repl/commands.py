@@ -12,6 +12,7 @@ from headwater.engine.database import Database
 from headwater.engine.result import Result
 from headwater.errors import HeadwaterError, suggestion
 from headwater.repl.debugger import back, bisect, goto, now, scrub, step, track_question, untrack
+from headwater.repl.editing import edit
 from headwater.repl.output import Output
 from headwater.repl.settings import OPTIONS
 from headwater.values import Column
@@ -106,6 +107,7 @@ COMMANDS = {
     command.name: command
     for command in (
         Command("\\d", "[name]", "list streams and tables, or describe one", _describe, "relation"),
+        Command("\\e", "[file]", "edit the last statement, or a file, in your editor", edit, "file"),
         Command("\\i", "file", "run the statements of a file", _run_file, "file"),
         Command("\\rows", "[n|all]", "how many rows of a result to show", _set_row_limit, "rows"),
         Command("\\set", "[option [value]]", "list the options, or set one", _set, "option"),

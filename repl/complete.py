@@ -7,6 +7,7 @@ kind of argument it takes.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Protocol
@@ -45,7 +46,7 @@ class SqlCompleter(Completer):
 
     def __init__(self, commands: Mapping[str, Described]) -> None:
         self.names = Names()
-        self.uses: Mapping[str, int] = {}
+        self.uses: Counter[str] = Counter()
         self._commands = commands
         self._paths = PathCompleter(expanduser=True)
 

@@ -27,12 +27,15 @@ _ROWS_AT_ONCE = 1000
 class Output:
     """Where answers go, and how they look there: as `settings` say.
 
-    `travel` is from which point of the log the user of this output looks.
+    `travel` is from which point of the log the user of this output looks. `typed` is the last statement of the prompt,
+    `draft` the text with which the next prompt begins.
     """
 
     stream: TextIO
     settings: Settings = field(default_factory=Settings.of_script)
     travel: Travel = field(default_factory=Travel)
+    typed: str = ""
+    draft: str = ""
 
     def run(self, database: Database, text: str, *, file: str | None = None) -> None:
         """Run the statements of `text` one after the other and show each answer before the next begins.

@@ -15,6 +15,7 @@ from typing import Any
 from headwater.errors import HeadwaterError, suggestion
 
 FORMATS = ("table", "csv", "json", "ndjson")
+KEYS = ("emacs", "vi")
 _SWITCH = {"on": True, "off": False}
 
 
@@ -63,6 +64,9 @@ class Settings:
 
     format: str = _option("table", Option("how rows are printed", {word: word for word in FORMATS}))
     rows: int | None = _option(40, Option("how many rows of a result to show", {"all": None}, takes_number=True))
+    keys: str = _option("emacs", Option("whose keys edit the text", {word: word for word in KEYS}))
+    suggestions: bool = _option(True, Option("whether to suggest the end of a line from the history", _SWITCH))
+    menu: bool = _option(True, Option("whether completions show while you type, or only at Tab", _SWITCH))
     timing: bool = _option(True, Option("whether to show how long statements take", _SWITCH))
 
     @classmethod
