@@ -7,6 +7,7 @@ shell.
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -15,6 +16,8 @@ from threading import Thread
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import get_app
 from prompt_toolkit.auto_suggest import AutoSuggestFromHistory, ConditionalAutoSuggest
+from prompt_toolkit.completion import CompleteEvent
+from prompt_toolkit.document import Document
 from prompt_toolkit.filters import Condition
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
@@ -22,7 +25,6 @@ from prompt_toolkit.layout.processors import HighlightMatchingBracketProcessor
 
 from headwater.engine.database import Database
 from headwater.errors import HeadwaterError
-from headwater.parser import following
 from headwater.repl.command_lines import run_script
 from headwater.repl.commands import COMMANDS, run_command
 from headwater.repl.complete import SqlCompleter
@@ -67,7 +69,7 @@ def run_shell(database: Database, output: Output, format: str | None = None) -> 
 
 def _prepare(session: PromptSession[str], completer: SqlCompleter) -> None:
     """What the first completion needs, made while the prompt stands there already."""
-    following("")
+    deque(completer.get_completions(Document("SELECT c"), CompleteEvent()))
     completer.uses.update(count_uses(islice(session.history.load_history_strings(), _REMEMBERED)))
 
 
@@ -112,7 +114,6 @@ def _session(database: Database, completer: SqlCompleter, output: Output) -> Pro
         lexer=SqlLexer(),
         style=STYLE,
         completer=completer,
-        complete_in_thread=True,
         complete_while_typing=Condition(lambda: output.settings.menu),
         auto_suggest=ConditionalAutoSuggest(AutoSuggestFromHistory(), Condition(lambda: output.settings.suggestions)),
         input_processors=[HighlightMatchingBracketProcessor(chars="[](){}"), ErrorUnderliner()],
