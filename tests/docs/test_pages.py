@@ -1,9 +1,9 @@
 """The tour, the concepts, the limits and the guides are true: what they show is what is answered.
 
-The convention, which `docs/generate/blocks.py` reads: blocks of ```sql run in order, in one database for each page, and a
-block of ```text right behind one shows what the shell prints where there is no terminal. Blocks of ```python of a page
-run in order, in one namespace, and a block of ```text behind one shows what it prints; those of ```pytest are collected
-by pytest. Other blocks are not run.
+The convention, which `docs/generate/blocks.py` reads: blocks of ```sql run in order, in one database for each page, and
+a block of ```text right behind one shows what the shell prints where there is no terminal. Blocks of ```python run in
+order, in one namespace for each page, and a block of ```text behind one shows what it prints; those of ```pytest are
+collected by pytest. Other blocks are not run.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ PAGES = [DOCS / "tour.md", DOCS / "concepts.md", *sorted((DOCS / "guides").glob(
 LIMITS = (DOCS / "limits.md").read_text()
 _PYTHON = re.compile(r"^```python\n([\s\S]*?)^```\n(?:\n```text\n([\s\S]*?)^```\n)?", re.MULTILINE)
 _PYTEST = re.compile(r"^```pytest\n([\s\S]*?)^```\n", re.MULTILINE)
+
+_REFUSED = re.compile(r"^\| `((?:ALTER|CREATE|INSERT|VERIFY) [^`…]+)` \|", re.MULTILINE)
 
 
 def page(path: Path) -> str:
@@ -54,8 +56,8 @@ def test_each_block_of_python_prints_what_is_shown(path: Path, tmp_path: Path) -
 def test_each_test_that_is_shown_passes(path: Path, tmp_path: Path) -> None:
     (source,) = _PYTEST.findall(path.read_text())
     (tmp_path / "test_shown.py").write_text(source)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path)]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    pytest_here = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path)]
+    ran = subprocess.run(pytest_here, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
@@ -70,7 +72,7 @@ def shop() -> headwater.Database:
     return database
 
 
-@pytest.mark.parametrize("statement", re.findall(r"^\| `((?:ALTER|CREATE|INSERT|VERIFY) [^`…]+)` \|", LIMITS, re.MULTILINE))
+@pytest.mark.parametrize("statement", _REFUSED.findall(LIMITS))
 def test_what_the_limits_name_is_refused(shop: headwater.Database, statement: str) -> None:
     with pytest.raises(Unsupported) as refused:
         shop.execute(statement)
