@@ -185,7 +185,8 @@ class Catalog:
         """With a relation or view, whose name and id must be new."""
         taken = self.named(item.name)
         if taken is not None and getattr(taken, "errors_of", None) is None:
-            raise NameTaken(f'"{taken.name}" exists already', span, hint=f"DROP {taken.kind} {taken.name}; first")
+            kind = "QUEUE" if isinstance(taken, Relation) and taken.queue is not None else taken.kind
+            raise NameTaken(f'"{taken.name}" exists already', span, hint=f"DROP {kind} {taken.name}; first")
         refuse_taken(item, self)
         return replace(self.with_item(item), next_id=max(self.next_id, item.id + 1))
 

@@ -22,7 +22,7 @@ class _Part:
     name: str
 
 
-_STATEMENTS: dict[type[syntax.Node], str] = {
+REFUSED: dict[type[syntax.Node], str] = {
     syntax.Copy: "COPY",
     syntax.CreateAssertion: "CREATE ASSERTION",
     syntax.CreateConnector: "CREATE CONNECTOR",
@@ -59,8 +59,8 @@ _EXTENDED = frozenset({"STREAMS", "TABLES"})
 
 def refuse_statement(statement: syntax.Statement) -> None:
     """Raises Unsupported if `statement` cannot be run yet; the queries in it are looked at when they are planned."""
-    if type(statement) in _STATEMENTS:
-        raise Unsupported(f"{_STATEMENTS[type(statement)]} is not supported yet", statement.span)
+    if type(statement) in REFUSED:
+        raise Unsupported(f"{REFUSED[type(statement)]} is not supported yet", statement.span)
     match statement:
         case syntax.Drop(kind=kind) if kind not in _DROPPED:
             raise Unsupported(f"DROP {kind} is not supported yet", statement.span)

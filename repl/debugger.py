@@ -203,7 +203,8 @@ def _draw(output: Output, tracked: Tracked, rows: Marked, said: str) -> None:
 
 
 def _limit(output: Output) -> int:
-    return sys.maxsize if output.settings.rows is None else output.settings.rows
+    limit = output.settings.row_limit
+    return sys.maxsize if limit is None else limit
 
 
 # ---------------------------------------------------------------- bisect

@@ -81,6 +81,7 @@ def _run(arguments: Sequence[str]) -> int:
     from headwater.repl.command_lines import run_script
     from headwater.repl.commands import read_sql
     from headwater.repl.output import Output
+    from headwater.repl.progress import shown_progress
 
     script: str | None = options.sql
     if options.file is not None:
@@ -92,13 +93,18 @@ def _run(arguments: Sequence[str]) -> int:
         script = sys.stdin.read()
     format: str = options.format or "table"
     output = Output(_prepared(sys.stdout, format), Settings.of_script(format))
-    with connect(options.directory) as database:
-        if script is not None:
-            run_script(database, output, script, file=options.file)
-        else:
-            from headwater.repl.shell import run_shell
+    with shown_progress(sys.stderr):
+        database = connect(options.directory)
+    with database:
+        try:
+            if script is not None:
+                run_script(database, output, script, file=options.file)
+            else:
+                from headwater.repl.shell import run_shell
 
-            run_shell(database, output, options.format)
+                run_shell(database, output, options.format)
+        finally:
+            output.close()
     return 0
 
 

@@ -14,7 +14,9 @@ from typing import Any
 
 from headwater.errors import HeadwaterError, suggestion
 
-FORMATS = ("table", "csv", "json", "ndjson")
+FORMATS = ("table", "csv", "tsv", "json", "ndjson", "markdown", "parquet", "arrow")
+AUTO = "auto"  # what fits the case
+_ROWS = 40
 _SWITCH = {"on": True, "off": False}
 
 
@@ -62,13 +64,26 @@ class Settings:
     """The options, as they are now. The defaults are those of the shell; scripts show all rows, and no times."""
 
     format: str = _option("table", Option("how rows are printed", {word: word for word in FORMATS}))
-    rows: int | None = _option(40, Option("how many rows of a result to show", {"all": None}, takes_number=True))
+    rows: int | str | None = _option(AUTO, Option("how many rows of a table to show; auto: all in the pager, else 40",
+                                                  {AUTO: AUTO, "all": None}, takes_number=True))  # fmt: skip
+    expanded: bool | str = _option(False, Option("a line for each column; auto: where not all columns fit",
+                                                 {**_SWITCH, AUTO: AUTO}))  # fmt: skip
+    null: str = _option("NULL", Option("what a table shows for NULL", {}, takes_text=True))
+    pager: str = _option(AUTO, Option("whether $PAGER, or less, shows what is longer than the screen",
+                                      {AUTO: AUTO, "off": "off"}))  # fmt: skip
     timing: bool = _option(True, Option("whether to show how long statements take", _SWITCH))
+    live: str = _option("table", Option("how a continuous query is shown whose rows can be taken back",
+                                        {word: word for word in ("table", "changes")}))  # fmt: skip
 
     @classmethod
     def of_script(cls, format: str = "table") -> Settings:
         """Those of a script, whose output may be read by a program: everything, and nothing that differs each time."""
-        return cls(format=format, rows=None, timing=False)
+        return cls(format=format, rows=None, timing=False, pager="off")
+
+    @property
+    def row_limit(self) -> int | None:
+        """How many rows of a table to show where there is no pager; None is all."""
+        return _ROWS if isinstance(self.rows, str) else self.rows
 
     def set(self, name: str, given: object) -> None:
         """Give an option a value. Raises HeadwaterError for an option, or a value, that there is not."""

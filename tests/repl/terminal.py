@@ -17,6 +17,7 @@ RIGHT = "\x1b[C"
 ENTER, TAB, UP, CTRL_C, CTRL_D = "\r", "\t", "\x1b[A", "\x03", "\x04"
 ROWS, COLUMNS = 40, 100
 _UNWANTED = ("NO_COLOR", "COLUMNS", "LINES", "PAGER", "LESS")  # they would say how a terminal is used
+_LITTLE = 256  # characters that are read at once, so that no picture that is drawn over soon is missed
 PATIENCE_SECONDS = 30  # for what should take a fraction of one
 
 
@@ -66,7 +67,7 @@ class Terminal:
         while self.text.count(shown) < times:
             assert time.monotonic() < deadline, f"{shown!r} did not appear; the screen shows\n{self.text}"
             try:
-                self._stream.feed(self._child.read_nonblocking(4096, timeout=PATIENCE_SECONDS))
+                self._stream.feed(self._child.read_nonblocking(_LITTLE, timeout=PATIENCE_SECONDS))
             except pexpect.EOF:
                 pytest.fail(f"the program left before {shown!r} appeared; the screen shows\n{self.text}")
 

@@ -42,8 +42,8 @@ def test_the_configuration_file_sets_options(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("[shell]\nrowz = 5", "there is no option rowz"),
-        ("[shell]\nrows = -5", 'rows takes all or a number, not "-5"'),
-        ("[shell]\nrows = 1.5", 'rows takes all or a number, not "1.5"'),
+        ("[shell]\nrows = -5", 'rows takes auto, all or a number, not "-5"'),
+        ("[shell]\nrows = 1.5", 'rows takes auto, all or a number, not "1.5"'),
         ('[shell]\ntiming = "maybe"', 'timing takes on or off, not "maybe"'),
         ("[editor]\nkeys = 'vi'", "all options are in the table [shell]"),
         ("rows", "is no TOML"),
