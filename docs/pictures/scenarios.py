@@ -8,7 +8,7 @@ from docs.pictures.screens import Scenario, Step
 from headwater import Database
 from tests.repl.terminal import CTRL_C, ENTER, TAB
 
-LEFT, RIGHT = "\x1b[D", "\x1b[C"
+LEFT, RIGHT, PAGE_UP = "\x1b[D", "\x1b[C", "\x1b[5~"
 
 
 def _auctions(database: Database) -> None:
@@ -23,7 +23,7 @@ def _auctions(database: Database) -> None:
         database.append("bids", [row])
 
 
-def line(text: str, until: str, seconds: float = 1.5) -> tuple[Step, Step]:
+def line(text: str, until: str = "", seconds: float = 1.5) -> tuple[Step, Step]:
     """A line that is typed, and what Enter then shows."""
     return Step(text, seconds=0.3), Step(ENTER, until, seconds)
 
@@ -35,16 +35,26 @@ REWIND = Scenario(
     (
         *line(_HOT, "created table hot"),
         *line("SELECT * FROM hot ORDER BY item;", "4 rows", 2),
-        *line("SELECT * FROM hot AS OF OFFSET 20 ORDER BY item;", "sofa │    5", 2.5),
-        *line("\\track hot", "track", 1),
-        *line("\\scrub top", "sum(top)", 1.5),
-        *(Step(LEFT, seconds=0.25) for _ in range(14)),
-        *(Step("\x1b[5~", seconds=0.5) for _ in range(4)),
-        *(Step(RIGHT, seconds=0.25) for _ in range(10)),
-        Step("q", "the present", 1, typed=False),
+        *line("SELECT * FROM hot AS OF OFFSET 20 ORDER BY item;", "sofa    │      7", 2.5),
+        *line("\\track hot", seconds=0.5),
+        *line("\\scrub top", "sum(top)"),
+        *(Step(PAGE_UP, seconds=0.4) for _ in range(8)),
+        *(Step(LEFT, seconds=0.3) for _ in range(8)),
+        *(Step(RIGHT, seconds=0.3) for _ in range(12)),
+        Step(RIGHT, seconds=4),
+    ),
+    _auctions,
+)
+
+WHY = Scenario(
+    "why",
+    (
+        *line(_HOT, "created table hot"),
+        *line("SET as_of = 'OFFSET 5';"),
         *line("EXPLAIN ROW hot WHERE item = 'lamp';", "row", 4),
     ),
     _auctions,
+    columns=120,
 )
 
 COMPLETION = Scenario(
@@ -80,4 +90,4 @@ CHANGES = Scenario(
     lines=24,
 )
 
-SCENARIOS = (REWIND, COMPLETION, ERROR, CHANGES)
+SCENARIOS = (REWIND, WHY, COMPLETION, ERROR, CHANGES)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import chdir
+from copy import deepcopy
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -14,12 +16,14 @@ from tempfile import TemporaryDirectory
 
 import headwater
 import pexpect
+import pyte
 from pyte.screens import Char
-from tests.repl.terminal import Terminal
+from tests.repl.terminal import AnsweringScreen, Terminal
 
 _QUIET_SECONDS = 0.2  # a screen that has not changed for so long is drawn
 _LONGEST_SECONDS = 3.0  # one that does not come to rest, as with a clock on it, is drawn then
 _KEYS_PER_FRAME = 3
+_WHOLE_SCREEN = 1049  # the mode, as terminals number it
 _KEY_SECONDS = 0.07
 
 
@@ -90,7 +94,8 @@ def screens(scenario: Scenario) -> list[Frame]:
         home = Path(directory)
         with headwater.connect(home / "shop.hw") as database:
             scenario.prepare(database)
-        terminal = Recorded(home, "shop.hw", scenario)
+        with chdir(home):  # so that the screen shows no path of this machine
+            terminal = Recorded(home, "shop.hw", scenario)
         try:
             return list(_frames(terminal, scenario.steps))
         finally:
@@ -115,12 +120,33 @@ def _frames(terminal: Recorded, steps: tuple[Step, ...]) -> Iterator[Frame]:
         yield terminal.frame(step.seconds)
 
 
+class RestoringScreen(AnsweringScreen):
+    """Shows what stood there before, when a program leaves that had the whole screen."""
+
+    _behind: tuple[object, object] | None = None
+
+    def set_mode(self, *modes: int, **options: bool) -> None:
+        super().set_mode(*modes, **options)
+        if _WHOLE_SCREEN in modes and self._behind is None:
+            self._behind = deepcopy(self.buffer), deepcopy(self.cursor)
+            self.erase_in_display(2)
+
+    def reset_mode(self, *modes: int, **options: bool) -> None:
+        super().reset_mode(*modes, **options)
+        if _WHOLE_SCREEN in modes and self._behind is not None:
+            self.buffer, self.cursor = self._behind
+            self._behind = None
+
+
 class Recorded(Terminal):
     """A terminal whose screen can be had with its colours."""
 
     def __init__(self, home: Path, database: str, scenario: Scenario) -> None:
-        super().__init__(home, str(home / database))
-        self.resize(scenario.columns, scenario.lines)
+        super().__init__(home, database)
+        self._screen = RestoringScreen(scenario.columns, scenario.lines)
+        self._screen.answer = self._child.send
+        self._stream = pyte.Stream(self._screen)
+        self._child.setwinsize(scenario.lines, scenario.columns)
 
     def settle(self) -> None:
         """Read on until nothing more comes."""
