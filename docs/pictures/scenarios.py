@@ -44,6 +44,7 @@ REWIND = Scenario(
         Step(RIGHT, seconds=4),
     ),
     _auctions,
+    lines=22,
 )
 
 WHY = Scenario(

@@ -14,10 +14,11 @@ from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import headwater
 import pexpect
 import pyte
 from pyte.screens import Char
+
+import headwater
 from tests.repl.terminal import AnsweringScreen, Terminal
 
 _QUIET_SECONDS = 0.2  # a screen that has not changed for so long is drawn

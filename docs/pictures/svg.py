@@ -74,9 +74,7 @@ def _row(number: int, row: Row) -> str:
 def _run(number: int, run: Run) -> str:
     text, background = colours(run.style)
     x, width = run.column * CELL_WIDTH, run.width * CELL_WIDTH
-    drawn = ""
-    if background != BACKGROUND:
-        drawn = f'<rect x="{x:.1f}" y="{number * CELL_HEIGHT:.1f}" width="{width:.1f}" height="{CELL_HEIGHT:.1f}" fill="#{background}"/>'
+    drawn = "" if background == BACKGROUND else _box(number, run.column, run.width, background)
     if not run.text.strip():
         return drawn
     looks = [
@@ -94,5 +92,12 @@ def _run(number: int, run: Run) -> str:
 def _cursor(at: tuple[int, int] | None) -> str:
     if at is None:
         return ""
-    y, x = at[0] * CELL_HEIGHT, at[1] * CELL_WIDTH
-    return f'<rect x="{x:.1f}" y="{y:.1f}" width="{CELL_WIDTH:.1f}" height="{CELL_HEIGHT:.1f}" fill="#{TEXT}" opacity="0.5"/>'
+    return _box(at[0], at[1], 1, TEXT, opacity=0.5)
+
+
+def _box(row: int, column: int, width: int, colour: str, opacity: float = 1) -> str:
+    seen = f' opacity="{opacity}"' if opacity < 1 else ""
+    return (
+        f'<rect x="{column * CELL_WIDTH:.1f}" y="{row * CELL_HEIGHT:.1f}" width="{width * CELL_WIDTH:.1f}" '
+        f'height="{CELL_HEIGHT:.1f}" fill="#{colour}"{seen}/>'
+    )

@@ -1,7 +1,7 @@
 """The guides and the limits are true beyond their SQL, which `tests/test_docs.py` runs.
 
-Blocks of ```python run in order, in one namespace for each page, and a block of ```text behind one shows what it prints;
-those of ```pytest are collected by pytest. What the limits name is refused.
+Blocks of ```python run in order, in one namespace for each page, and a block of ```text behind one shows what it
+prints; those of ```pytest are collected by pytest. What the limits name is refused.
 """
 
 from __future__ import annotations
