@@ -52,7 +52,7 @@ WHY = Scenario(
     (
         *line(_HOT, "created table hot"),
         *line("SET as_of = 'OFFSET 5';"),
-        *line("EXPLAIN ROW hot WHERE item = 'lamp';", "row", 4),
+        *line("EXPLAIN ROW hot WHERE item = 'lamp';", "Aggregate by", 4),
     ),
     _auctions,
     columns=120,

@@ -192,7 +192,8 @@ def _style(cell: Char) -> Style:
 
 
 def _text(row: Row) -> str:
-    line = ""
+    line, column = "", 0
     for run in row:
-        line = line.ljust(run.column) + run.text
+        line += " " * (run.column - column) + run.text
+        column = run.column + run.width
     return line
