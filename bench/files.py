@@ -1,4 +1,4 @@
-"""`headwater bench files`: COPY of a file and following one, next to DuckDB and pyarrow that read it and the log's append."""
+"""`headwater bench files`: COPY and following a file, next to DuckDB and pyarrow reading it, and the append."""
 
 from __future__ import annotations
 
