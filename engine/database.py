@@ -259,8 +259,8 @@ class Database:
             statement = completed(statement)
         result = definitions.define(statement, self.pipeline, self.reader, self._functions)
         if isinstance(statement, syntax.CreateRelation) and is_of_files(statement):
-            self._following.poll()  # so that what is in them is there when the statement has ended
             self._following.start()
+            self._following.poll()  # so that what is in them is there when the statement has ended
         return result
 
     def _watch(self, query: syntax.Query, from_version: int | None = None) -> Subscription:
