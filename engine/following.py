@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 from zlib import crc32
 
+import duckdb
 import pyarrow as pa
 
 from headwater.engine import ingest
@@ -156,7 +157,7 @@ class Following:
                 continue  # it has gone since
             except StorageError:
                 raise
-            except (OSError, HeadwaterError) as error:
+            except (OSError, HeadwaterError, duckdb.Error, pa.ArrowException) as error:
                 troubles[path] = self._trouble(relation, path, error)
         self._troubles[relation.id] = troubles
         if not source.follow and paths and not troubles and not self._closed.is_set():
