@@ -11,7 +11,7 @@ from docs.pictures.screens import Frame, Row, Run
 from docs.pictures.theme import BACKGROUND, CELL_HEIGHT, CELL_WIDTH, FONT_SIZE, FONTS, MARGIN, TEXT, colours
 
 _BASELINE = CELL_HEIGHT * 0.79
-_WORDS = re.compile(r"\S+(?: \S+)*")
+_WORDS = re.compile(r"\S+")
 T = TypeVar("T")
 Shown = tuple[float, float]  # from when to when something is shown, in seconds
 
@@ -74,7 +74,7 @@ def _row(number: int, row: Row) -> str:
 
 
 def _run(number: int, run: Run) -> str:
-    """Words are placed one by one where blanks are between them that a viewer might leave out."""
+    """Words are placed one by one, as viewers differ in how wide a blank is and which they leave out."""
     text, background = colours(run.style)
     looks = [
         f' fill="#{text}"' if text != TEXT else "",
