@@ -56,6 +56,7 @@ WHY = Scenario(
     ),
     _auctions,
     columns=120,
+    lines=20,
 )
 
 COMPLETION = Scenario(

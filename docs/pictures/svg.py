@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 from xml.sax.saxutils import escape
@@ -10,6 +11,7 @@ from docs.pictures.screens import Frame, Row, Run
 from docs.pictures.theme import BACKGROUND, CELL_HEIGHT, CELL_WIDTH, FONT_SIZE, FONTS, MARGIN, TEXT, colours
 
 _BASELINE = CELL_HEIGHT * 0.79
+_WORDS = re.compile(r"\S+")
 T = TypeVar("T")
 Shown = tuple[float, float]  # from when to when something is shown, in seconds
 
@@ -63,7 +65,7 @@ def _picture(frame: Frame, parts: Sequence[str]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.1f} {height:.1f}" width="{width:.0f}" '
         f'height="{height:.0f}" font-family="{FONTS}" font-size="{FONT_SIZE}" fill="#{TEXT}">\n'
         f'<rect width="100%" height="100%" rx="8" fill="#{BACKGROUND}"/>\n'
-        f'<g transform="translate({MARGIN} {MARGIN})" xml:space="preserve">\n{body}\n</g>\n</svg>\n'
+        f'<g transform="translate({MARGIN} {MARGIN})">\n{body}\n</g>\n</svg>\n'
     )
 
 
@@ -72,21 +74,22 @@ def _row(number: int, row: Row) -> str:
 
 
 def _run(number: int, run: Run) -> str:
+    """Words are placed one by one, as viewers differ in how wide a blank is and which they leave out."""
     text, background = colours(run.style)
-    x, width = run.column * CELL_WIDTH, run.width * CELL_WIDTH
-    drawn = "" if background == BACKGROUND else _box(number, run.column, run.width, background)
-    if not run.text.strip():
-        return drawn
     looks = [
         f' fill="#{text}"' if text != TEXT else "",
         ' font-weight="bold"' if run.style.bold else "",
         ' font-style="italic"' if run.style.italic else "",
         ' text-decoration="underline"' if run.style.underlined else "",
     ]
-    return (
-        f'{drawn}<text x="{x:.1f}" y="{number * CELL_HEIGHT + _BASELINE:.1f}" textLength="{width:.1f}"'
-        f"{''.join(looks)}>{escape(run.text)}</text>"
-    )
+    drawn = "" if background == BACKGROUND else _box(number, run.column, run.width, background)
+    for part in _WORDS.finditer(run.text):
+        width = run.width if run.width > len(run.text) else len(part[0])  # a wide character is a run of its own
+        drawn += (
+            f'<text x="{(run.column + part.start()) * CELL_WIDTH:.1f}" y="{number * CELL_HEIGHT + _BASELINE:.1f}" '
+            f'textLength="{width * CELL_WIDTH:.1f}"{"".join(looks)}>{escape(part[0])}</text>'
+        )
+    return drawn
 
 
 def _cursor(at: tuple[int, int] | None) -> str:

@@ -45,7 +45,7 @@ def test_what_looks_different_is_a_run_of_its_own(recorded: list[Frame]) -> None
 
 
 def test_an_svg_has_the_text_of_its_frame() -> None:
-    assert written(svg(frame("a < b", "", "c"))) == ["a < b", "c"]
+    assert written(svg(frame("a  <b", "", "c"))) == ["a", "<b", "c"]
 
 
 def test_a_line_that_stays_is_drawn_once_and_moving_ends_at_the_last_frame() -> None:
