@@ -145,8 +145,14 @@ class Pipeline:
                 raise StorageError("the database is closed")
 
     @property
+    def position(self) -> int:
+        """The version up to which all running queries have read. Without the lock, for who only shows it."""
+        return max(self._position, 0)
+
+    @property
     def _position(self) -> int:
-        return -1 if self._circuit is None else self._circuit.version
+        circuit = self._circuit
+        return -1 if circuit is None else circuit.version
 
     def step(self) -> bool:
         """Takes the new input through all queries and commits what comes out; False if there was none."""

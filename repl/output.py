@@ -7,6 +7,7 @@ created" go to standard error instead.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TextIO
@@ -27,12 +28,16 @@ _ROWS_AT_ONCE = 1000
 class Output:
     """Where answers go, and how they look there: as `settings` say.
 
-    `travel` is from which point of the log the user of this output looks.
+    `travel` is from which point of the log the user of this output looks, `last` the statement that was run last, and
+    `files` are those that are being run, the outermost first. `ask` reads a line from the user, where there is one.
     """
 
     stream: TextIO
     settings: Settings = field(default_factory=Settings.of_script)
     travel: Travel = field(default_factory=Travel)
+    last: str = ""
+    files: list[str] = field(default_factory=list)
+    ask: Callable[[str], str] | None = None
 
     def run(self, database: Database, text: str, *, file: str | None = None) -> None:
         """Run the statements of `text` one after the other and show each answer before the next begins.

@@ -6,30 +6,32 @@ shell.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import get_app
-from prompt_toolkit.enums import DEFAULT_BUFFER
+from prompt_toolkit.enums import DEFAULT_BUFFER, EditingMode
 from prompt_toolkit.filters import has_focus
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 
 from headwater.engine.database import Database
+from headwater.engine.terminal import choose_colours
 from headwater.errors import HeadwaterError
 from headwater.parser import is_complete
+from headwater.repl.command_lines import last_of
 from headwater.repl.commands import COMMANDS, run_command
 from headwater.repl.complete import SqlCompleter
 from headwater.repl.highlight import STYLE, SqlLexer
+from headwater.repl.history import bound, history_file
 from headwater.repl.output import Output
 from headwater.repl.report import show_error
 from headwater.repl.settings import Settings, config_file, configured
+from headwater.repl.toolbar import Toolbar
+from headwater.repl.words import command_of
 
 PROMPT = "headwater"
-_WORDS = {"exit": "\\q", "quit": "\\q", "help": "\\?"}  # what people type before they know the commands
 
 
 def run_shell(database: Database, output: Output, format: str | None = None) -> None:
@@ -37,6 +39,7 @@ def run_shell(database: Database, output: Output, format: str | None = None) -> 
     output.settings = _settings(output)
     if format is not None:
         output.settings.set("format", format)
+    choose_colours(output.settings.colour)
     completer = SqlCompleter({name: command.summary for name, command in COMMANDS.items()})
     session = _session(database, completer, output)
     output.stream.write("Headwater. Statements end with ;  \\? shows help, \\q leaves.\n")
@@ -65,11 +68,12 @@ def _settings(output: Output) -> Settings:
 
 def _run(database: Database, output: Output, text: str) -> None:
     """Run what was typed at one prompt, and say what went wrong."""
-    line = _WORDS.get(text.strip().rstrip(";").lower(), text.strip())
+    command = command_of(text)
     try:
-        if line.startswith("\\"):
-            run_command(database, output, line)
-        else:
+        if command is not None:
+            run_command(database, output, command)
+        elif text.strip():
+            output.last = last_of(text)
             output.run(database, text)
     except KeyboardInterrupt:
         output.stream.write("\ninterrupted\n")
@@ -92,20 +96,20 @@ def _session(database: Database, completer: SqlCompleter, output: Output) -> Pro
         lexer=SqlLexer(),
         style=STYLE,
         completer=completer,
-        history=_history(),
+        history=_history(output.settings.history),
         key_bindings=_key_bindings(),
-        bottom_toolbar=_toolbar(database),
+        bottom_toolbar=_toolbar(database, output),
         refresh_interval=0.5,  # for the version in the toolbar, which moves while queries run
     )
 
 
-def _toolbar(database: Database) -> Callable[[], str]:
-    where = database.path or "in memory"
+def _toolbar(database: Database, output: Output) -> Callable[[], str]:
+    toolbar = Toolbar(database, output.travel)
 
     def text() -> str:
-        typed = get_app().current_buffer.text
-        way_out = " · end the statement with ; or clear it with Ctrl-C" if "\n" in typed else ""
-        return f" {where} · version {database.version}{way_out}"
+        app = get_app()
+        is_open, is_vi = "\n" in app.current_buffer.text, app.editing_mode == EditingMode.VI
+        return toolbar.text(app.output.get_size().columns, is_open=is_open, is_vi=is_vi)
 
     return text
 
@@ -130,16 +134,16 @@ def _key_bindings() -> KeyBindings:
 def _is_ready(text: str) -> bool:
     """Whether Enter runs `text`: a statement with its `;`, a command, a word such as `exit`, or nothing at all."""
     typed = text.strip()
-    return not typed or typed.startswith("\\") or typed.lower() in _WORDS or is_complete(text)
+    return not typed or command_of(typed) is not None or is_complete(text)
 
 
-def _history() -> History:
+def _history(count: int) -> History:
     """What was typed in earlier sessions, kept in a file; only for this session where that cannot be written."""
-    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    file = Path(state).expanduser() / "headwater" / "history"
+    file = history_file()
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         file.touch(mode=0o600)
+        bound(file, count)
     except OSError:
         return InMemoryHistory()
     return FileHistory(file)
