@@ -20,6 +20,7 @@ from headwater.repl.history import entries, history_file, save
 from headwater.repl.lineage import show_lineage
 from headwater.repl.output import Output
 from headwater.repl.settings import OPTIONS
+from headwater.repl.tutorial import tutorial
 from headwater.repl.watching import watch
 from headwater.values import Column
 
@@ -44,9 +45,8 @@ def run_command(database: Database, output: Output, line: str) -> None:
         raise HeadwaterError(f"there is no command {name}", hint=suggestion(name, COMMANDS, "commands"))
     if argument and not command.argument:
         raise HeadwaterError(f"{command.name} takes no argument")
-    if not argument and command.argument and command.argument[0] != "[":
-        raise HeadwaterError(f"{command.name} takes an argument", hint=f"{command.name} {command.argument}")
     command.action(database, output, argument)
+    output.stream.flush()
 
 
 def _split(line: str) -> tuple[str, str]:
@@ -64,6 +64,8 @@ def _abbreviated(name: str) -> Command | None:
 def _run_file(database: Database, output: Output, argument: str) -> None:
     from headwater.repl.command_lines import run_script  # which runs commands
 
+    if not argument:
+        raise HeadwaterError("\\i needs the name of a file")
     path = Path(argument).expanduser()
     if output.files:
         path = Path(output.files[-1]).expanduser().parent / path
@@ -98,6 +100,8 @@ def _set(database: Database, output: Output, argument: str) -> None:
 
 
 def _unset(database: Database, output: Output, argument: str) -> None:
+    if not argument:
+        raise HeadwaterError("\\unset needs the name of an option", hint="\\set lists them")
     output.settings.unset(argument)
     choose_colours(output.settings.colour)
     output.say(f"{argument} is {output.settings.word(argument)}")
@@ -134,6 +138,7 @@ COMMANDS = {
         Command("\\explain", "[query]", "how a query, or the last statement, is computed", explain),
         Command("\\watch", "[seconds] [query]", "ask it, or the last query, again and again", watch),
         Command("\\lineage", "[name]", "draw what reads what", show_lineage),
+        Command("\\tutorial", "[lesson]", "seven short lessons, in a database of their own", tutorial),
         Command("\\info", "", "which database this is, and where the shell keeps its files", show_info),
         Command("\\i", "file", "run the statements of a file", _run_file),
         Command("\\rows", "[n|all]", "how many rows of a result to show", _set_row_limit),

@@ -18,7 +18,7 @@ TOPICS = {
     "session": ("\\set", "\\unset", "\\s", "\\q"),
 }
 _MORE = "more"
-_NARROW = 60  # columns below which a summary stands under its command
+_NARROW = 72  # columns below which a summary stands under its command
 
 _KEYS = (
     "A statement ends with ; and may have many lines. Tab completes, Ctrl-R searches the history, Ctrl-C clears the "
@@ -49,25 +49,23 @@ def overview(commands: Mapping[str, Described], screen: Screen) -> Iterator[str]
     """The lines of the help."""
     width = screen.width or 100
     longest = max(len(_usage(command)) for command in commands.values())
-    for topic, found in by_topic(commands).items():
-        yield screen.paint(topic, "bold")
-        for command in found:
-            yield from _line(command, longest, width)
-        yield ""
+    topics = by_topic(commands)
+    margin = max(map(len, topics)) + 2
+    for topic, found in topics.items():
+        if width < _NARROW:
+            yield screen.paint(topic, "bold")
+            for command in found:
+                yield f"  {_usage(command)}"
+                yield from textwrap.wrap(command.summary, width, initial_indent=" " * 6, subsequent_indent=" " * 6)
+            continue
+        for number, command in enumerate(found):
+            first = screen.paint(topic, "bold") + " " * (margin - len(topic)) if number == 0 else " " * margin
+            lines = textwrap.wrap(command.summary, width - margin - longest - 2)
+            yield f"{first}{_usage(command):<{longest}}  {lines[0]}"
+            yield from (" " * (margin + longest + 2) + line for line in lines[1:])
+    yield ""
     yield from textwrap.wrap(_KEYS, min(width, 100))
 
 
 def _usage(command: Described) -> str:
     return f"{command.name} {command.argument}".rstrip()
-
-
-def _line(command: Described, longest: int, width: int) -> Iterator[str]:
-    if width < _NARROW:
-        yield f"  {_usage(command)}"
-        yield from textwrap.wrap(command.summary, max(width, 20), initial_indent=" " * 6, subsequent_indent=" " * 6)
-        return
-    indent = " " * (longest + 4)
-    lines = textwrap.wrap(command.summary, max(width - len(indent), 20))
-    yield f"  {_usage(command):<{longest}}  {lines[0]}"
-    for line in lines[1:]:
-        yield indent + line
