@@ -84,6 +84,13 @@ class Settings:
         _option_of(name)
         setattr(self, name, getattr(Settings(), name))
 
+    def toml(self, name: str) -> str:
+        """The value of an option as it stands in the configuration file."""
+        value = getattr(self, name)
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        return str(value) if isinstance(value, int) else f'"{self.word(name)}"'
+
     def word(self, name: str) -> str:
         """The value of an option as it is typed."""
         return _option_of(name).word_of(getattr(self, name))

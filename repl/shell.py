@@ -28,6 +28,7 @@ from headwater.repl.history import bound, history_file
 from headwater.repl.output import Output
 from headwater.repl.report import show_error
 from headwater.repl.settings import Settings, config_file, configured
+from headwater.repl.signals import refuse_to_go_on
 from headwater.repl.toolbar import Toolbar
 from headwater.repl.words import command_of
 
@@ -40,6 +41,7 @@ def run_shell(database: Database, output: Output, format: str | None = None) -> 
     if format is not None:
         output.settings.set("format", format)
     choose_colours(output.settings.colour)
+    output.ask = _ask
     completer = SqlCompleter({name: command.summary for name, command in COMMANDS.items()})
     session = _session(database, completer, output)
     output.stream.write("Headwater. Statements end with ;  \\? shows help, \\q leaves.\n")
@@ -48,6 +50,7 @@ def run_shell(database: Database, output: Output, format: str | None = None) -> 
         try:
             text = session.prompt()
         except KeyboardInterrupt:
+            refuse_to_go_on()
             continue
         except EOFError:
             return
@@ -76,6 +79,7 @@ def _run(database: Database, output: Output, text: str) -> None:
             output.last = last_of(text)
             output.run(database, text)
     except KeyboardInterrupt:
+        refuse_to_go_on()
         output.stream.write("\ninterrupted\n")
     except (EOFError, BrokenPipeError):
         raise
@@ -101,6 +105,15 @@ def _session(database: Database, completer: SqlCompleter, output: Output) -> Pro
         bottom_toolbar=_toolbar(database, output),
         refresh_interval=0.5,  # for the version in the toolbar, which moves while queries run
     )
+
+
+def _ask(question: str) -> str:
+    """What the user types at another prompt than that of the shell, which its history does not keep."""
+    session: PromptSession[str] = PromptSession(
+        [("class:prompt", question)], multiline=True, lexer=SqlLexer(), style=STYLE, key_bindings=_key_bindings(),
+        prompt_continuation=lambda width, line, is_wrapped: "-> ".rjust(width),
+    )  # fmt: skip
+    return session.prompt()
 
 
 def _toolbar(database: Database, output: Output) -> Callable[[], str]:

@@ -139,7 +139,7 @@ def _meanwhile(database: Database, statements: Sequence[str]) -> Iterator[None]:
 
 
 def _remark(step: Step, typed: str, done: Sequence[str]) -> str | None:
-    """What is to be said of a statement, None if it does what the step wants. Raises HeadwaterError if it cannot be run.
+    """What is to be said of a statement, None if it does what the step wants. Raises HeadwaterError if it cannot run.
 
     Both it and the lesson's own statement are tried in databases of their own.
     """
