@@ -2,8 +2,8 @@
 looks after a database.
 
 Exit codes: 0; 1 after an error in SQL or in the database; 2 for wrong usage; 130 when Ctrl-C stopped a script, 143
-after SIGTERM and 129 after SIGHUP, when the database was closed first. What can wait is imported when it is needed, so that
-`--help` answers at once.
+after SIGTERM and 129 after SIGHUP, when the database was closed first. What can wait is imported when it is needed,
+so that `--help` answers at once.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ from types import FrameType
 _ended_by: int | None = None
 
 
-class Ended(BaseException):
-    """The program was told to end."""
+class Ended(SystemExit):
+    """The program was told to end. Event loops let this pass, and no other error that is none of theirs."""
 
 
 def take_signals() -> None:
