@@ -56,6 +56,7 @@ def test_d_lists_what_there_is_and_what_it_is_made_of(database: headwater.Databa
 
 
 def test_d_with_a_name_says_what_it_is_made_of_and_what_reads_it(database: headwater.Database) -> None:
+    database.settle()
     shown = run(database, "\\d HOT")
     assert re.search(r"made of +bids\n", shown)
     assert re.search(r"read by +cool\n", shown)

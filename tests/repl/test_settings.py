@@ -59,5 +59,5 @@ def test_what_is_wrong_in_the_configuration_file_is_named(tmp_path: Path, text: 
 
 
 def test_a_misspelt_option_is_corrected() -> None:
-    with pytest.raises(HeadwaterError, match="did you mean \"timing\""):
+    with pytest.raises(HeadwaterError, match='did you mean "timing"'):
         Settings().set("timings", "on")
