@@ -200,7 +200,8 @@ class Pipeline:
         changes = circuit.advance(self.log, Cut(to), trouble=trouble)
         running = self.running()
         stops = with_dependents(failed(running, trouble, self.budgets(circuit), began), running, self.catalog)
-        stops = [replace(s, version=right_up_to(self._plan_of(s.id), self.log, began, to)) for s in stops]
+        plans = {r.id: r.content() for r in running} if stops else {}
+        stops = [replace(s, version=right_up_to(plans[s.id], self.log, began, to)) for s in stops]
         gone = {stop.id for stop in stops}
         appends = self._given([r for r in running if r.id not in gone], self.catalog, changes, trouble, to)
         for id in gone:
@@ -211,9 +212,6 @@ class Pipeline:
             self.last_step = (to, to)
         if stops:
             self._stop(stops, circuit)
-
-    def _plan_of(self, id: int) -> Plan:
-        return next(relation.content() for relation in self.derived() if relation.id == id)
 
     def _commit_step(self, appends: Sequence[Append], to: int, more: dict[str, Any]) -> Commit:
         """Commits the output of a step that brought all running queries to version `to`; `more` is kept for ever."""
