@@ -138,7 +138,8 @@ def test_files_that_files_run_are_looked_for_beside_them(database: headwater.Dat
     ("typed", "meant"),
     [
         ("exit", "\\q"), ("QUIT;", "\\q"), ("help", "\\?"), (".tables", "\\d"), ("show  tables", "\\d"),
-        ("\\dt", "\\d"), (".schema bids", "\\d bids"), (".read a.sql", "\\i a.sql"), ("\\d bids", "\\d bids"), ("SELECT 1", None),
+        ("\\dt", "\\d"), (".schema bids", "\\d bids"), (".read a.sql", "\\i a.sql"),
+        ("\\d bids", "\\d bids"), ("SELECT 1", None),
         ("helpful", None), ("help_me;", None), ("", None),
     ],
 )  # fmt: skip
