@@ -28,7 +28,7 @@ from headwater.repl.history import bound, history_file
 from headwater.repl.output import Output
 from headwater.repl.report import show_error
 from headwater.repl.settings import Settings, config_file, configured
-from headwater.repl.signals import refuse_to_go_on
+from headwater.repl.signals import let_signals_interrupt, refuse_to_go_on
 from headwater.repl.toolbar import Toolbar
 from headwater.repl.words import command_of
 
@@ -72,6 +72,7 @@ def _settings(output: Output) -> Settings:
 def _run(database: Database, output: Output, text: str) -> None:
     """Run what was typed at one prompt, and say what went wrong."""
     command = command_of(text)
+    let_signals_interrupt()
     try:
         if command is not None:
             run_command(database, output, command)

@@ -19,6 +19,14 @@ def take_signals() -> None:
         signal.signal(signal.SIGHUP, _end)
 
 
+def let_signals_interrupt() -> None:
+    """Let signals end system calls, as they do when Python begins. An event loop, such as that of a prompt, leaves them
+    set so that calls begin again: then Ctrl-C would not reach DuckDB while it runs a query.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.siginterrupt(number, True)
+
+
 def exit_code() -> int | None:
     """The code with which a program ends that a signal has ended; None if none has. What ran when it came may have made
     another error of `Ended`, so ask this whatever error ends the program.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,3 +64,13 @@ def test_the_first_lesson_by_typing_and_by_enter(terminal: Terminal) -> None:
 def test_a_signal_ends_the_shell_as_if_it_had_been_left(terminal: Terminal, number: int, code: int) -> None:
     terminal._child.kill(number)
     assert terminal.exit_code() == code
+
+
+def test_ctrl_c_stops_a_query_that_duckdb_runs_and_leaves_the_shell_running(terminal: Terminal) -> None:
+    terminal.type("SELECT count(*) FROM range(10000000) a, range(1000000) b WHERE a.range * b.range % 7 = 3;", ENTER)
+    terminal.until("% 7 = 3;")
+    time.sleep(1)  # until it runs; if it does not yet, Ctrl-C stops what comes before
+    terminal.type(CTRL_C)
+    terminal.until("interrupted")
+    terminal.type("SELECT 'still here' AS word;", ENTER)
+    terminal.until("│ still here")
