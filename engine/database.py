@@ -19,7 +19,7 @@ from headwater.engine import (
     asserts,
     definitions,
     forking,
-    ingest,
+    given_rows,
     looking_back,
     retention,
     statements,
@@ -28,6 +28,7 @@ from headwater.engine import (
 )
 from headwater.engine.catalogs import Catalogs
 from headwater.engine.control import control
+from headwater.engine.cursor import Cursor
 from headwater.engine.differing import Side, difference
 from headwater.engine.follower import Follower
 from headwater.engine.functions import Functions, statement_of
@@ -41,8 +42,8 @@ from headwater.engine.session import AUTO_OFFSET_RESET, is_about_session, sessio
 from headwater.engine.starts import begun
 from headwater.engine.subscription import Subscription
 from headwater.engine.writing import Writer
-from headwater.errors import OutOfRange, SqlError, StorageError
-from headwater.parser import parse_point, syntax
+from headwater.errors import NotSupportedError, OutOfRange, SqlError, StorageError
+from headwater.parser import Parameters, parse_point, syntax
 from headwater.planner import refuse_statement, with_named_types
 from headwater.storage import Log, OsStorage, SimulatedDisk, Storage
 from headwater.values import Column
@@ -144,10 +145,13 @@ class Database:
 
     # ---------------------------------------------------------------- SQL
 
-    def sql(self, text: str) -> Result:
-        """Runs one statement and gives its result. A query that ends in EMIT CHANGES belongs to `subscribe`."""
+    def sql(self, text: str, parameters: Parameters = ()) -> Result:
+        """Runs one statement and gives its result. A query that ends in EMIT CHANGES belongs to `subscribe`.
+
+        `parameters` are the values of `?`, in order, or a mapping with those of `$name`.
+        """
         self._check_open()
-        outcome = self._scripts.run_one(text)
+        outcome = self._scripts.run_one(text, parameters)
         if isinstance(outcome, Subscription):
             outcome.close()
             raise SqlError("this query does not end", hint="use subscribe(sql), or leave out EMIT CHANGES")
@@ -166,14 +170,14 @@ class Database:
         self._check_open()
         yield from self._scripts.run(text, file)
 
-    def subscribe(self, sql: str, *, from_version: int | None = None) -> Subscription:
+    def subscribe(self, sql: str, parameters: Parameters = (), *, from_version: int | None = None) -> Subscription:
         """Watches a query: iterates over its changes, first the rows there are. EMIT CHANGES may be left out.
 
         With `from_version`, the `version` of the last batch that a client has, it goes on right after that batch, also
         after a restart: the rows there are do not come again.
         """
         self._check_open()
-        statement, placed = self._scripts.statement(sql)
+        statement, placed = self._scripts.statement(sql, parameters)
         with placed:
             if not isinstance(statement, syntax.Query):
                 raise SqlError("only a query can be watched", statement.span, hint="SELECT … FROM … EMIT CHANGES")
@@ -181,6 +185,19 @@ class Database:
             statement = with_named_types(statement, self.pipeline.known().types)
             self._functions.check(statement, self.pipeline.catalog)
             return self._watch(statement, from_version)
+
+    def cursor(self) -> Cursor:
+        """A cursor as DB-API 2.0 has them."""
+        self._check_open()
+        return Cursor(self, self._scripts)
+
+    def commit(self) -> None:
+        """Does nothing, for programs that call it: a statement or `append` is committed when it returns."""
+        self._check_open()
+
+    def rollback(self) -> None:
+        """Raises NotSupportedError: what a statement did was committed when it returned."""
+        raise NotSupportedError("a statement is committed when it returns, and cannot be rolled back")
 
     def _ask(self, statement: syntax.Statement) -> Result | Subscription:
         """Runs a statement of the session, which may be about the past."""
@@ -328,16 +345,19 @@ class Database:
 
     # ---------------------------------------------------------------- rows
 
-    def append(self, name: str, rows: Any) -> Acknowledgement:
+    def append(self, name: str, rows: Any, *, commit_every: int | None = None) -> Acknowledgement:
         """Appends rows to a source stream or table; returns once they are durable.
 
-        `rows` is an Arrow table or record batch, a DataFrame, a mapping of columns or a list of dicts. All rows are
-        appended or, on any error, none. In a table with a primary key a row replaces that of its key.
+        `rows` is anything that Arrow reads (tables, batches, readers, DataFrames of pandas and Polars, relations of
+        DuckDB), a mapping of columns, or dicts, tuples or batches in a list or from an iterator. All are appended, in
+        one commit, or, on any error, none. With `commit_every` each so many rows are a commit, so that an iterator may
+        be larger than memory; on an error those before it stay. In a table with a primary key a row replaces that of
+        its key.
         """
         self._check_open()
         relation = self.pipeline.catalog.find(syntax.Identifier(name))
         statements.refuse_derived(relation, None)
-        return self._writer.append(relation, ingest.conform(relation, rows))
+        return given_rows.append(relation, rows, commit_every, self._writer.append)
 
     # ---------------------------------------------------------------- forks
 

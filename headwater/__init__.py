@@ -16,6 +16,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from headwater.engine.cursor import Cursor
     from headwater.engine.database import Database, RelationInfo, connect
     from headwater.engine.result import Acknowledgement, Change, ChangeBatch, Result
     from headwater.engine.subscription import Subscription
@@ -23,16 +24,24 @@ if TYPE_CHECKING:
         AlreadyOpen,
         AssertionFailed,
         CorruptLog,
+        DatabaseError,
         DataError,
         DuplicateSequence,
+        Error,
         HeadwaterError,
+        IntegrityError,
+        InterfaceError,
+        InternalError,
         MemberFenced,
         NameTaken,
         NoSpace,
         NotADatabase,
+        NotSupportedError,
+        OperationalError,
         OutOfRange,
         PositionGone,
         ProducerFenced,
+        ProgrammingError,
         QueryFailed,
         ReadOnly,
         Rejected,
@@ -46,9 +55,15 @@ if TYPE_CHECKING:
         UnknownName,
         UnknownProducer,
         Unsupported,
+        Warning,
     )
 
 __version__ = "0.1.0"
+
+# DB-API 2.0 (PEP 249)
+apilevel = "2.0"
+threadsafety = 2  # threads may share a database, not a cursor
+paramstyle = "qmark"  # `?`; `$name` with a mapping, too
 
 __all__ = [
     "Acknowledgement",
@@ -57,17 +72,26 @@ __all__ = [
     "Change",
     "ChangeBatch",
     "CorruptLog",
+    "Cursor",
     "DataError",
     "Database",
+    "DatabaseError",
     "DuplicateSequence",
+    "Error",
     "HeadwaterError",
+    "IntegrityError",
+    "InterfaceError",
+    "InternalError",
     "MemberFenced",
     "NameTaken",
     "NoSpace",
     "NotADatabase",
+    "NotSupportedError",
+    "OperationalError",
     "OutOfRange",
     "PositionGone",
     "ProducerFenced",
+    "ProgrammingError",
     "QueryFailed",
     "ReadOnly",
     "Rejected",
@@ -84,10 +108,28 @@ __all__ = [
     "UnknownName",
     "UnknownProducer",
     "Unsupported",
+    "Warning",
+    "apilevel",
     "connect",
+    "load_ipython_extension",
+    "paramstyle",
+    "threadsafety",
 ]
 
-_HOMES = ("headwater.errors", "headwater.engine.result", "headwater.engine.subscription", "headwater.engine.database")
+_HOMES = (
+    "headwater.errors",
+    "headwater.engine.result",
+    "headwater.engine.subscription",
+    "headwater.engine.cursor",
+    "headwater.engine.database",
+)
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """What `%load_ext headwater` calls: makes `%hw` and `%%hw`."""
+    from headwater.repl.notebook import register
+
+    register(shell)
 
 
 def __getattr__(name: str) -> Any:

@@ -26,6 +26,7 @@ examples:
   headwater shop.hw -f load.sql                the same from a file
   headwater shop.hw --format csv < query.sql   the same from standard input
   headwater demo                               see what Headwater does
+  headwater generate orders shop.hw            make sample data; others: headwater generate --help
   headwater bench log                          measure the commit log on this machine; others: headwater bench --help
   headwater test tests/                        run tests written in SQL
   headwater check shop.hw                      verify every byte; see also repair, backup and fork
@@ -125,6 +126,13 @@ def _test(arguments: Sequence[str]) -> int:
     return run(arguments)
 
 
+def _generate(arguments: Sequence[str]) -> int:
+    from headwater.repl.generate import run
+
+    _prepared(sys.stdout, "ndjson")
+    return run(arguments)
+
+
 def _operate(name: str, arguments: Sequence[str]) -> int:
     from headwater.repl.operate import COMMANDS
 
@@ -134,6 +142,7 @@ def _operate(name: str, arguments: Sequence[str]) -> int:
 
 _COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "demo": _demo,
+    "generate": _generate,
     "bench": _bench,
     "test": _test,
     "check": partial(_operate, "check"),

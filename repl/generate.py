@@ -1,0 +1,127 @@
+"""The command `headwater generate`: sample data at a rate, into a database or as text on standard output."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from threading import Event
+from time import perf_counter
+
+import pyarrow as pa
+
+from headwater.engine.database import connect
+from headwater.errors import HeadwaterError
+from headwater.repl.sample_data import SAMPLES, Rows
+from headwater.repl.writers import WRITERS, RowWriter
+from headwater.values import Column
+
+_EXAMPLES = """\
+examples:
+  headwater generate orders shop.hw --rate 1000             1,000 rows a second until Ctrl-C
+  headwater generate orders shop.hw --count 100000          100,000 rows as fast as it can
+  headwater generate clickstream --count 10 --format csv    rows on standard output
+  headwater generate nexmark --count 1000 --format ndjson   with several relations, each row says of which it is
+
+The same seed gives the same rows.
+"""
+
+_COMMITS_PER_SECOND = 20  # with a rate, so that rows come evenly
+_LARGEST = 10_000  # rows of a commit
+
+Write = Callable[[str, pa.Table], object]
+
+
+def run(arguments: Sequence[str]) -> int:
+    """`headwater generate`."""
+    options = _parser().parse_args(arguments)
+    sample = SAMPLES[options.what]
+    summary = sys.stderr if options.directory is None else sys.stdout
+    started, done = perf_counter(), 0
+    with ExitStack() as stack:
+        if options.directory is None:
+            write = _to_text(options.format, sample.schema.count("CREATE STREAM") > 1)
+        else:
+            database = stack.enter_context(connect(options.directory))
+            database.execute(sample.schema)
+            write = database.append
+        try:
+            for name, rows in _at_rate(_cut(sample.rows(options.seed), options.count, options.rate), options.rate):
+                write(name, rows)
+                done += rows.num_rows
+        except KeyboardInterrupt:
+            pass
+    seconds = perf_counter() - started
+    print(f"{done:,} rows in {seconds:.1f} s, {done / seconds:,.0f} a second", file=summary)
+    return 0
+
+
+def _cut(source: Iterator[Rows], count: int | None, rate: float | None) -> Iterator[Rows]:
+    """The first `count` rows (None: all), in pieces that are small enough to come at an even rate."""
+    size = _LARGEST if rate is None else min(max(int(rate / _COMMITS_PER_SECOND), 1), _LARGEST)
+    left = count
+    for name, rows in source:
+        for start in range(0, rows.num_rows, size):
+            piece = rows.slice(start, size if left is None else min(size, left))
+            if piece.num_rows:
+                yield name, piece
+            if left is not None:
+                left -= piece.num_rows
+                if not left:
+                    return
+
+
+def _at_rate(pieces: Iterator[Rows], rate: float | None) -> Iterator[Rows]:
+    """The pieces, each when its turn has come, counted from the beginning: what was late is caught up."""
+    started, given, never = perf_counter(), 0, Event()
+    for name, rows in pieces:
+        if rate is not None:
+            never.wait(max(0, started + (given + rows.num_rows) / rate - perf_counter()))
+        given += rows.num_rows
+        yield name, rows
+
+
+def _to_text(format: str, says_relation: bool) -> Write:
+    writers: dict[str, RowWriter] = {}
+
+    def write(name: str, rows: pa.Table) -> None:
+        if says_relation:
+            if format == "csv":
+                raise HeadwaterError("csv has one kind of row only", hint="use --format ndjson, or give a directory")
+            rows = rows.add_column(0, "relation", pa.array([name] * rows.num_rows, pa.string()))
+        if name not in writers:
+            columns = tuple(Column(field.name, "") for field in rows.schema)
+            writers[name] = WRITERS[format](columns, sys.stdout.write)
+        for batch in rows.to_batches():
+            writers[name].add(batch)
+        sys.stdout.flush()
+
+    return write
+
+
+def _parser() -> argparse.ArgumentParser:
+    listed = "\n".join(f"  {name:12} {sample.about}" for name, sample in SAMPLES.items())
+    parser = argparse.ArgumentParser(
+        prog="headwater generate",
+        description="Make sample data, at a rate.",
+        epilog=f"data:\n{listed}\n\n{_EXAMPLES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("what", choices=SAMPLES, metavar="DATA", help=f"one of {', '.join(SAMPLES)}")
+    parser.add_argument("directory", nargs="?", metavar="DIR", help="a database (default: standard output)")
+    parser.add_argument("--rate", type=_positive(float), metavar="N", help="rows a second (default: no limit)")
+    parser.add_argument("--count", type=_positive(int), metavar="N", help="how many rows (default: until Ctrl-C)")
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="another seed gives other rows (default: 1)")
+    parser.add_argument("--format", choices=("ndjson", "csv"), default="ndjson", help="of standard output")
+    return parser
+
+
+def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:
+    def number(text: str) -> float:
+        value = kind(text)
+        if not 0 < value < float("inf"):
+            raise argparse.ArgumentTypeError("it must be more than 0")
+        return value
+
+    return number
