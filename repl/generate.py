@@ -47,7 +47,7 @@ def run(arguments: Sequence[str]) -> int:
             database.execute(sample.schema)
             write = database.append
         try:
-            for name, rows in _at_rate(_cut(sample.rows(options.seed), options.count, options.rate), options.rate):
+            for name, rows in _paced(sample.rows(options.seed), options.count, options.rate):
                 write(name, rows)
                 done += rows.num_rows
         except KeyboardInterrupt:
@@ -57,29 +57,24 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _cut(source: Iterator[Rows], count: int | None, rate: float | None) -> Iterator[Rows]:
-    """The first `count` rows (None: all), in pieces that are small enough to come at an even rate."""
-    size = _LARGEST if rate is None else min(max(int(rate / _COMMITS_PER_SECOND), 1), _LARGEST)
-    left = count
-    for name, rows in source:
-        for start in range(0, rows.num_rows, size):
-            piece = rows.slice(start, size if left is None else min(size, left))
-            if piece.num_rows:
-                yield name, piece
-            if left is not None:
-                left -= piece.num_rows
-                if not left:
-                    return
-
-
-def _at_rate(pieces: Iterator[Rows], rate: float | None) -> Iterator[Rows]:
-    """The pieces, each when its turn has come, counted from the beginning: what was late is caught up."""
+def _paced(source: Iterator[Rows], count: int | None, rate: float | None) -> Iterator[Rows]:
+    """The first `count` rows (None: all), in pieces. With a rate each piece is what is due, counted from the beginning:
+    where writing is slow the next pieces are larger, so that a delay is caught up.
+    """
     started, given, never = perf_counter(), 0, Event()
-    for name, rows in pieces:
-        if rate is not None:
-            never.wait(max(0, started + (given + rows.num_rows) / rate - perf_counter()))
-        given += rows.num_rows
-        yield name, rows
+    for name, rows in source:
+        start = 0
+        while start < rows.num_rows and given != count:
+            size = _LARGEST if count is None else min(_LARGEST, count - given)
+            if rate is not None:
+                due = int((perf_counter() - started + 1 / _COMMITS_PER_SECOND) * rate) - given
+                size = max(1, min(size, due, rows.num_rows - start))
+                never.wait(max(0, started + (given + size) / rate - perf_counter()))
+            piece = rows.slice(start, size)
+            start, given = start + piece.num_rows, given + piece.num_rows
+            yield name, piece
+        if given == count:
+            return
 
 
 def _to_text(format: str, says_relation: bool) -> Write:
