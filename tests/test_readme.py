@@ -17,3 +17,9 @@ def test_the_program_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     printed = capsys.readouterr().out.splitlines()
     assert printed[:2] == ["3 {0: (0, 2)}", "[(7, 1, 12.5)]"]
     assert sorted(line[:8] for line in printed[-2:]) == ["+ (7, 1)", "+ (8, 1)"]
+
+
+def test_the_guide_to_python_runs() -> None:
+    names: dict[str, object] = {}
+    for program in re.findall(r"```python\n(.*?)```", (README.parent / "docs" / "python.md").read_text(), re.DOTALL):
+        exec(program, names)
