@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/setup.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test crashes fuzz differential check format bench lock
+.PHONY: help setup demo docs test crashes fuzz differential check format bench lock
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-15s %s\n", $$1, $$2 }'
@@ -14,6 +14,10 @@ setup: $(STAMP)  ## Create .venv with Headwater and all that its development nee
 
 demo: setup  ## Show what Headwater does, in the terminal
 	$(BIN)/headwater demo
+
+docs: setup  ## Bring the reference and the answers in docs/ up to date, and build the site in build/docs
+	$(BIN)/python -m docs.generate.pages
+	$(BIN)/sphinx-build -q -W --keep-going docs build/docs
 
 test: check  ## Run all checks and all tests
 	HEADWATER_STATES=50000 $(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
@@ -47,6 +51,7 @@ bench: setup  ## Measure, and print the figures that the README states
 	$(BIN)/headwater bench state
 	$(BIN)/headwater bench past
 	$(BIN)/headwater bench fork
+	$(BIN)/headwater bench transactions
 
 lock:  ## Write requirements-dev.lock anew from the newest releases
 	@$(require_python)

@@ -11,8 +11,9 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="headwater bench", description="Measure Headwater on this machine.")
     parser.add_argument(
         "name",
-        choices=("log", "nexmark", "state", "past", "fork", "flights", "parse"),
-        help="the commit log; Nexmark's queries; state and latency; the past; forks; the demo's queries; or the parser",
+        choices=("log", "nexmark", "state", "past", "fork", "transactions", "flights", "parse"),
+        help="the commit log; Nexmark's queries; state and latency; the past; forks; transactions, groups and queues; "
+        "the demo's queries; or the parser",
     )
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="see headwater bench NAME --help")
     options = parser.parse_args(arguments)
@@ -44,6 +45,10 @@ def _benchmark(name: str) -> Callable[[Sequence[str]], int]:
         from headwater.bench import fork
 
         return fork.main
+    if name == "transactions":
+        from headwater.bench import transactions
+
+        return transactions.main
     from headwater.bench import flights
 
     return flights.main

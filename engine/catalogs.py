@@ -2,8 +2,8 @@
 
 A note says in text what was done:
 
-    create         CREATE STREAM | TABLE | VIEW | TYPE | FUNCTION, with the `id` that all but a type got; of a function
-                   without a body `given` tells it from others
+    create         CREATE STREAM | TABLE | VIEW | QUEUE | TYPE | FUNCTION, with the `id` that all but a type got; of a
+                   function without a body `given` tells it from others
     replace        a list of such notes, made in the place of what `drop` and `drop_function` name
     alter          ALTER STREAM | TABLE
     drop           names of relations and views, dependants first
@@ -128,7 +128,7 @@ def _folded(catalog: Catalog, note: dict[str, Any]) -> Catalog:
         if isinstance(statement, syntax.CreateFunction):
             catalog = catalog.with_function(define_function(statement, catalog, made.get("given", "")))
             continue
-        assert isinstance(statement, syntax.CreateRelation | syntax.CreateView)
+        assert isinstance(statement, syntax.CreateRelation | syntax.CreateView | syntax.CreateQueue)
         item = define_item(statement, catalog)
         assert item.id == made["id"]
         catalog = catalog.add(item)

@@ -13,6 +13,7 @@ from headwater.executor.past import circuit_at
 from headwater.executor.trouble import Trouble
 from headwater.planner import Catalog, Plan, Relation, walk_plan
 from headwater.planner.logical import Source
+from headwater.progress import task
 from headwater.storage import Log
 from headwater.values import Delta
 
@@ -46,15 +47,20 @@ class CatchingUp:
 
     def reach(self, frontier: int) -> None:
         """Moves to a version, in steps. Raises QueryFailed for a query that cannot come there."""
-        while True:
-            to = self.circuit.step_end(self._log, frontier)
-            for root, deltas in self.circuit.advance(self._log, Cut(to), trouble=self.trouble).items():
-                self.changes[root] += deltas
-            for stop in failed(self._derived, self.trouble, self._budgets, to):
-                name = next(r.name for r in self._derived if r.id == stop.id)
-                raise QueryFailed(f'"{name}" fails on the rows there are: {stop.cause}', hint=stop.hint)
-            if to >= frontier:
-                return
+        begun = self.circuit.version
+        with task("backfilling") as tell:
+            while self._step(frontier):
+                tell(self.circuit.version - begun, frontier - begun)
+
+    def _step(self, frontier: int) -> bool:
+        """Moves on by a step; False once there is none left."""
+        to = self.circuit.step_end(self._log, frontier)
+        for root, deltas in self.circuit.advance(self._log, Cut(to), trouble=self.trouble).items():
+            self.changes[root] += deltas
+        for stop in failed(self._derived, self.trouble, self._budgets, to):
+            name = next(r.name for r in self._derived if r.id == stop.id)
+            raise QueryFailed(f'"{name}" fails on the rows there are: {stop.cause}', hint=stop.hint)
+        return to < frontier
 
 
 def stopped_circuit(log: Log, roots: Sequence[Plan], version: int) -> Circuit:

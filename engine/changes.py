@@ -8,13 +8,16 @@ removes it; in one without, a row that is changed is removed (−1) as it is, an
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from headwater.engine import ingest, statements
-from headwater.engine.reading import ROW_NUMBER, ROWS, Reader
+from headwater.engine.reading import ROW_NUMBER, ROWS
+from headwater.engine.result import Result
 from headwater.errors import SqlError, TypeProblem, Unsupported
 from headwater.executor.key_index import KeyIndex
 from headwater.executor.keys import Words, key_words
@@ -22,12 +25,26 @@ from headwater.executor.state import consolidate
 from headwater.parser import syntax
 from headwater.parser.syntax import Identifier
 from headwater.planner import Catalog, Relation
+from headwater.planner.key_constants import Key, key_constants
 from headwater.values import Column, Delta, concat_deltas
 
 Places = npt.NDArray[np.int64]
 
 
-def updated(statement: syntax.Update, relation: Relation, reader: Reader) -> tuple[Delta, int]:
+class Asked(Protocol):
+    """Whoever answers queries over what a statement sees: a `Reader`, or a transaction."""
+
+    def query(self, query: syntax.Query) -> Result:
+        """The answer to a query."""
+
+    def columns(self, query: syntax.Query, catalog: Catalog) -> tuple[Column, ...]:
+        """The columns that a query has."""
+
+    def numbered(self, query: syntax.Query, relation: Relation, key: Key) -> tuple[pa.RecordBatch, pa.Table]:
+        """The rows of a table, of which the row with a `key` is enough, and a query over them with their places."""
+
+
+def updated(statement: syntax.Update, relation: Relation, reader: Asked) -> tuple[Delta, int]:
     """What an UPDATE appends, and how many rows it changes. Raises SqlError if a new row must not be."""
     _refuse_other_than_table(statement, relation)
     targets = statements.targets_of(tuple(a.column for a in statement.assignments), relation)
@@ -35,7 +52,8 @@ def updated(statement: syntax.Update, relation: Relation, reader: Reader) -> tup
         syntax.SelectItem(syntax.Cast(a.value, column.type), Identifier(column.name, quoted=True))
         for a, column in zip(statement.assignments, targets, strict=True)
     )
-    rows, answer = _numbered(statement, values, relation, reader)
+    keeps_key = not {c.name for c in targets}.intersection(relation.primary_key)
+    rows, answer = _numbered(statement, values, relation, reader, one_row=keeps_key)
     places = answer.column(ROW_NUMBER).to_numpy()
     if len(np.unique(places)) < len(places):
         raise SqlError("SET gives several values for one row", statement.span)
@@ -46,7 +64,7 @@ def updated(statement: syntax.Update, relation: Relation, reader: Reader) -> tup
     _refuse_nulls(relation, new, targets, statement.assignments)
     if not relation.primary_key:
         return consolidate(concat_deltas(old.schema, [_removed(old), Delta(new)])), len(places)
-    if not {c.name for c in targets}.intersection(relation.primary_key):
+    if keeps_key:
         return Delta(new), len(places)
     before, after = _keys(relation, rows), _keys(relation, new)
     _refuse_same_key(statement, relation, np.delete(before, places, axis=0), after)
@@ -54,15 +72,15 @@ def updated(statement: syntax.Update, relation: Relation, reader: Reader) -> tup
     return concat_deltas(old.schema, [_removed(old.take(pa.array(gone))), Delta(new)]), len(places)
 
 
-def deleted(statement: syntax.Delete, relation: Relation, reader: Reader) -> tuple[Delta, int]:
+def deleted(statement: syntax.Delete, relation: Relation, reader: Asked) -> tuple[Delta, int]:
     """What a DELETE appends, and how many rows it removes."""
     _refuse_other_than_table(statement, relation)
-    rows, answer = _numbered(statement, (), relation, reader)
+    rows, answer = _numbered(statement, (), relation, reader, one_row=True)
     places = np.sort(answer.column(ROW_NUMBER).to_numpy())
     return consolidate(_removed(rows.take(pa.array(places)))), len(places)
 
 
-def selected(statement: syntax.Insert, relation: Relation, catalog: Catalog, reader: Reader) -> pa.RecordBatch:
+def selected(statement: syntax.Insert, relation: Relation, catalog: Catalog, reader: Asked) -> pa.RecordBatch:
     """The rows of INSERT … SELECT, which runs once, with the columns of `relation`."""
     if relation.is_stream:
         raise Unsupported(
@@ -105,14 +123,20 @@ def _numbered(
     statement: syntax.Update | syntax.Delete,
     values: tuple[syntax.SelectItem, ...],
     relation: Relation,
-    reader: Reader,
+    reader: Asked,
+    *,
+    one_row: bool,
 ) -> tuple[pa.RecordBatch, pa.Table]:
-    """The rows of a table, and the numbers of those that a statement means with the values that it gives them."""
+    """The rows of a table, and the numbers of those that a statement means with the values that it gives them.
+
+    With `one_row`, a statement that means the row of one key gets no other.
+    """
     number = syntax.SelectItem(syntax.Name((Identifier(ROW_NUMBER, quoted=True),)))
     source = syntax.Relation(Identifier(ROWS, quoted=True), alias=statement.relation)
     select = syntax.Select((number, *values), source, where=statement.where, span=statement.span)
+    key = key_constants(replace(select, source=syntax.Relation(statement.relation)), relation) if one_row else ()
     try:
-        return reader.numbered(syntax.Query(select, span=statement.span), relation)
+        return reader.numbered(syntax.Query(select, span=statement.span), relation, key)
     except SqlError as error:
         if ROW_NUMBER in error.message:  # DuckDB asks to group by it
             raise Unsupported(

@@ -20,7 +20,7 @@ ColumnDescription: TypeAlias = tuple[str, str, None, None, None, None, None]
 class Cursor:
     """Runs statements one at a time, and gives the rows of the last one.
 
-    Every statement is a commit of its own, made when `execute` returns; there is nothing to commit or to roll back.
+    A statement is a commit of its own, made when `execute` returns; between BEGIN and COMMIT it is part of that one.
 
     >>> import headwater
     >>> with headwater.connect() as db, db.cursor() as cursor:

@@ -13,38 +13,35 @@ import os
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from headwater.engine import (
-    asserts,
-    definitions,
     forking,
     given_rows,
-    looking_back,
     retention,
     statements,
-    why,
-    why_missing,
 )
 from headwater.engine.catalogs import Catalogs
-from headwater.engine.control import control
+from headwater.engine.consuming import Consumer, Groups
 from headwater.engine.cursor import Cursor
 from headwater.engine.differing import Side, difference
 from headwater.engine.follower import Follower
 from headwater.engine.functions import Functions, statement_of
 from headwater.engine.moments import plans_of
+from headwater.engine.parts import Parts
 from headwater.engine.pipeline import Pipeline
-from headwater.engine.preview import preview
+from headwater.engine.queues import Queues
 from headwater.engine.reading import Reader
 from headwater.engine.result import Acknowledgement, Result
+from headwater.engine.running import Runner
 from headwater.engine.scripts import Scripts, refuse_endless
-from headwater.engine.session import AUTO_OFFSET_RESET, is_about_session, session_with
-from headwater.engine.starts import begun
+from headwater.engine.session import session_with
 from headwater.engine.subscription import Subscription
+from headwater.engine.transactions import Transaction
 from headwater.engine.writing import Writer
-from headwater.errors import NotSupportedError, OutOfRange, SqlError, StorageError
+from headwater.errors import SqlError, StorageError
 from headwater.parser import Parameters, parse_point, syntax
-from headwater.planner import refuse_statement, with_named_types
+from headwater.planner import with_named_types
 from headwater.storage import Log, OsStorage, SimulatedDisk, Storage
 from headwater.values import Column
 
@@ -100,6 +97,8 @@ class Database:
     One that is still open when the program ends is closed then.
     """
 
+    autocommit = True  # of PEP 249: a statement is committed when it returns, unless BEGIN has begun a transaction
+
     def __init__(
         self,
         storage: Storage,
@@ -112,10 +111,7 @@ class Database:
         functions: Mapping[str, Any] | None = None,
     ) -> None:
         self.path = path
-        self._place = None if path is None else forking.absolute(path)
         self.session = session_with(state_limit)
-        self._scripts = Scripts(self.session, self._ask)
-        self._storage = storage
         self._functions = Functions(storage, functions or {})
         self.log = Log.open(storage, directory, read_only=read_only)
         self._closed = False
@@ -140,7 +136,14 @@ class Database:
             self._functions.close()
             raise
         self.reader = Reader(self.pipeline, catalogs, self._functions, storage.now_us)
-        self._writer = Writer(self.pipeline, self.reader, storage.now_us)
+        place = None if path is None else forking.absolute(path)
+        writer, groups = Writer(self.pipeline, self.reader, storage.now_us), Groups(self.pipeline)
+        self._parts = Parts(
+            storage, place, self.session, self._functions, self._retaining, self.pipeline, self.reader, writer, groups,
+            Queues(self.pipeline, writer, groups, storage.now_us),
+        )  # fmt: skip
+        self._runner = Runner(self._parts, self._diff)
+        self._scripts = Scripts(self.session, self._runner.ask)
         _open.add(self)
 
     # ---------------------------------------------------------------- SQL
@@ -182,9 +185,7 @@ class Database:
             if not isinstance(statement, syntax.Query):
                 raise SqlError("only a query can be watched", statement.span, hint="SELECT … FROM … EMIT CHANGES")
             self.session.asked(replace(statement, emit="CHANGES"))
-            statement = with_named_types(statement, self.pipeline.known().types)
-            self._functions.check(statement, self.pipeline.catalog)
-            return self._watch(statement, from_version)
+            return self._runner.watch(self._runner.prepared(statement), from_version)
 
     def cursor(self) -> Cursor:
         """A cursor as DB-API 2.0 has them."""
@@ -192,89 +193,33 @@ class Database:
         return Cursor(self, self._scripts)
 
     def commit(self) -> None:
-        """Does nothing, for programs that call it: a statement or `append` is committed when it returns."""
+        """COMMIT of the transaction that BEGIN has begun. Without one does nothing: see `autocommit`."""
         self._check_open()
+        self._runner.end("COMMIT")
 
     def rollback(self) -> None:
-        """Raises NotSupportedError: what a statement did was committed when it returned."""
-        raise NotSupportedError("a statement is committed when it returns, and cannot be rolled back")
+        """ROLLBACK of the transaction that BEGIN has begun. Without one does nothing: see `autocommit`."""
+        self._check_open()
+        self._runner.end("ROLLBACK")
 
-    def _ask(self, statement: syntax.Statement) -> Result | Subscription:
-        """Runs a statement of the session, which may be about the past."""
-        asked = self.session.asked(statement)
-        try:
-            return self._run(asked)
-        except OutOfRange as error:
-            if asked is not statement:
-                error.hint = "; ".join(filter(None, (error.hint, "UNSET as_of asks about now")))
-            raise
+    # ---------------------------------------------------------------- transactions, consumers
 
-    def _run(self, statement: syntax.Statement) -> Result | Subscription:
-        refuse_statement(statement)
-        if isinstance(statement, syntax.Query) and statement.emit is None:
-            return self.reader.query(statement)
-        if isinstance(statement, looking_back.Looking) and statement.as_of is not None:
-            return looking_back.answer(statement, self.pipeline, self.reader)
-        statement = with_named_types(statement, self.pipeline.known().types)
-        self._functions.check(statement, self.pipeline.catalog)
-        match statement:
-            case syntax.Query():
-                return self._watch(statement)
-            case _ if isinstance(statement, definitions.Definition):
-                return definitions.define(statement, self.pipeline, self.reader, self._functions)
-            case syntax.Insert():
-                return self._writer.insert(statement)
-            case syntax.Update() | syntax.Delete():
-                return self._writer.change(statement)
-            case syntax.Preview():
-                return preview(statement, self.pipeline, self.reader)
-            case syntax.Control():
-                return control(statement, self.pipeline)
-            case syntax.Fork():
-                return forking.run(statement, self.reader.points(), self._place)
-            case syntax.Diff():
-                return self._diff(statement)
-            case syntax.Checkpoint():
-                self.pipeline.catch_up()
-                version = self.pipeline.checkpoint()
-                retention.retain(self.pipeline, self._retaining.now_us())
-                return Result.of_message(f"checkpoint at version {version}")
-            case syntax.Describe(name=name, kind="FUNCTION"):
-                return statements.describe_function(name, self.pipeline.known())
-            case syntax.Describe(name=name) if view := self.pipeline.known().view(name):
-                columns = definitions.columns_of_view(view, self.pipeline.known(), self.reader)
-                return statements.describe_view(view, columns, statement.extended)
-            case syntax.AssertValues() | syntax.AssertRelation():
-                return self._assert(statement)
-            case syntax.AssertTopic() | syntax.AssertSchema():
-                raise asserts.refuse_topic(statement)
-            case syntax.ExplainRow(missing=False):
-                return why.explain_row(statement, self.pipeline, self.reader)
-            case syntax.ExplainRow():
-                return why_missing.explain_missing(statement, self.pipeline, self.reader)
-            case _ if is_about_session(statement):
-                result = self.session.run(statement)
-                self.pipeline.limit_state(self.session.state_limit)
-                return result
-            case _:
-                return statements.show(statement, self.pipeline, self.reader, self._storage.now_us())
+    def transaction(self) -> Transaction:
+        """Begins a transaction: what is written in it is one commit, or nothing, and it sees one version throughout.
 
-    def _watch(self, query: syntax.Query, from_version: int | None = None) -> Subscription:
-        query = begun(query, self.pipeline, self.reader.points())
-        subscription = Subscription(
-            self.pipeline, query,
-            start_of=self.reader.start_of, idle_us=self.session.idle_us, from_version=from_version,
-        )  # fmt: skip
-        if from_version is None and self.session.setting(AUTO_OFFSET_RESET) == "latest":
-            subscription.skip()
-        return subscription
+        with db.transaction() as t:
+            t.append("orders", [{"id": 1}])
+            t.execute("UPDATE stock SET n = n - 1 WHERE item = 7")
+        """
+        self._check_open()
+        return self._runner.begin()
 
-    def _assert(self, statement: syntax.AssertValues | syntax.AssertRelation) -> Result:
-        self.pipeline.catch_up()
-        if isinstance(statement, syntax.AssertRelation):
-            return asserts.assert_relation(statement, self.pipeline.catalog.find(statement.name))
-        relation = self.pipeline.catalog.find(statement.relation)
-        return asserts.assert_values(statement, relation, self.session.records(relation, self.log))
+    def consumer(self, stream: str, group: str, start: Literal["earliest", "latest"] = "earliest") -> Consumer:
+        """A new member of a consumer group, which reads a stream on from where the group has come; a group that is new
+        begins at `start`. The members of a group share the partitions of the stream.
+        """
+        self._check_open()
+        return self._parts.groups.join(group, syntax.Identifier(stream), start)
 
     # ---------------------------------------------------------------- functions
 
@@ -340,7 +285,7 @@ class Database:
         statement = with_named_types(statement, catalog.types)
         if not self._functions.takes(name, target, statement, catalog):
             with self._functions.giving(name, target):
-                self._run(statement)
+                self._runner.run(statement)
         return target
 
     # ---------------------------------------------------------------- rows
@@ -357,7 +302,7 @@ class Database:
         self._check_open()
         relation = self.pipeline.catalog.find(syntax.Identifier(name))
         statements.refuse_derived(relation, None)
-        return given_rows.append(relation, rows, commit_every, self._writer.append)
+        return given_rows.append(relation, rows, commit_every, self._parts.writer.append)
 
     # ---------------------------------------------------------------- forks
 
@@ -368,7 +313,7 @@ class Database:
         retention has taken.
         """
         self._check_open()
-        return forking.fork_log(self.log, self._place, forking.absolute(path), version).version
+        return forking.fork_log(self.log, self._parts.place, forking.absolute(path), version).version
 
     def _diff(self, statement: syntax.Diff) -> Result:
         path = forking.absolute(statement.path)

@@ -27,8 +27,17 @@ from headwater.planner import (
 from headwater.values import Column
 
 Definition = (
-    syntax.CreateRelation | syntax.CreateView | syntax.CreateType | syntax.CreateFunction | syntax.Alter | syntax.Drop
+    syntax.CreateRelation
+    | syntax.CreateView
+    | syntax.CreateQueue
+    | syntax.CreateType
+    | syntax.CreateFunction
+    | syntax.Alter
+    | syntax.Drop
 )
+
+
+_Create = syntax.CreateRelation | syntax.CreateView | syntax.CreateQueue
 
 
 def define(statement: Definition, pipeline: Pipeline, reader: Reader, known: functions.Functions) -> Result:
@@ -71,14 +80,19 @@ class Making:
         return [item for item in self.made if isinstance(item, Relation)]
 
 
-def making(statement: syntax.CreateRelation | syntax.CreateView, pipeline: Pipeline, reader: Reader) -> Making:
+def making(statement: _Create, pipeline: Pipeline, reader: Reader) -> Making:
     """What a CREATE [OR REPLACE] would do. Raises SqlError where it cannot be done."""
     if isinstance(statement, syntax.CreateRelation):
         statement = begun(statement, pipeline, reader.points())
     catalog = pipeline.catalog
     existing = catalog.named(statement.name.text)
     _refuse_error_stream(existing, statement.name, catalog)
-    if existing is not None and statement.or_replace:
+    if existing is not None and isinstance(statement, syntax.CreateQueue) and statement.or_replace:
+        raise SqlError(
+            "a queue is not replaced: what it has handed out would be forgotten", statement.name.span,
+            hint=f"DROP QUEUE {existing.name}; first, if that is meant",
+        )  # fmt: skip
+    if existing is not None and statement.or_replace and not isinstance(statement, syntax.CreateQueue):
         gone, made = replaced(statement, existing, catalog)
         for item in gone:
             catalog = catalog.remove(item.name)
@@ -99,7 +113,7 @@ def making(statement: syntax.CreateRelation | syntax.CreateView, pipeline: Pipel
     return Making(made, catalog, note)
 
 
-def _create(statement: syntax.CreateRelation | syntax.CreateView, pipeline: Pipeline, reader: Reader) -> Result:
+def _create(statement: _Create, pipeline: Pipeline, reader: Reader) -> Result:
     existing = pipeline.catalog.named(statement.name.text)
     if existing is not None and statement.if_not_exists:
         _refuse_error_stream(existing, statement.name, pipeline.catalog)
@@ -126,7 +140,7 @@ def _refuse_error_stream(item: Item | None, name: syntax.Identifier, catalog: Ca
 def _check_view(
     view: View,
     catalog: Catalog,
-    statement: syntax.CreateRelation | syntax.CreateView | syntax.CreateFunction,
+    statement: _Create | syntax.CreateFunction,
     reader: Reader,
 ) -> None:
     """Raises SqlError for a view that nobody could ask."""
@@ -197,7 +211,9 @@ def to_drop(statement: syntax.Drop, catalog: Catalog) -> Sequence[Item]:
     """What a DROP removes, dependants first. Raises where it must not."""
     item = catalog.item(statement.name)
     _refuse_error_stream(item, statement.name, catalog)
-    if item.kind != statement.kind:
+    if isinstance(item, Relation) and item.queue is not None and statement.kind != "QUEUE":
+        raise SqlError(f'"{item.name}" is a queue', statement.name.span, hint=f"DROP QUEUE {item.name}")
+    if item.kind != statement.kind and not (isinstance(item, Relation) and item.queue is not None):
         raise SqlError(
             f'"{item.name}" is a {item.kind.lower()}', statement.name.span, hint=f"DROP {item.kind} {item.name}"
         )

@@ -37,6 +37,7 @@ from headwater.executor.state import consolidated
 from headwater.executor.trouble import Trouble
 from headwater.planner import Catalog, Plan, Relation
 from headwater.planner.sql_types import arrow_schema
+from headwater.progress import task
 from headwater.storage import Append, Commit, Log
 from headwater.values import Delta, concat_deltas
 
@@ -136,10 +137,12 @@ class Pipeline:
             if self.tick(self.due):
                 self.catch_up()
             return
-        with self.lock:
+        with self.lock, task("catching up") as tell:
+            begun = self._position
             while not self._closed and self._position < target:
                 if self._failure is not None and target <= self._failed_at:
                     raise QueryFailed(f"the continuous queries stopped: {self._failure}") from self._failure
+                tell(self._position - begun, target - begun)
                 self._moved.wait(0.5)
             if self._closed:
                 raise StorageError("the database is closed")
@@ -199,7 +202,8 @@ class Pipeline:
         changes = circuit.advance(self.log, Cut(to), trouble=trouble)
         running = self.running()
         stops = with_dependents(failed(running, trouble, self.budgets(circuit), began), running, self.catalog)
-        stops = [replace(s, version=right_up_to(self._plan_of(s.id), self.log, began, to)) for s in stops]
+        plans = {r.id: r.content() for r in running} if stops else {}
+        stops = [replace(s, version=right_up_to(plans[s.id], self.log, began, to)) for s in stops]
         gone = {stop.id for stop in stops}
         appends = self._given([r for r in running if r.id not in gone], self.catalog, changes, trouble, to)
         for id in gone:
@@ -210,9 +214,6 @@ class Pipeline:
             self.last_step = (to, to)
         if stops:
             self._stop(stops, circuit)
-
-    def _plan_of(self, id: int) -> Plan:
-        return next(relation.content() for relation in self.derived() if relation.id == id)
 
     def _commit_step(self, appends: Sequence[Append], to: int, more: dict[str, Any]) -> Commit:
         """Commits the output of a step that brought all running queries to version `to`; `more` is kept for ever."""
@@ -253,8 +254,7 @@ class Pipeline:
         """The budgets of the running queries that have a limit, by the ids of their relations."""
         if self._budgets is None or self._budgets[0] is not circuit:
             limited = [r for r in self.running() if self.state_limit is not None or r.state_limit is not None]
-            found = {r.id: budget_of(r, circuit, self.catalog, self.state_limit) for r in limited}
-            self._budgets = (circuit, found)
+            self._budgets = (circuit, {r.id: budget_of(r, circuit, self.catalog, self.state_limit) for r in limited})
         return self._budgets[1]
 
     def _output(self, relation: Relation, deltas: Sequence[Delta]) -> list[Append]:

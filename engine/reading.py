@@ -22,11 +22,12 @@ from headwater.executor.feed import Cut, read_chunks, rows_of
 from headwater.executor.ranges import BEGINNING, is_within
 from headwater.executor.snapshot import SnapshotReader
 from headwater.parser import syntax
-from headwater.planner import Catalog, Input, Plan, Relation, SnapshotQuery, plan_snapshot, point_of, with_named_types
+from headwater.planner import Catalog, Input, Relation, SnapshotQuery, plan_snapshot, point_of, with_named_types
 from headwater.planner.change_rows import CHANGE_COLUMNS, ChangeSource
+from headwater.planner.key_constants import Key
 from headwater.planner.logical import StreamSource
 from headwater.planner.sql_types import arrow_schema
-from headwater.values import Column
+from headwater.values import Column, empty_batch
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,9 @@ class Range:
     written: int
 
 
-Place: TypeAlias = Cut | pa.RecordBatch | Range  # where to read an input, or its rows
+# Where to read an input; or its rows, or what makes them without holding up the steps.
+Place: TypeAlias = Cut | pa.RecordBatch | Range | Callable[[], pa.Table]
+Given: TypeAlias = Callable[[Input], Place | None]  # where to read an input that is not read as others are
 
 ROWS = "$rows"  # how a query names the rows of a table that a statement changes
 ROW_NUMBER = "$row"
@@ -59,13 +62,14 @@ class Reader:
     def close(self) -> None:
         self._duckdb.close()
 
-    def query(self, query: syntax.Query) -> Result:
-        """The answer to a query, all its relations at one version but for those with an AS OF of their own.
+    def query(self, query: syntax.Query, given: Given = lambda _: None) -> Result:
+        """The answer to a query, all its relations at one version but for those with an AS OF of their own, and those
+        for which `given` has a place.
 
         Raises OutOfRange for a point that is not there yet, or no more.
         """
         try:
-            return self._answer(query)
+            return self._answer(query, given)
         except UnknownName as error:
             self._tell_of_the_past(error, query)
             raise
@@ -105,9 +109,12 @@ class Reader:
             points = self.points()
             return plan_snapshot(query, points.present, points.catalog)
 
-    def numbered(self, query: syntax.Query, relation: Relation) -> tuple[pa.RecordBatch, pa.Table]:
+    def numbered(
+        self, query: syntax.Query, relation: Relation, key: Key = (), given: Given = lambda _: None
+    ) -> tuple[pa.RecordBatch, pa.Table]:
         """The rows that a source table has, and the answer to a query in which ROWS is the table with one more column,
-        ROW_NUMBER: the place of each row.
+        ROW_NUMBER: the place of each row. With a `key` it is enough to have the row of that key. See `query` for
+        `given`.
         """
         numbered = replace(relation, name=ROWS, columns=(*relation.columns, Column(ROW_NUMBER, "BIGINT")))
         with self._pipeline.lock:
@@ -115,16 +122,17 @@ class Reader:
                 pass
             points = self.points(self._pipeline.catalog.add(numbered))
             snapshot = plan_snapshot(query, points.present, points.catalog)
-            rows = self._pipeline.circuit.rows(relation.content())
+            rows = self._rows_of(relation, key, given)
             with_numbers = rows.append_column(ROW_NUMBER, pa.array(np.arange(rows.num_rows)))
-            places = self._places(snapshot.inputs, points, {numbered.source(): with_numbers})
+            own = {numbered.source(): with_numbers}
+            places = self._places(snapshot.inputs, points, lambda i: own[i.plan] if i.plan in own else given(i))
         return rows, self._run(snapshot, places, query).arrow()
 
     def over(self, sql: str, tables: Mapping[str, tuple[pa.Table, tuple[Column, ...]]], at: syntax.Node) -> Result:
         """The answer to DuckDB's SQL over tables that are given; complaints point at a node."""
         return Result(*self._duckdb.run(sql, tables, at))
 
-    def _answer(self, query: syntax.Query) -> Result:
+    def _answer(self, query: syntax.Query, given: Given) -> Result:
         self._pipeline.catch_up()
         with self._pipeline.lock:
             # Where each input stands is decided under the lock, at one version; the rest does not hold up the steps.
@@ -134,7 +142,7 @@ class Reader:
             self._functions.check(query, catalog)
             snapshot = plan_snapshot(query, points.present, points.catalog)
             self._check_functions(snapshot, points, query)
-            places = self._places(snapshot.inputs, points, {})
+            places = self._places(snapshot.inputs, points, given)
         return self._run(snapshot, places, query)
 
     def _check_functions(self, snapshot: SnapshotQuery, points: Points, query: syntax.Query) -> None:
@@ -145,15 +153,25 @@ class Reader:
             if source.relation is not None and source.as_of is not None:
                 self._functions.check_relation(source.relation, points.catalog(source.as_of), source.as_of.span)
 
-    def _places(self, inputs: tuple[Input, ...], points: Points, given: Mapping[Plan, pa.RecordBatch]) -> list[Place]:
-        """Where to read each input, or its rows, which some are given."""
+    def _rows_of(self, relation: Relation, key: Key, given: Given) -> pa.RecordBatch:
+        """The rows of a source table, now or where `given` says. Under the lock of the pipeline."""
+        source = Input(relation.name, relation, relation.content(), relation.columns, None, key=key)
+        place = given(source) or self._present(source)
+        if isinstance(place, pa.RecordBatch):
+            return place
+        batches = self._table(source, place).combine_chunks().to_batches()
+        return batches[0] if batches else empty_batch(arrow_schema(source.columns))
+
+    def _places(self, inputs: tuple[Input, ...], points: Points, given: Given) -> list[Place]:
+        """Where to read each input."""
         places: list[Place] = []
         for source in inputs:
-            if source.changes is not None:
+            own = given(source)
+            if own is not None:
+                places.append(own)
+            elif source.changes is not None:
                 start = self._point(source, source.changes.start, inputs, points)
                 places.append(Range(start, self._point(source, source.as_of, inputs, points), self._log.version))
-            elif source.plan in given:
-                places.append(given[source.plan])
             elif source.as_of is None:
                 places.append(self._present(source))
             else:
@@ -186,7 +204,7 @@ class Reader:
         if not source.relation.is_stream:
             if stop is not None:
                 return Cut(stop.version)
-            return circuit.row(source.plan, _key(source)) if source.key else circuit.rows(source.plan)
+            return circuit.row(source.plan, key_of(source)) if source.key else circuit.rows(source.plan)
         # A derived stream's rows are committed after the input that its circuit has read.
         return Cut(self._log.version if source.relation.is_derived else circuit.version)
 
@@ -231,14 +249,30 @@ class Reader:
         stood = stop is not None and stop.state != "failed" and not cut.limits
         return Cut(min(stop.version, cut.version)) if stop is not None and stood else cut
 
+    def at(self, source: Input, version: int) -> Cut:
+        """Where to read an input as it was at a version, whatever has been committed since."""
+        if source.relation is None:
+            return Cut(version)
+        cut = self.as_it_ran(source.relation, Cut(version), self._pipeline.catalog)
+        if source.relation.is_stream and source.relation.is_derived:
+            point = syntax.AsOf("version", value=str(version))
+            return records_at(self._log, source.relation, cut, point, self._log.version)
+        return cut
+
+    def rows(self, source: Input, cut: Cut) -> pa.Table:
+        """The rows of an input at a cut."""
+        return self._table(source, cut)
+
     def _table(self, source: Input, place: Place) -> pa.Table:
         """The rows of an input, at a cut or as they were found, or its changes in a range."""
         if isinstance(place, Range):
             return self._changes(source, place)
+        if callable(place):
+            return place().select([c.name for c in source.columns])
         if source.relation is not None and source.relation.is_stream:
             return self._stream(source, source.relation, place)
         if isinstance(place, Cut):
-            rows = self.past.rows(source.plan, source.relation, place, _key(source))
+            rows = self.past.rows(source.plan, source.relation, place, key_of(source))
         else:
             rows = pa.Table.from_batches([place])
         return rows.select([c.name for c in source.columns])
@@ -278,7 +312,7 @@ class Reader:
         return records_at(self._log, relation, cut, point, written)
 
 
-def _key(source: Input) -> dict[str, pa.Scalar]:
+def key_of(source: Input) -> dict[str, pa.Scalar]:
     """The values that are asked of the columns of a key; empty where all rows are."""
     schema = arrow_schema(source.columns)
     return {name: pa.scalar(value, schema.field(name).type) for name, value in source.key}

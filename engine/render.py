@@ -21,14 +21,17 @@ from dataclasses import dataclass
 from typing import TextIO
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from headwater.engine.cells import texts
+from headwater.engine.expanded import ExpandedWriter
 from headwater.engine.result import Result
 from headwater.engine.terminal import Screen, Write, cut, visible, width
 from headwater.values import Column
 
 _NUMBER = re.compile(r"(U?(TINY|SMALL|BIG|HUGE)?INT|U?INTEGER|FLOAT|DOUBLE|DECIMAL(\(.*\))?)$")
 _ROWS_AT_ONCE = 1000
+_MEASURED_MAX = 10_000  # rows of a result up to which all are looked at before the first is written
 _TYPE_WIDTH = 9  # a longer type does not widen its column: TIMESTAMP fits
 _WIDTH_MIN = 12  # a column is not cut to less than this; columns are left out instead
 
@@ -52,29 +55,70 @@ _ASCII = Box(("+", "+", "+"), ("+", "+", "+"), ("+", "+", "+"), "-", "|")
 Cell = tuple[str, str | None]  # the text, and the colour to paint it in
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How rows are shown: `expanded` with a line for each column (None: where not all fit), `null` for NULL, on a
+    `screen` (None: what the stream says of itself).
+    """
+
+    expanded: bool | None = False
+    null: str = "NULL"
+    screen: Screen | None = None
+
+
 def print_result(
-    result: Result, *, limit: int | None = None, stream: TextIO | None = None, note: str | None = None
+    result: Result,
+    *,
+    limit: int | None = None,
+    stream: TextIO | None = None,
+    note: str | None = None,
+    look: Look | None = None,
 ) -> None:
     """Print the first `limit` rows of `result` (None: all) as a table, or its message.
 
     `note` is added in brackets to the line below, such as the time that the statement took.
     """
-    stream = stream or sys.stdout
-    screen = Screen.of(stream)
+    stream, look = stream or sys.stdout, look or Look()
+    screen = look.screen or Screen.of(stream)
     noted = f" ({note})" if note else ""
     if not result.columns:
         stream.write(f"{result.message}{noted}\n" if result.message else "")
         return
     rows = result.arrow() if limit is None else result.arrow().slice(0, limit)
-    table = TableWriter(result.columns, screen, stream.write)
-    batches = rows.to_batches(max_chunksize=_ROWS_AT_ONCE)
-    for batch in batches:
-        table.measure(batch)
-    for batch in batches:
-        table.add(batch)
-    table.close()
+    writer = _writer(result.columns, rows, screen, stream.write, look)
+    for batch in rows.to_batches(max_chunksize=_ROWS_AT_ONCE):
+        writer.add(batch)
+    writer.close()
     shown = "" if len(rows) == len(result) else f", the first {len(rows):,} shown"
     stream.write(screen.paint(f"{count(len(result), 'row')}{shown}{noted}", "dim") + "\n")
+
+
+def _writer(
+    columns: tuple[Column, ...], rows: pa.Table, screen: Screen, write: Write, look: Look
+) -> TableWriter | ExpandedWriter:
+    if look.expanded:
+        return ExpandedWriter(columns, screen, write, look.null)
+    table = TableWriter(columns, screen, write, null=look.null)
+    for batch in _telling(rows, screen).to_batches(max_chunksize=_ROWS_AT_ONCE):
+        table.measure(batch)
+    return ExpandedWriter(columns, screen, write, look.null) if look.expanded is None and table.omits else table
+
+
+def _telling(rows: pa.Table, screen: Screen) -> pa.Table:
+    """The rows that say how wide columns are: all of them, but where a person waits for the first of very many. There
+    they are the first and, by column, those with the longest text, the smallest and the largest number.
+    """
+    if screen.width is None or len(rows) <= _MEASURED_MAX:
+        return rows
+    places = set(range(_ROWS_AT_ONCE))
+    for column in rows.columns:
+        sizes = column
+        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+            sizes = pc.utf8_length(column)
+        if pa.types.is_integer(sizes.type) or pa.types.is_decimal(sizes.type):
+            extremes = pc.min_max(sizes).values()
+            places |= {pc.index(sizes, value).as_py() for value in extremes if value.is_valid}
+    return rows.take(pa.array(sorted(places)))
 
 
 class TableWriter:
@@ -84,8 +128,11 @@ class TableWriter:
     line across the table shows where. With `signs`, the first column is '+' or '-' and has their colours.
     """
 
-    def __init__(self, columns: tuple[Column, ...], screen: Screen, write: Write, *, signs: bool = False) -> None:
+    def __init__(
+        self, columns: tuple[Column, ...], screen: Screen, write: Write, *, signs: bool = False, null: str = "NULL"
+    ) -> None:
         self._screen = screen
+        self._null = null
         self._write = write
         self._signs = signs
         self._names = [visible(column.name) for column in columns]
@@ -100,6 +147,11 @@ class TableWriter:
     def measure(self, rows: pa.RecordBatch) -> None:
         """Make the columns wide enough for these rows, as far as the screen allows."""
         self._widen(self._cells(rows))
+
+    @property
+    def omits(self) -> bool:
+        """Whether columns have to be left out, as far as is known."""
+        return len(fit(self._wanted, self._screen.width)) < len(self._names)
 
     def add(self, rows: pa.RecordBatch) -> None:
         """Write these rows, below the header if they are the first."""
@@ -118,7 +170,7 @@ class TableWriter:
     def _cells(self, rows: pa.RecordBatch) -> list[list[Cell]]:
         """The columns that may be shown, as text."""
         most = self._screen.width
-        return [[_cell(text, most) for text in texts(column)] for column in rows.columns]
+        return [[_cell(text, most, self._null) for text in texts(column)] for column in rows.columns]
 
     def _widen(self, columns: Iterable[Sequence[Cell]]) -> None:
         for index, cells in enumerate(columns):
@@ -202,8 +254,8 @@ def _line_width(wanted: Sequence[int], widest: int, is_narrowed: bool) -> int:
     return sum(min(w, widest) + 3 for w in wanted) + 1 + (4 if is_narrowed else 0)
 
 
-def _cell(text: str | None, most: int | None) -> Cell:
+def _cell(text: str | None, most: int | None, null: str) -> Cell:
     """`most` bounds what is looked at of a long text: more than the screen's width is never shown."""
     if text is None:
-        return "NULL", "dim"
+        return null, "dim"
     return visible(text if most is None else text[: 2 * most]), None

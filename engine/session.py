@@ -35,8 +35,9 @@ SETTINGS = {
 }
 
 _CHANGING = (
-    syntax.Alter, syntax.Control, syntax.CreateFunction, syntax.CreateRelation, syntax.CreateType, syntax.CreateView,
-    syntax.Delete, syntax.Drop, syntax.Insert, syntax.Update,
+    syntax.Ack, syntax.Alter, syntax.CommitGroup, syntax.Control, syntax.CreateFunction, syntax.CreateQueue,
+    syntax.CreateRelation, syntax.CreateType, syntax.CreateView, syntax.Delete, syntax.Drop, syntax.Fetch,
+    syntax.Insert, syntax.Nack, syntax.Receive, syntax.Seek, syntax.Transaction, syntax.Update,
 )  # fmt: skip
 _OF_THE_CATALOG = frozenset({"STREAMS", "TABLES", "VIEWS", "QUERIES", "TYPES", "FUNCTIONS"})
 

@@ -20,6 +20,7 @@ from headwater.planner import Catalog, Function, Relation, View, explain_plan
 from headwater.planner.calls import with_duckdb_calls
 from headwater.planner.duckdb_errors import cause_of, function_that_raised, with_users_names
 from headwater.planner.names import names_in
+from headwater.planner.queues import group_of
 from headwater.planner.scope import Scope, ScopeColumn
 from headwater.planner.sql_types import arrow_schema
 from headwater.values import ROWTIME, Column
@@ -45,6 +46,9 @@ def show(statement: syntax.Statement, pipeline: Pipeline, reader: Reader, now_us
             return queries(query_facts.queries(pipeline))
         case syntax.Show(what="GROUPS"):
             return _groups(pipeline)
+        case syntax.Show(what="QUEUES"):
+            pipeline.catch_up()
+            return _queues(pipeline)
         case syntax.Describe():
             return _describe(pipeline.catalog.find(statement.name), statement.extended, pipeline)
         case syntax.Explain():
@@ -98,6 +102,23 @@ def _groups(pipeline: Pipeline) -> Result:
             rows.append((group, log.generation(group), names.get(stream), partition, offset, lag))
     columns = ("group", "generation", "stream", "partition", "next offset", "lag")
     return _result(columns, rows, frozenset({"generation", "partition", "next offset", "lag"}))
+
+
+def _queues(pipeline: Pipeline) -> Result:
+    """What each queue hands out, how many records it has not handed out yet, and how many it waits for."""
+    log = pipeline.log
+    rows: list[tuple[object, ...]] = []
+    for relation in pipeline.catalog.ordered():
+        if relation.queue is not None:
+            stream = relation.queue.stream
+            read, starts = log.group_offsets(group_of(relation)), log.starts(stream)
+            waiting = sum(
+                end - max(read.get((stream, partition), 0), starts.get(partition, 0))
+                for partition, end in log.ends(stream).items()
+            )
+            held = _row_count(relation, pipeline)
+            rows.append((relation.name, pipeline.catalog.by_id(stream).name, waiting, held))
+    return _result(("queue", "stream", "waiting", "held"), rows, frozenset({"waiting", "held"}))
 
 
 def _row_count(relation: Relation, pipeline: Pipeline) -> int | None:
@@ -156,7 +177,9 @@ def describe_function(name: syntax.Identifier, catalog: Catalog) -> Result:
 
 
 def refuse_derived(relation: Relation, span: Span | None) -> None:
-    """Rows of a derived relation come from its query alone."""
+    """Rows of a derived relation come from its query alone, those of a queue from what is received."""
+    if relation.queue is not None:
+        raise SqlError(f'"{relation.name}" is a queue', span, hint="RECEIVE, ACK and NACK change what it holds")
     if relation.is_derived or relation.errors_of is not None:
         raise SqlError(
             f'the rows of "{relation.name}" come from {"its query" if relation.is_derived else "a query that fails"}',

@@ -44,7 +44,8 @@ class Subscription:
 
     First come the rows there are now, as additions, unless `skip` is called; then every step's changes, consolidated.
     With `from_version` only what changed after that version comes. `start_of` says where CHANGES FROM begins.
-    `is_append_only` says that rows are never removed. Windows close after a silence of `idle_us`; None is never.
+    `is_append_only` says that rows are never removed, `key` which columns tell rows apart, if some do. Windows close
+    after a silence of `idle_us`; None is never.
 
     What came up to a batch adds up to the answer AS OF the batch's version, so that is where to go on from. `version`
     is that of the last look, which may be later than the last batch, if nothing changed; None before the first look.
@@ -65,6 +66,9 @@ class Subscription:
             pipeline.check_running(relation, from_version)
         self.columns: tuple[Column, ...] = self._query.columns
         self.is_append_only = self._query.plan.append_only
+        self.key = _shown_key(self._query)
+        self.order_by = query.order_by
+        self._is_whole = from_version is None
         self._left = self._query.limit
         self.finished = self._left == 0
         self._circuit = Circuit([self._query.plan], keep=False)
@@ -140,11 +144,22 @@ class Subscription:
                     hint="watch it again: it begins with what is there now",
                 ) from gone
 
+    @property
+    def adds_up(self) -> bool:
+        """Whether the changes add up to what the query gives, as they begin with the rows there are."""
+        return self._is_whole and not self._feeds
+
+    @property
+    def behind(self) -> int:
+        """How many versions there are that have not been looked at."""
+        return self._pipeline.log.version - max(self._looked, 0)
+
     def skip(self) -> None:
         """Goes past what there is now: only later changes come."""
         with self._lock:
             if self._feeds:
                 return  # which say themselves where they begin
+            self._is_whole = False
             left, self._left = self._left, None
             while not self.finished and self._looked < self._pipeline.log.version:
                 self._advance()
@@ -309,6 +324,12 @@ def _bind(query: syntax.Query, catalog: Catalog, idle_us: int | None, *, resumes
             hint="keep the join, CREATE STREAM … AS SELECT …, and watch what it gives",
         )  # fmt: skip
     return bind_query(query, catalog, watched=True, idle_us=idle_us)
+
+
+def _shown_key(query: BoundQuery) -> tuple[str, ...] | None:
+    """The columns of which no two rows have the same values, where they are known and all shown."""
+    key, shown = query.plan.key, {column.name for column in query.columns}
+    return tuple(key) if key is not None and shown.issuperset(key) else None
 
 
 def _feed(pipeline: Pipeline, leaf: ChangeSource, start: Cut) -> ChangeFeed:

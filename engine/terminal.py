@@ -43,6 +43,11 @@ class Screen:
         has_colours = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         return cls(shutil.get_terminal_size().columns, has_colours, has_unicode)
 
+    @property
+    def can_move(self) -> bool:
+        """Whether lines can be drawn over others."""
+        return self.width is not None and os.environ.get("TERM") != "dumb"
+
     def paint(self, text: str, colour: str) -> str:
         """`text` in a colour: 'bold', 'dim', 'reverse', 'red' or 'green'."""
         return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if self.has_colours and text else text
@@ -65,7 +70,10 @@ def width(text: str) -> int:
 
 def cut(text: str, columns: int, ellipsis: str) -> str:
     """`text` if it fits, else as much of its beginning as does, and the ellipsis."""
-    if width(text) <= columns:
-        return text
-    end = bisect_right(range(len(text) + 1), columns - 1, key=lambda length: width(text[:length])) - 1
-    return text[:end] + ellipsis
+    return text if width(text) <= columns else beginning(text, columns - 1) + ellipsis
+
+
+def beginning(text: str, columns: int) -> str:
+    """As much of the beginning of `text` as fits."""
+    end = bisect_right(range(len(text) + 1), columns, key=lambda length: width(text[:length])) - 1
+    return text[:end]

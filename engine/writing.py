@@ -14,7 +14,7 @@ from headwater.engine.result import Acknowledgement, Result
 from headwater.engine.statements import inserted_rows, refuse_derived
 from headwater.parser import syntax
 from headwater.planner import Relation
-from headwater.storage import Append, Commit
+from headwater.storage import Append, Commit, GroupOffsets
 
 
 class Writer:
@@ -29,9 +29,24 @@ class Writer:
 
     def append(self, relation: Relation, rows: pa.RecordBatch) -> Acknowledgement:
         """Commits rows, which have the columns of the relation."""
-        appends = ingest.appends(relation, rows, self._log, self._now_us())
+        appends = self.appends(relation, rows)
         with self._gate.together():
             return self._commit(appends)
+
+    def appends(self, relation: Relation, rows: pa.RecordBatch) -> list[Append]:
+        """Rows, which have the columns of the relation, as they are committed. Raises DataError if they must not be."""
+        return ingest.appends(relation, rows, self._log, self._now_us())
+
+    def commit(
+        self, appends: Sequence[Append], offsets: Sequence[GroupOffsets], check: Callable[[], None] | None
+    ) -> int:
+        """Commits what a transaction has written and the groups' offsets, if `check`, during which nobody else writes,
+        does not raise. Gives the version.
+        """
+        with self._gate.together() if check is None else self._gate.alone():
+            if check is not None:
+                check()
+            return self._log.commit(appends, offsets=offsets).version
 
     def insert(self, statement: syntax.Insert) -> Result:
         """Runs INSERT. Raises SqlError for rows that do not fit, or a relation that is no source."""
@@ -40,11 +55,11 @@ class Writer:
         if isinstance(statement.query.body, syntax.Values):
             rows = inserted_rows(statement, relation, self._pipeline.catalog.functions)
             count = self.append(relation, rows).rows
-            return Result.of_message(f"inserted {_rows(count)}", changed=count)
+            return Result.of_message(f"inserted {rows_said(count)}", changed=count)
         with self._gate.alone():
             rows = changes.selected(statement, relation, self._pipeline.catalog, self._reader)
-            self._commit(ingest.appends(relation, rows, self._log, self._now_us()))
-        return Result.of_message(f"inserted {_rows(rows.num_rows)}", changed=rows.num_rows)
+            self._commit(self.appends(relation, rows))
+        return Result.of_message(f"inserted {rows_said(rows.num_rows)}", changed=rows.num_rows)
 
     def change(self, statement: syntax.Update | syntax.Delete) -> Result:
         """Runs UPDATE or DELETE: no rows come in between the state that it sees and its commit."""
@@ -56,13 +71,14 @@ class Writer:
                 delta, count = changes.deleted(statement, relation, self._reader)
             self._commit(ingest.changes(relation, delta, self._log))
         word = "updated" if isinstance(statement, syntax.Update) else "deleted"
-        return Result.of_message(f"{word} {_rows(count)}", changed=count)
+        return Result.of_message(f"{word} {rows_said(count)}", changed=count)
 
     def _commit(self, appends: Sequence[Append]) -> Acknowledgement:
         return _acknowledgement(self._log.commit(appends)) if appends else Acknowledgement(self._log.version, {}, 0)
 
 
-def _rows(count: int) -> str:
+def rows_said(count: int) -> str:
+    """`1 row`, `1,200 rows`."""
     return f"{count:,} row{'' if count == 1 else 's'}"
 
 

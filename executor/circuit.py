@@ -46,6 +46,7 @@ from headwater.planner.logical import (
     joins_by_version,
     walk_plan,
 )
+from headwater.progress import task
 from headwater.storage import Log
 from headwater.values import WEIGHT, Delta
 
@@ -130,17 +131,19 @@ class Circuit:
             ends = with_ticks(ends, ticks(log, after, to.version), after)
         if self._clocked and not after and to.version:
             ends = [0, *ends]  # what there is before any commit comes alone
-        for end in ends:
-            cut = Cut(end, to.limits)
-            inputs: dict[Plan, Delta] = {leaf: _delta(leaf, read_rows(log, leaf, after, cut)) for leaf in read}
-            inputs |= {clock: read_clock(log, clock, after, cut) for clock in self.clocks}
-            last = end == to.version
-            inputs |= {leaf: delta if last else empty_delta(delta.rows.schema) for leaf, delta in given.items()}
-            for root, delta in self.step(inputs, trouble).items():
-                if len(delta):
-                    changes[root].append(delta)
-            self._collect(trouble, log, after, end)
-            after = end
+        with task("replaying") as tell:
+            for end in ends:
+                cut = Cut(end, to.limits)
+                inputs: dict[Plan, Delta] = {leaf: _delta(leaf, read_rows(log, leaf, after, cut)) for leaf in read}
+                inputs |= {clock: read_clock(log, clock, after, cut) for clock in self.clocks}
+                last = end == to.version
+                inputs |= {leaf: delta if last else empty_delta(delta.rows.schema) for leaf, delta in given.items()}
+                for root, delta in self.step(inputs, trouble).items():
+                    if len(delta):
+                        changes[root].append(delta)
+                self._collect(trouble, log, after, end)
+                after = end
+                tell(end - self.version, to.version - self.version)
         self.version = to.version
         return changes
 

@@ -17,6 +17,7 @@ from headwater.executor.circuit import Circuit
 from headwater.executor.feed import Cut, first_version
 from headwater.executor.frozen import States
 from headwater.planner.logical import Plan, StreamSource
+from headwater.progress import task
 from headwater.storage import Image, Log
 
 logger = logging.getLogger("headwater")
@@ -73,14 +74,25 @@ def circuit_at(
             circuits.append(circuit_at(log, members, cut, steps, older, keep=keep))
             continue
         first = max(circuit.version, first_version(log, [leaf.id for leaf in circuit.leaves]))
-        for version in (*(v for v in steps if first < v < cut.version), cut.version):
-            circuit.advance(log, cut if version == cut.version else Cut(version))
+        _replay(circuit, log, cut, [v for v in steps if first < v < cut.version])
         circuits.append(circuit)
     if len(circuits) == 1:
         return circuits[0]
     circuit = Circuit(roots, keep=keep, parts=circuits)
     circuit.version = cut.version
     return circuit
+
+
+def _replay(circuit: Circuit, log: Log, cut: Cut, steps: Sequence[int]) -> None:
+    """Moves a circuit to a cut, with a step that ends at each of `steps`."""
+    if not steps:
+        circuit.advance(log, cut)
+        return
+    begun = circuit.version
+    with task("replaying") as tell:
+        for version in (*steps, cut.version):
+            circuit.advance(log, cut if version == cut.version else Cut(version))
+            tell(version - begun, cut.version - begun)
 
 
 def check_computable(log: Log, root: Plan, cut: Cut, images: Sequence[Image]) -> None:

@@ -16,10 +16,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from headwater.engine.consuming import Consumer
     from headwater.engine.cursor import Cursor
     from headwater.engine.database import Database, RelationInfo, connect
     from headwater.engine.result import Acknowledgement, Change, ChangeBatch, Result
     from headwater.engine.subscription import Subscription
+    from headwater.engine.transactions import Transaction
     from headwater.errors import (
         AlreadyOpen,
         AssertionFailed,
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
         SqlError,
         StorageError,
         SyntaxProblem,
+        TransactionConflict,
         TypeProblem,
         UnknownName,
         UnknownProducer,
@@ -71,6 +74,7 @@ __all__ = [
     "AssertionFailed",
     "Change",
     "ChangeBatch",
+    "Consumer",
     "CorruptLog",
     "Cursor",
     "DataError",
@@ -104,6 +108,8 @@ __all__ = [
     "StorageError",
     "Subscription",
     "SyntaxProblem",
+    "Transaction",
+    "TransactionConflict",
     "TypeProblem",
     "UnknownName",
     "UnknownProducer",
@@ -120,7 +126,9 @@ _HOMES = (
     "headwater.errors",
     "headwater.engine.result",
     "headwater.engine.subscription",
+    "headwater.engine.consuming",
     "headwater.engine.cursor",
+    "headwater.engine.transactions",
     "headwater.engine.database",
 )
 

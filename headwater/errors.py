@@ -244,6 +244,10 @@ class MemberFenced(Rejected):
     """A commit of offsets by a consumer of an older generation, whose partitions others may have by now."""
 
 
+class TransactionConflict(Rejected):
+    """COMMIT of a transaction of which something that it has read was written meanwhile. Run it again."""
+
+
 class PositionGone(OperationalError):
     """A position before the earliest that retention kept. `earliest` is the first version that is still there."""
 

@@ -277,6 +277,7 @@ class Builder(QueryBuilder):
     create_queue = makes(syntax.CreateQueue, "or_replace if_not_exists name relation properties")
     receive = makes(syntax.Receive, "count queue wait_us")
     ack = makes(syntax.Ack, "queue ids")
+    nack = makes(syntax.Nack, "queue ids")
 
     def transaction(self, span: Span, word: Token, _filler: Token | None) -> syntax.Transaction:
         return syntax.Transaction("BEGIN" if word.upper() == "START" else word.upper(), span=span)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 # By the words that a statement begins with; the longest that fits is taken.
 _FORMS = {
-    "ACK": "ACK queue (id, …)",
+    "ACK": "ACK queue (receipt, …)",
+    "NACK": "NACK queue (receipt, …)",
     "ALTER": "ALTER STREAM|TABLE name ADD COLUMN column type",
     "ALTER SYSTEM": "ALTER SYSTEM 'name' = 'value'",
     "ASSERT": "ASSERT VALUES stream (column, …) VALUES (…), ASSERT STREAM name (…) or ASSERT TOPIC name",

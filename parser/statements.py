@@ -74,7 +74,15 @@ class Receive(Node):
 
 @dataclass(frozen=True)
 class Ack(Node):
-    """ACK queue (id, …)"""
+    """ACK queue (receipt, …): what was received is done with."""
+
+    queue: Identifier
+    ids: tuple[Expression, ...]
+
+
+@dataclass(frozen=True)
+class Nack(Node):
+    """NACK queue (receipt, …): what was received is to be handed out again at once."""
 
     queue: Identifier
     ids: tuple[Expression, ...]
@@ -378,7 +386,7 @@ class AssertSchema(Node):
 Statement: TypeAlias = (
     Query | CreateRelation | CreateView | CreateType | CreateFunction | CreateConnector | CreateQueue | CreatePipeline
     | CreateInstance | CreateAssertion | CreateRemote | Insert | Update | Delete | Drop | Alter
-    | Fetch | CommitGroup | Seek | Receive | Ack | Transaction | Verify | Sync | Fork | Diff | ExplainRow
+    | Fetch | CommitGroup | Seek | Receive | Ack | Nack | Transaction | Verify | Sync | Fork | Diff | ExplainRow
     | Preview | Show | Describe | DescribeAll | Explain | Print
     | Control | SetProperty | UnsetProperty | Define | Undefine | RunScript | Checkpoint | Copy
     | AssertValues | AssertRelation | AssertTopic | AssertSchema

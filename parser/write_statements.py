@@ -245,6 +245,11 @@ def _ack(node: syntax.Ack) -> str:
 
 
 @unparse.register
+def _nack(node: syntax.Nack) -> str:
+    return f"NACK {quote(node.queue)} ({listed(node.ids)})"
+
+
+@unparse.register
 def _transaction(node: syntax.Transaction) -> str:
     return node.action
 

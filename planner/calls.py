@@ -25,14 +25,14 @@ from headwater.values import ROWOFFSET, ROWPARTITION
 N = TypeVar("N", bound=syntax.Node)
 
 # Calls that are no functions to DuckDB, but part of its syntax.
-_SYNTAX = frozenset("cast coalesce exists grouping grouping_id if ifnull nullif try try_cast unnest".split())
+SYNTAX = frozenset("cast coalesce exists grouping grouping_id if ifnull nullif try try_cast unnest".split())
 
 UNITS = "YEAR MONTH WEEK DAY HOUR MINUTE SECOND MILLISECOND MICROSECOND".split()
 
 
 def is_known_call(name: str) -> bool:
     """Whether calls by this name have a form of their own here."""
-    return name.lower() in _FORMS or name.lower() in FUNCTIONS or name.lower() in _SYNTAX
+    return name.lower() in FORMS or name.lower() in FUNCTIONS or name.lower() in SYNTAX
 
 
 def with_duckdb_calls(node: N, functions: Mapping[str, Function]) -> N:
@@ -53,7 +53,7 @@ def with_duckdb_calls(node: N, functions: Mapping[str, Function]) -> N:
         if isinstance(inner, Call) and inner.name.lower() in functions:
             return with_duckdb_calls(call_of(functions[inner.name.lower()], inner), functions)
         if isinstance(inner, Call):
-            form = _FORMS.get(inner.name.lower())
+            form = FORMS.get(inner.name.lower())
             rewritten = (form(inner) if form is not None else None) or expanded(inner)
             return None if rewritten is None else with_duckdb_calls(rewritten, functions)
         return None
@@ -341,7 +341,7 @@ def _parse_time(node: Call) -> Expression:
     return call("unix_date" if name == "stringtodate" else "unix_timestamp", time, at=node)
 
 
-_FORMS: dict[str, Callable[[Call], Expression | None]] = {
+FORMS: dict[str, Callable[[Call], Expression | None]] = {
     "attr": _attr,
     "chr": _chr,
     "collect_list": _renamed("list"),

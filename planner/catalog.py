@@ -32,6 +32,18 @@ class LogOptions:
         return self.retention_us is None and self.retention_bytes is None
 
 
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """How a queue hands out the records of the stream with the id `stream`: for so many µs at a time and, where there
+    is a stream `dead_letter` for what nobody could do, again at most `retries` times.
+    """
+
+    stream: int
+    visibility_us: int
+    retries: int | None
+    dead_letter: int | None
+
+
 @dataclass(frozen=True)
 class Relation:
     """A stream or table. `id` names its log for ever; `plan` is the continuous query of a derived one,
@@ -41,7 +53,8 @@ class Relation:
     `timestamp` names the column that is the event time; else ROWTIME is given with the row, or the append time.
 
     Rows on which the query fails go to the log `errors_into`, are only counted (SKIP), or stop it (FAIL). `state_limit`
-    is how many bytes of state it may hold. Of an error stream, `errors_of` is the id of the query.
+    is how many bytes of state it may hold. Of an error stream, `errors_of` is the id of the query. The state of a queue
+    is a table that has a `queue`.
     """
 
     name: str
@@ -62,6 +75,7 @@ class Relation:
     errors_into: int | None = None
     errors_of: int | None = None
     state_limit: int | None = None
+    queue: Queue | None = None
 
     @property
     def is_stream(self) -> bool:
@@ -171,7 +185,8 @@ class Catalog:
         """With a relation or view, whose name and id must be new."""
         taken = self.named(item.name)
         if taken is not None and getattr(taken, "errors_of", None) is None:
-            raise NameTaken(f'"{taken.name}" exists already', span, hint=f"DROP {taken.kind} {taken.name}; first")
+            kind = "QUEUE" if isinstance(taken, Relation) and taken.queue is not None else taken.kind
+            raise NameTaken(f'"{taken.name}" exists already', span, hint=f"DROP {kind} {taken.name}; first")
         refuse_taken(item, self)
         return replace(self.with_item(item), next_id=max(self.next_id, item.id + 1))
 

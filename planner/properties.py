@@ -76,16 +76,16 @@ def _retention_us(properties: Properties) -> int | None:
     item = properties.get("retention")
     if item is None or item.value.lower() == FOREVER:
         return None
-    return _duration_us(item, "a time to keep rows for", "write retention = '7 days', or 'forever'")
+    return duration_us(item, "a time to keep rows for", "write retention = '7 days', or 'forever'")
 
 
 def idle_timeout_us(properties: Properties) -> int | None:
     """After how long a silence of its streams the windows of a query close; None for never."""
     item = properties.get("idle_timeout")
-    return None if item is None else _duration_us(item, "a length of time", "write idle_timeout = '10 seconds'")
+    return None if item is None else duration_us(item, "a length of time", "write idle_timeout = '10 seconds'")
 
 
-def _duration_us(item: syntax.Property, what: str, hint: str) -> int:
+def duration_us(item: syntax.Property, what: str, hint: str) -> int:
     length = length_us(item.value)
     if length is None:
         raise SqlError(f"cannot read '{item.value}' as {what}", item.span, hint=hint)

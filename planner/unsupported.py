@@ -22,23 +22,16 @@ class _Part:
     name: str
 
 
-_STATEMENTS: dict[type[syntax.Node], str] = {
-    syntax.Ack: "ACK",
-    syntax.CommitGroup: "COMMIT GROUP",
+REFUSED: dict[type[syntax.Node], str] = {
     syntax.Copy: "COPY",
     syntax.CreateAssertion: "CREATE ASSERTION",
     syntax.CreateConnector: "CREATE CONNECTOR",
     syntax.CreateInstance: "CREATE INSTANCE",
     syntax.CreatePipeline: "CREATE PIPELINE",
-    syntax.CreateQueue: "CREATE QUEUE",
     syntax.CreateRemote: "CREATE REMOTE",
     syntax.DescribeAll: "DESCRIBE of all relations",
-    syntax.Fetch: "FETCH",
     syntax.Print: "PRINT",
-    syntax.Receive: "RECEIVE",
-    syntax.Seek: "SEEK",
     syntax.Sync: "SYNC",
-    syntax.Transaction: "a transaction",
     syntax.Verify: "VERIFY",
 }
 
@@ -57,15 +50,17 @@ _IN_QUERIES = (
     _Part(syntax.Select, "partition_by", "PARTITION BY"),
 )
 
-_DROPPED = frozenset({"FUNCTION", "STREAM", "TABLE", "TYPE", "VIEW"})
-_SHOWN = frozenset({"FUNCTIONS", "STREAMS", "TABLES", "QUERIES", "GROUPS", "PROPERTIES", "TYPES", "VARIABLES", "VIEWS"})
+_DROPPED = frozenset({"FUNCTION", "QUEUE", "STREAM", "TABLE", "TYPE", "VIEW"})
+_SHOWN = frozenset(
+    {"FUNCTIONS", "STREAMS", "TABLES", "QUERIES", "GROUPS", "QUEUES", "PROPERTIES", "TYPES", "VARIABLES", "VIEWS"}
+)
 _EXTENDED = frozenset({"STREAMS", "TABLES"})
 
 
 def refuse_statement(statement: syntax.Statement) -> None:
     """Raises Unsupported if `statement` cannot be run yet; the queries in it are looked at when they are planned."""
-    if type(statement) in _STATEMENTS:
-        raise Unsupported(f"{_STATEMENTS[type(statement)]} is not supported yet", statement.span)
+    if type(statement) in REFUSED:
+        raise Unsupported(f"{REFUSED[type(statement)]} is not supported yet", statement.span)
     match statement:
         case syntax.Drop(kind=kind) if kind not in _DROPPED:
             raise Unsupported(f"DROP {kind} is not supported yet", statement.span)

@@ -9,11 +9,13 @@ from headwater.parser import parse_statement, syntax, unparse
 from headwater.planner.catalog import Catalog, Relation, View
 from headwater.planner.create import define
 from headwater.planner.names import relations_in
+from headwater.planner.queues import define_queue
 from headwater.planner.unsupported import refuse_snapshot
 from headwater.planner.user_functions import functions_in
 
 Item = Relation | View
-Definition = syntax.CreateRelation | syntax.CreateView
+OfQuery = syntax.CreateRelation | syntax.CreateView
+Definition = OfQuery | syntax.CreateQueue
 
 
 def define_view(statement: syntax.CreateView, catalog: Catalog) -> View:
@@ -33,11 +35,17 @@ def define_view(statement: syntax.CreateView, catalog: Catalog) -> View:
 
 
 def define_item(statement: Definition, catalog: Catalog) -> Item:
-    """The relation or view that `statement` makes."""
-    return define_view(statement, catalog) if isinstance(statement, syntax.CreateView) else define(statement, catalog)
+    """The relation or view that `statement` makes; of a queue the table of its state."""
+    match statement:
+        case syntax.CreateView():
+            return define_view(statement, catalog)
+        case syntax.CreateQueue():
+            return define_queue(statement, catalog)
+        case syntax.CreateRelation():
+            return define(statement, catalog)
 
 
-def replaced(statement: Definition, old: Item, catalog: Catalog) -> tuple[list[Item], list[Item]]:
+def replaced(statement: OfQuery, old: Item, catalog: Catalog) -> tuple[list[Item], list[Item]]:
     """What CREATE OR REPLACE takes away, and what it makes in its place, both in an order of dependency.
 
     What depends on the old one is made anew from its own text. Raises SqlError if that is not the same any more.
@@ -76,7 +84,7 @@ def remade(dependents: list[Item], catalog: Catalog, replaced: str, span: Span) 
     return made
 
 
-def _refuse_other_kind(statement: Definition, old: Item) -> None:
+def _refuse_other_kind(statement: OfQuery, old: Item) -> None:
     span = statement.name.span
     kind = "VIEW" if isinstance(statement, syntax.CreateView) else statement.kind
     if kind != old.kind:

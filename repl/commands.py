@@ -11,8 +11,12 @@ import pyarrow as pa
 from headwater.engine.database import Database
 from headwater.engine.result import Result
 from headwater.errors import HeadwaterError, suggestion
+from headwater.repl.charts import draw_chart
 from headwater.repl.debugger import back, bisect, goto, now, scrub, step, track_question, untrack
+from headwater.repl.help_commands import help_statement, list_functions
 from headwater.repl.output import Output
+from headwater.repl.settings import AUTO, OPTIONS
+from headwater.repl.showing import copy_rows, expand, redirect
 from headwater.values import Column
 
 
@@ -56,19 +60,32 @@ def _run_file(database: Database, output: Output, argument: str) -> None:
 
 
 def _set_row_limit(database: Database, output: Output, argument: str) -> None:
-    if argument == "all":
-        output.row_limit = None
-    elif argument.isdecimal():
-        output.row_limit = int(argument)
-    elif argument:
-        raise HeadwaterError(f'\\rows takes a number or "all", not "{argument}"')
-    limit = "all rows" if output.row_limit is None else f"the first {output.row_limit:,} rows"
-    output.stream.write(f"tables show {limit} of a result\n")
+    if argument:
+        output.settings.set("rows", argument)
+    limit = output.settings.row_limit
+    shown = "all rows" if limit is None else f"the first {limit:,} rows"
+    if output.settings.rows == AUTO:
+        shown = f"all rows in the pager; without one, {shown}"
+    output.say(f"tables show {shown} of a result")
 
 
 def _toggle_timing(database: Database, output: Output, argument: str) -> None:
-    output.is_timed = not output.is_timed
-    output.stream.write(f"timing is {'on' if output.is_timed else 'off'}\n")
+    output.settings.timing = not output.settings.timing
+    output.stream.write(f"timing is {output.settings.word('timing')}\n")
+
+
+def _set(database: Database, output: Output, argument: str) -> None:
+    name, _, value = argument.partition(" ")
+    if name and value:
+        output.settings.set(name, value.strip())
+    elif name:
+        output.settings.word(name)
+    columns = (Column("option", ""), Column("value", ""), Column("meaning", ""), Column("takes", ""))
+    rows = [
+        (option, output.settings.word(option), OPTIONS[option].meaning, OPTIONS[option].taken)
+        for option in ([name] if name else OPTIONS)
+    ]
+    output.show(Result.of_rows(columns, rows, [pa.string()] * len(columns)))
 
 
 def _help(database: Database, output: Output, argument: str) -> None:
@@ -90,9 +107,16 @@ COMMANDS = {
     command.name: command
     for command in (
         Command("\\d", "[name]", "list streams and tables, or describe one", _describe),
+        Command("\\df", "[pattern]", "list functions, or tell all about one", list_functions),
+        Command("\\h", "[statement]", "what a statement is, with its syntax and an example", help_statement),
         Command("\\i", "file", "run the statements of a file", _run_file),
-        Command("\\rows", "[n|all]", "how many rows of a result to show", _set_row_limit),
+        Command("\\rows", "[n|all|auto]", "how many rows of a result to show", _set_row_limit),
+        Command("\\set", "[option [value]]", "list the options, or set one", _set),
         Command("\\timing", "", "show how long statements take, or stop showing it", _toggle_timing),
+        Command("\\x", "[on|off|auto]", "show rows with a line for each column", expand),
+        Command("\\o", "[file | |command]", "rows go to a file or a command, until \\o", redirect),
+        Command("\\copy", "what to|from file", "a relation or (SELECT …) to a file; a file into a relation", copy_rows),
+        Command("\\chart", "what [column …]", "a curve over the versions of a relation or SELECT, or live", draw_chart),
         Command("\\track", "[what]", "ask a table or SELECT again at each position; or list them", track_question),
         Command("\\untrack", "[what]", "stop that, for one or all", untrack),
         Command("\\goto", "[position]", "stand at 42, +1, 'OFFSET 9', '5 minutes ago', earliest …", goto),

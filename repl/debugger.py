@@ -109,7 +109,7 @@ def bisect(database: Database, output: Output, argument: str) -> None:
 
         found = Search(sql, database, tell).run(options.since, upto, linear=options.linear)
     output.say(_said(found, database, upto, options))
-    if output.format != "table":
+    if output.settings.format != "table":
         _show_found(found, database, output)
     if found.first is not None:
         travel.stand(database, found.first)
@@ -187,7 +187,7 @@ def _show(database: Database, output: Output, questions: list[Tracked], was: int
     here = travel.here(database)
     for tracked in questions:
         after = travel.at(database, tracked, here)
-        if output.format != "table":
+        if output.settings.format != "table":
             output.show(after)
             continue
         before = travel.before(database, tracked, was)
@@ -203,7 +203,8 @@ def _draw(output: Output, tracked: Tracked, rows: Marked, said: str) -> None:
 
 
 def _limit(output: Output) -> int:
-    return sys.maxsize if output.row_limit is None else output.row_limit
+    limit = output.settings.row_limit
+    return sys.maxsize if limit is None else limit
 
 
 # ---------------------------------------------------------------- bisect
@@ -256,7 +257,7 @@ def _show_found(found: Found, database: Database, output: Output) -> None:
 
 def _show_changes(database: Database, output: Output, sql: str, version: int) -> None:
     """Draws what a version changed in what an assertion reads, and in what is tracked."""
-    if output.format != "table":
+    if output.settings.format != "table":
         return
     travel = output.travel
     questions = {question.sql: question for question in (*read_by(sql, database), *travel.tracked)}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from textwrap import indent
 from time import perf_counter
@@ -23,6 +23,7 @@ from headwater.errors import HeadwaterError
 from headwater.repl.flights import QUERIES, SOURCES, Dataset, append_sizes, find_data, large_append, read_data
 from headwater.repl.output import Output
 from headwater.repl.progress import LoadView
+from headwater.repl.settings import Settings
 
 DIRECTORY = "flights.hw"
 
@@ -83,7 +84,7 @@ def run(directory: str | None = None) -> int:
     At a terminal it ends in the shell on that database. Raises HeadwaterError where the data is not installed or cannot
     be read, or the directory holds something else; then nothing is made or changed.
     """
-    output = Output(sys.stdout, is_timed=True)
+    output = Output(sys.stdout, replace(Settings.of_script(), timing=True))
     path = directory or DIRECTORY
     data = read_data(find_data())
     flights = data.flights.num_rows

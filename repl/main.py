@@ -17,6 +17,7 @@ from typing import TextIO
 from headwater import __version__
 from headwater.errors import HeadwaterError
 from headwater.repl.report import show_error
+from headwater.repl.settings import FORMATS, Settings
 
 _EXAMPLES = """\
 examples:
@@ -65,8 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     source.add_argument("-f", dest="file", metavar="FILE", help="run the statements of this file, then exit")
     parser.add_argument(
         "--format",
-        choices=("table", "csv", "json", "ndjson"),
-        default="table",
+        choices=FORMATS,
         help="how rows are printed (default: table)",
     )
     parser.add_argument("--version", action="version", version=f"headwater {__version__}")
@@ -82,6 +82,7 @@ def _run(arguments: Sequence[str]) -> int:
     from headwater.repl.command_lines import run_script
     from headwater.repl.commands import read_sql
     from headwater.repl.output import Output
+    from headwater.repl.progress import shown_progress
 
     script: str | None = options.sql
     if options.file is not None:
@@ -91,14 +92,20 @@ def _run(arguments: Sequence[str]) -> int:
             parser.error(str(error))
     elif script is None and not (sys.stdin.isatty() and sys.stdout.isatty()):
         script = sys.stdin.read()
-    output = Output(_prepared(sys.stdout, options.format), options.format)
-    with connect(options.directory) as database:
-        if script is not None:
-            run_script(database, output, script, file=options.file)
-        else:
-            from headwater.repl.shell import run_shell
+    format: str = options.format or "table"
+    output = Output(_prepared(sys.stdout, format), Settings.of_script(format))
+    with shown_progress(sys.stderr):
+        database = connect(options.directory)
+    with database:
+        try:
+            if script is not None:
+                run_script(database, output, script, file=options.file)
+            else:
+                from headwater.repl.shell import run_shell
 
-            run_shell(database, output)
+                run_shell(database, output, options.format)
+        finally:
+            output.close()
     return 0
 
 

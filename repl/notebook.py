@@ -22,6 +22,7 @@ from headwater.engine.result import Result
 from headwater.engine.subscription import Subscription
 from headwater.errors import HeadwaterError, InterfaceError
 from headwater.repl.live import show_changes
+from headwater.repl.sinks import Sink
 
 _USAGE = "%hw [--connect DIR | --use VARIABLE] [-o VARIABLE] [SQL]"
 _OPTION = re.compile(r"""(?P<name>--connect|--use|-o)\s+(?P<value>"[^"]*"|'[^']*'|\S+)\s*""")
@@ -78,7 +79,7 @@ class Magic:
                 self._show(last)
             last = None
             if isinstance(outcome, Subscription):
-                show_changes(outcome, sys.stdout, "table")
+                show_changes(outcome, Sink(sys.stdout), "table")
             elif outcome.columns:
                 last = outcome
             else:

@@ -26,8 +26,13 @@ Line = list[Fragment]
 _SIGN_STYLES = {"+": "green", "-": "red", "*": "bold", "": ""}
 
 
-def table(marked: Marked, screen: Screen, written: Callable[[str], str] = visible) -> list[Line]:
-    """The rows as a table that fits the screen. `written` makes of a text what can stand there."""
+def table(
+    marked: Marked, screen: Screen, written: Callable[[str], str] = visible, *, least: list[int] | None = None
+) -> list[Line]:
+    """The rows as a table that fits the screen. `written` makes of a text what can stand there.
+
+    In `least`, which begins empty, a table that is drawn again and again remembers how wide its columns have been.
+    """
     box = box_of(screen)
     names = [written(column.name) for column in marked.columns]
     right = [False, *(is_number(column.type) for column in marked.columns)]
@@ -35,6 +40,8 @@ def table(marked: Marked, screen: Screen, written: Callable[[str], str] = visibl
     header: Line = [("", ""), *(("bold", name) for name in names)]
     wanted = [max(width(text) for _, text in column) for column in zip(header, *rows, strict=True)]
     wanted[0] = 1
+    if least is not None:
+        least[:] = wanted = [max(pair) for pair in zip(wanted, least or wanted, strict=True)]
     shown = fit(wanted, screen.width)
     is_narrowed = len(shown) < len(wanted)
 

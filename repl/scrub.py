@@ -133,7 +133,7 @@ class Scrub:
             if isinstance(wanted, int):
                 self.picture = self._picture(wanted)
             else:
-                self._numbers[wanted] = self._number(*wanted)
+                self._numbers[wanted] = number_at(*wanted, self._database)
         except Exception as error:  # also one of ours that nobody foresaw: it is shown, and the thread goes on
             problem = as_ours(error, sys.stderr).message
             if isinstance(wanted, int):
@@ -165,11 +165,12 @@ class Scrub:
         was = self._travel.before(self._database, tracked, before)
         return marked(was, after, tracked.key, _ROWS, ends_last=tracked.ends_last)
 
-    def _number(self, series: Series, version: int) -> float | None:
-        """What a curve can show of an answer: nothing of NULL, or of what is not finite."""
-        row = ask(self._database, series.sql, version).fetchone()
-        number = None if row is None or row[0] is None else float(row[0])
-        return number if number is not None and math.isfinite(number) else None
+
+def number_at(series: Series, version: int, database: Database) -> float | None:
+    """What a curve can show of an answer: nothing of NULL, or of what is not finite."""
+    row = ask(database, series.sql, version).fetchone()
+    number = None if row is None or row[0] is None else float(row[0])
+    return number if number is not None and math.isfinite(number) else None
 
 
 def number_text(number: float | None) -> str:

@@ -19,22 +19,24 @@ from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 
 from headwater.engine.database import Database
+from headwater.errors import HeadwaterError
 from headwater.parser import is_complete
 from headwater.repl.commands import COMMANDS, run_command
 from headwater.repl.complete import SqlCompleter
 from headwater.repl.highlight import STYLE, SqlLexer
 from headwater.repl.output import Output
 from headwater.repl.report import show_error
+from headwater.repl.settings import Settings, config_file, configured
 
 PROMPT = "headwater"
-_ROW_LIMIT = 40
 _WORDS = {"exit": "\\q", "quit": "\\q", "help": "\\?"}  # what people type before they know the commands
 
 
-def run_shell(database: Database, output: Output) -> None:
-    """Read and run statements until \\q or Ctrl-D."""
-    output.row_limit = _ROW_LIMIT
-    output.is_timed = True
+def run_shell(database: Database, output: Output, format: str | None = None) -> None:
+    """Read and run statements until \\q or Ctrl-D. A `format` that is given comes before the configured one."""
+    output.settings = _settings(output)
+    if format is not None:
+        output.settings.set("format", format)
     completer = SqlCompleter({name: command.summary for name, command in COMMANDS.items()})
     session = _session(database, completer, output)
     output.stream.write("Headwater. Statements end with ;  \\? shows help, \\q leaves.\n")
@@ -50,6 +52,15 @@ def run_shell(database: Database, output: Output) -> None:
             _run(database, output, text)
         except EOFError:
             return
+
+
+def _settings(output: Output) -> Settings:
+    """What the configuration file says; if there is something wrong with it that is shown, and the defaults hold."""
+    try:
+        return configured(config_file())
+    except HeadwaterError as error:
+        show_error(error, output.stream)
+        return Settings()
 
 
 def _run(database: Database, output: Output, text: str) -> None:

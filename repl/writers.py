@@ -1,7 +1,7 @@
-"""Rows as CSV, JSON and newline-delimited JSON, a batch at a time.
+"""Rows as CSV, TSV, JSON, newline-delimited JSON and Markdown, a batch at a time.
 
 A writer is given Arrow batches and writes text; it keeps no rows. What the text means: a number is a number in JSON,
-a timestamp is ISO 8601, a nested value is JSON in all formats. In CSV, NULL is nothing and '' is "".
+a timestamp is ISO 8601, a nested value is JSON in all formats. In CSV, NULL is nothing and '' is ""; in TSV it is \\N.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from typing import Protocol
 import pyarrow as pa
 
 from headwater.engine.cells import json_texts, texts
-from headwater.engine.terminal import Write
+from headwater.engine.render import is_number
+from headwater.engine.terminal import Write, visible
 from headwater.values import Column
 
+_TSV_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _NEEDS_QUOTES = re.compile(r'[",\r\n]|^\s|\s$|^$')
 
 
@@ -43,6 +45,42 @@ class CsvWriter:
 
     def close(self) -> None:
         """Nothing comes after the last row."""
+
+
+class TsvWriter:
+    """Fields between tabs, a header line first. A backslash, tab or line break in a field is \\\\, \\t, \\n or \\r."""
+
+    def __init__(self, columns: tuple[Column, ...], write: Write) -> None:
+        self._write = write
+        self._write("\t".join(_tsv_field(column.name) for column in columns) + "\n")
+
+    def add(self, rows: pa.RecordBatch) -> None:
+        """One line per row."""
+        for row in zip(*(texts(column) for column in rows.columns), strict=True):
+            self._write("\t".join(map(_tsv_field, row)) + "\n")
+
+    def close(self) -> None:
+        """Nothing comes after the last row."""
+
+
+class MarkdownWriter:
+    """A table of GitHub's Markdown, with numbers to the right."""
+
+    def __init__(self, columns: tuple[Column, ...], write: Write) -> None:
+        self._write = write
+        self._line([_markdown_field(column.name) for column in columns])
+        self._line(["---:" if is_number(column.type) else "---" for column in columns])
+
+    def add(self, rows: pa.RecordBatch) -> None:
+        """One line per row."""
+        for row in zip(*(texts(column) for column in rows.columns), strict=True):
+            self._line([_markdown_field(text) for text in row])
+
+    def close(self) -> None:
+        """Nothing comes after the last row."""
+
+    def _line(self, fields: list[str]) -> None:
+        self._write(f"| {' | '.join(fields)} |\n")
 
 
 class NdjsonWriter:
@@ -114,8 +152,20 @@ def _csv_field(text: str | None) -> str:
     return '"' + text.replace('"', '""') + '"' if _NEEDS_QUOTES.search(text) else text
 
 
+def _tsv_field(text: str | None) -> str:
+    return "\\N" if text is None else text.translate(_TSV_ESCAPES)
+
+
+def _markdown_field(text: str | None) -> str:
+    if text is None:
+        return "NULL"
+    return "<br>".join(visible(line) for line in text.replace("|", "\\|").splitlines())
+
+
 WRITERS: dict[str, Callable[[tuple[Column, ...], Write], RowWriter]] = {
     "csv": CsvWriter,
+    "tsv": TsvWriter,
     "json": JsonWriter,
     "ndjson": NdjsonWriter,
+    "markdown": MarkdownWriter,
 }

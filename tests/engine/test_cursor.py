@@ -83,10 +83,38 @@ def test_other_statements_run_once_for_each_set(cursor: Cursor) -> None:
     assert cursor.execute("SELECT item FROM stock").fetchall() == [("b",)]
 
 
-def test_there_is_nothing_to_commit_and_no_way_back(db: Database) -> None:
+def test_a_statement_is_committed_when_it_returns(db: Database, cursor: Cursor) -> None:
+    assert db.autocommit
+    cursor.execute("INSERT INTO stock VALUES ('pears', 3)")
+    db.rollback()
     db.commit()
-    with pytest.raises(headwater.NotSupportedError, match="committed when it returns"):
-        db.rollback()
+    assert cursor.execute("SELECT item FROM stock").fetchall() == [("pears",)]
+
+
+def test_commit_and_rollback_end_what_begin_has_begun(db: Database, cursor: Cursor) -> None:
+    before = db.version
+    cursor.execute("BEGIN")
+    assert cursor.execute("INSERT INTO stock VALUES (?, ?)", ("pears", 3)).rowcount == 1
+    cursor.executemany("INSERT INTO stock VALUES (?, ?)", [("plums", 8), ("figs", 1)])
+    db.rollback()
+    assert cursor.execute("SELECT count(*) FROM stock").fetchall() == [(0,)]
+    cursor.execute("BEGIN")
+    cursor.execute("INSERT INTO stock VALUES ('pears', 3)")
+    cursor.execute("INSERT INTO stock VALUES ('plums', 8)")
+    db.commit()
+    assert db.version == before + 1
+    assert cursor.execute("SELECT count(*) FROM stock").fetchall() == [(2,)]
+
+
+def test_a_transaction_that_has_failed_is_not_committed(db: Database, cursor: Cursor) -> None:
+    cursor.execute("BEGIN")
+    with pytest.raises(headwater.ProgrammingError):
+        cursor.execute("INSERT INTO nowhere VALUES (1)")
+    with pytest.raises(headwater.ProgrammingError, match="cannot be committed"):
+        db.commit()
+    db.rollback()
+    cursor.execute("INSERT INTO stock VALUES ('pears', 3)")
+    assert cursor.execute("SELECT count(*) FROM stock").fetchall() == [(1,)]
 
 
 def test_fetching_without_rows_is_a_mistake(cursor: Cursor) -> None:

@@ -120,6 +120,7 @@ CONSUMING = short(
         st.builds(ast.Seek, IDENTIFIERS, STARTS, maybe(IDENTIFIERS)),
         st.builds(ast.Receive, COUNTS, IDENTIFIERS, maybe(LENGTHS)),
         st.builds(ast.Ack, IDENTIFIERS, ROWS),
+        st.builds(ast.Nack, IDENTIFIERS, ROWS),
         st.builds(ast.Transaction, st.sampled_from(["BEGIN", "COMMIT", "ROLLBACK"])),
         st.builds(ast.Verify, KINDS, IDENTIFIERS),
         st.builds(ast.Sync, KINDS, IDENTIFIERS, IDENTIFIERS, st.sampled_from(["PUSH", "PULL", "BOTH"])),

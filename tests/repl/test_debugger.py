@@ -13,6 +13,7 @@ import headwater
 from headwater.errors import HeadwaterError
 from headwater.repl.commands import run_command
 from headwater.repl.output import Output
+from headwater.repl.settings import Settings
 
 
 @pytest.fixture
@@ -153,7 +154,7 @@ def test_where_something_tracked_cannot_be_asked_there_is_a_way_away_from_it(
 
 
 def test_programs_get_rows_alone(database: headwater.Database, capsys: pytest.CaptureFixture[str]) -> None:
-    output = Output(io.StringIO(), "ndjson")
+    output = Output(io.StringIO(), Settings.of_script("ndjson"))
     run(database, output, "\\track accounts")
     assert [json.loads(line)["owner"] for line in run(database, output, "\\goto 3").splitlines()] == ["ann", "bob"]
     found = json.loads(run(database, output, "\\now", "\\bisect (SELECT count(*) FROM accounts) < 3"))

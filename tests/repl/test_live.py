@@ -10,6 +10,7 @@ import pytest
 
 import headwater
 from headwater.repl.live import show_changes
+from headwater.repl.sinks import Sink
 
 
 class Reader(io.StringIO):
@@ -40,7 +41,7 @@ def more_bids(database: headwater.Database) -> Iterator[None]:
 def shown(database: headwater.Database, query: str, format: str = "table") -> str:
     stream = Reader(more_bids(database))
     subscription = database.subscribe(query)
-    show_changes(subscription, stream, format)
+    show_changes(subscription, Sink(stream), format)
     assert subscription.finished
     return stream.getvalue()
 
@@ -87,6 +88,18 @@ def test_ctrl_c_ends_the_display_and_closes_the_subscription(database: headwater
 
     subscription = database.subscribe("SELECT auction FROM bids EMIT CHANGES")
     stream = Reader(interrupt())
-    show_changes(subscription, stream, "json")
+    show_changes(subscription, Sink(stream), "json")
     assert json.loads(stream.getvalue()) == [{"auction": 1}]
     assert subscription.finished
+
+
+def test_of_more_rows_at_once_than_anybody_could_read_the_last_are_shown(database: headwater.Database) -> None:
+    database.append("bids", {"auction": list(range(5000)), "price": [1.0] * 5000})
+    stream = io.StringIO()
+    query = "SELECT auction FROM bids EMIT CHANGES LIMIT 5001"
+    show_changes(database.subscribe(query), Sink(stream), "table", keep_pace=True)
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "… 4,001 changes not shown"
+    assert lines[4].split() == ["│", "4000", "│"]
+    assert len(lines) == 1 + 3 + 1000 + 2
+    assert lines[-1] == "5,001 changes, 4,001 not shown"

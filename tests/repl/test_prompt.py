@@ -2,87 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import pexpect
-import pyte
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-ENTER, TAB, UP, CTRL_C, CTRL_D = "\r", "\t", "\x1b[A", "\x03", "\x04"
-ROWS, COLUMNS = 40, 100
-PATIENCE_SECONDS = 30  # for what should take a fraction of one
-
-
-class AnsweringScreen(pyte.Screen):
-    """Answers when it is asked where its cursor is, as a terminal does."""
-
-    answer: Callable[[str], object]
-
-    def write_process_input(self, data: str) -> None:
-        self.answer(data)
-
-
-class Terminal:
-    """A shell in a terminal of 40 lines. Typing does not wait; `until` reads on until the screen shows something."""
-
-    def __init__(self, home: Path, *arguments: str) -> None:
-        environment = {
-            **{name: value for name, value in os.environ.items() if name != "NO_COLOR"},
-            "PYTHONPATH": str(ROOT),
-            "TERM": "xterm-256color",
-            "LC_ALL": "C.UTF-8",
-            "XDG_STATE_HOME": str(home),
-        }
-        self._child = pexpect.spawn(
-            sys.executable,
-            ["-m", "headwater", *arguments],
-            dimensions=(ROWS, COLUMNS),
-            encoding="utf-8",
-            env=environment,
-            timeout=PATIENCE_SECONDS,
-        )
-        self._screen = AnsweringScreen(COLUMNS, ROWS)
-        self._screen.answer = self._child.send
-        self._stream = pyte.Stream(self._screen)
-
-    @property
-    def text(self) -> str:
-        return "\n".join(line.rstrip() for line in self._screen.display)
-
-    def type(self, *keys: str) -> None:
-        for key in keys:
-            self._child.send(key)
-
-    def until(self, shown: str, times: int = 1) -> None:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while self.text.count(shown) < times:
-            assert time.monotonic() < deadline, f"{shown!r} did not appear; the screen shows\n{self.text}"
-            try:
-                self._stream.feed(self._child.read_nonblocking(4096, timeout=PATIENCE_SECONDS))
-            except pexpect.EOF:
-                pytest.fail(f"the program left before {shown!r} appeared; the screen shows\n{self.text}")
-
-    def colour_of(self, word: str) -> str:
-        """The colour of the first character of `word` where it stands first."""
-        for row, line in enumerate(self._screen.display):
-            if word in line:
-                return str(self._screen.buffer[row][line.index(word)].fg)
-        pytest.fail(f"{word!r} is not on the screen")
-
-    def exit_code(self) -> int | None:
-        """Wait until the program has left by itself."""
-        self._child.expect(pexpect.EOF)
-        self._child.close()
-        status: int | None = self._child.exitstatus
-        return status
-
-    def close(self) -> None:
-        self._child.close(force=True)
+from tests.repl.terminal import CTRL_C, CTRL_D, ENTER, TAB, UP, Terminal
 
 
 @pytest.fixture
@@ -167,7 +92,7 @@ def test_backslash_commands_describe_time_limit_and_run_files(terminal: Terminal
     terminal.type("SELECT unnest(range(1000)) AS n;", ENTER)
     terminal.until("1,000 rows, the first 2 shown\n")
     terminal.type("\\rows few", ENTER)
-    terminal.until('\\rows takes a number or "all", not "few"')
+    terminal.until('rows takes auto, all or a number, not "few"')
     terminal.type("\\dance", ENTER)
     terminal.until("there is no command \\dance")
     terminal.type("\\i no/such/file", ENTER)
@@ -184,7 +109,7 @@ def test_backslash_d_with_a_name_describes_it(terminal: Terminal) -> None:
 def test_help_lists_every_command(terminal: Terminal) -> None:
     terminal.type("\\?", ENTER)
     terminal.until("Ctrl-D leaves.")
-    for command in ("\\d [name]", "\\i file", "\\rows [n|all]", "\\timing", "\\?", "\\q"):
+    for command in ("\\d [name]", "\\i file", "\\rows [n|all|auto]", "\\timing", "\\?", "\\q"):
         assert f"  {command} " in terminal.text
 
 

@@ -63,3 +63,15 @@ def test_a_json_column_is_part_of_the_document_and_of_its_line() -> None:
     columns = (Column("body", "JSON"),)
     text = written("ndjson", columns, [('{"a":\n [1, 2]}',), (None,)])
     assert [json.loads(line) for line in text.splitlines()] == [{"body": {"a": [1, 2]}}, {"body": None}]
+
+
+def test_tsv_escapes_what_would_break_its_lines_and_tells_null_from_empty() -> None:
+    columns = (Column("a", "VARCHAR"), Column("b", "VARCHAR"))
+    text = written("tsv", columns, [("tab\there", None), ("two\nlines", "back\\slash"), ("", "ü")])
+    assert text == "a\tb\ntab\\there\t\\N\ntwo\\nlines\tback\\\\slash\n\tü\n"
+
+
+def test_markdown_is_a_table_with_numbers_to_the_right() -> None:
+    assert written("markdown", COLUMNS[:2], [(1, "a|b"), (None, "two\nlines")]) == (
+        "| id | name |\n| ---: | --- |\n| 1 | a\\|b |\n| NULL | two<br>lines |\n"
+    )

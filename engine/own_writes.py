@@ -1,0 +1,73 @@
+"""What a transaction has written and not committed yet, and what tables and streams are with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from headwater.executor.feed import rows_of, with_weights
+from headwater.executor.state import TableState
+from headwater.planner import Relation
+from headwater.planner.logical import StreamSource, TableSource
+from headwater.storage import Append, Chunk, Log
+from headwater.values import Delta
+
+
+class OwnWrites:
+    """Rows for source relations, in the order in which they were written."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._appends: list[Append] = []
+        self.relations: dict[int, Relation] = {}  # those that have some
+
+    @property
+    def appends(self) -> Sequence[Append]:
+        """What is to be committed."""
+        return self._appends
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are to commit."""
+        return sum(append.rows.num_rows for append in self._appends)
+
+    def add(self, relation: Relation, appends: Sequence[Append]) -> None:
+        """Take up what a statement writes into a source relation."""
+        written = [append for append in appends if append.rows.num_rows]
+        if written:
+            self._appends += written
+            self.relations[relation.id] = relation
+
+    def over(self, relation: Relation, rows: pa.Table, version: int) -> pa.Table:
+        """The rows of a source relation, which has `rows` at a version, with what was written since."""
+        leaf = relation.source()
+        assert isinstance(leaf, StreamSource | TableSource), "only source relations are written"
+        own = rows_of(self._chunks(relation, version), leaf)
+        if isinstance(leaf, StreamSource):
+            return pa.concat_tables([rows, pa.Table.from_batches([own.select(rows.column_names)])])
+        return pa.Table.from_batches([_changed(leaf, rows, with_weights(own))])
+
+    def _chunks(self, relation: Relation, version: int) -> list[Chunk]:
+        """The appends as the log will have them, if nothing else is written to the relation meanwhile."""
+        ends = dict(self._log.ends(relation.id, version))
+        chunks = []
+        for append in self._appends:
+            if append.stream == relation.id:
+                offset = ends.get(append.partition, 0)
+                chunks.append(Chunk(version + 1, 0, append.partition, offset, append.rows))
+                ends[append.partition] = offset + append.rows.num_rows
+        return chunks
+
+
+def _changed(leaf: TableSource, rows: pa.Table, delta: Delta) -> pa.RecordBatch:
+    """The rows of a table after a delta."""
+    schema = delta.rows.schema
+    table = TableState(schema, leaf.key)
+    for batch in rows.select(schema.names).to_batches():
+        table.apply(Delta(batch))
+    if leaf.key is None:
+        table.apply(delta)
+    else:
+        table.upsert(delta.rows, delta.weight_array)
+    return table.rows()
