@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -29,6 +30,7 @@ The same seed gives the same rows.
 
 _COMMITS_PER_SECOND = 20  # with a rate, so that rows come evenly
 _LARGEST = 10_000  # rows of a commit
+_NOTICED_SECONDS = 0.1  # within which Ctrl-C ends a wait
 
 Write = Callable[[str, pa.Table], object]
 
@@ -39,29 +41,50 @@ def run(arguments: Sequence[str]) -> int:
     sample = SAMPLES[options.what]
     summary = sys.stderr if options.directory is None else sys.stdout
     started, done = perf_counter(), 0
-    with ExitStack() as stack:
+    with _Stop() as stop, ExitStack() as stack:
         if options.directory is None:
             write = _to_text(options.format, sample.schema.count("CREATE STREAM") > 1)
         else:
             database = stack.enter_context(connect(options.directory))
             database.execute(sample.schema)
             write = database.append
-        try:
-            for name, rows in _paced(sample.rows(options.seed), options.count, options.rate):
-                write(name, rows)
-                done += rows.num_rows
-        except KeyboardInterrupt:
-            pass
+        for name, rows in _paced(sample.rows(options.seed), options.count, options.rate, stop):
+            write(name, rows)
+            done += rows.num_rows
     seconds = perf_counter() - started
     print(f"{done:,} rows in {seconds:.1f} s, {done / seconds:,.0f} a second", file=summary)
     return 0
 
 
-def _paced(source: Iterator[Rows], count: int | None, rate: float | None) -> Iterator[Rows]:
-    """The first `count` rows (None: all), in pieces. With a rate each piece is what is due, counted from the beginning:
-    where writing is slow the next pieces are larger, so that a delay is caught up.
+class _Stop:
+    """Ctrl-C as a wish, so that it cuts no commit short and what was written is counted. A second one is as ever."""
+
+    def __init__(self) -> None:
+        self.is_wished = False
+        self._never = Event()
+
+    def sleep_until(self, moment: float) -> None:
+        """Waits for a moment of `perf_counter`, or for the wish."""
+        while not self.is_wished and (left := moment - perf_counter()) > 0:
+            self._never.wait(min(left, _NOTICED_SECONDS))
+
+    def __enter__(self) -> _Stop:
+        self._before = signal.signal(signal.SIGINT, self._wish)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+    def _wish(self, *_: object) -> None:
+        self.is_wished = True
+        signal.signal(signal.SIGINT, self._before)
+
+
+def _paced(source: Iterator[Rows], count: int | None, rate: float | None, stop: _Stop) -> Iterator[Rows]:
+    """The first `count` rows (None: all), in pieces, until it is to stop. With a rate each piece is what is due,
+    counted from the beginning: where writing is slow the next pieces are larger, so that a delay is caught up.
     """
-    started, given, never = perf_counter(), 0, Event()
+    started, given = perf_counter(), 0
     for name, rows in source:
         start = 0
         while start < rows.num_rows and given != count:
@@ -69,7 +92,9 @@ def _paced(source: Iterator[Rows], count: int | None, rate: float | None) -> Ite
             if rate is not None:
                 due = int((perf_counter() - started + 1 / _COMMITS_PER_SECOND) * rate) - given
                 size = max(1, min(size, due, rows.num_rows - start))
-                never.wait(max(0, started + (given + size) / rate - perf_counter()))
+                stop.sleep_until(started + (given + size) / rate)
+            if stop.is_wished:
+                return
             piece = rows.slice(start, size)
             start, given = start + piece.num_rows, given + piece.num_rows
             yield name, piece
