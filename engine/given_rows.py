@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from headwater.engine.ingest import conform
 from headwater.engine.result import Acknowledgement
-from headwater.errors import DataError
+from headwater.errors import DataError, HeadwaterError
 from headwater.planner import Relation
 from headwater.values import ROWTIME
 
@@ -23,11 +23,33 @@ def append(relation: Relation, rows: Any, commit_every: int | None, write: Write
         return write(relation, read(relation, rows))
     if commit_every < 1:
         raise DataError("commit_every is a number of rows, 1 or more")
-    total: Acknowledgement | None = None
-    for piece in _pieces(rows, commit_every):
-        done = write(relation, read(relation, piece))
-        total = done if total is None else _together(total, done)
-    return write(relation, read(relation, [])) if total is None else total
+    committed = _Committed()
+    with committed:
+        for piece in _pieces(rows, commit_every):
+            committed.add(write(relation, read(relation, piece)))
+    return committed.all or write(relation, read(relation, []))
+
+
+class _Committed:
+    """What is committed so far: a context in which an error says how much that is."""
+
+    def __init__(self) -> None:
+        self.all: Acknowledgement | None = None
+
+    def add(self, done: Acknowledgement) -> None:
+        self.all = done if self.all is None else _together(self.all, done)
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if error is None or self.all is None:
+            return
+        said = f"the first {self.all.rows:,} rows are committed"
+        if isinstance(error, HeadwaterError):
+            error.hint = "; ".join(filter(None, (error.hint, f"{said}, and row 0 is the one after them")))
+        else:
+            error.add_note(said)  # one of the program, from its iterator
 
 
 def read(relation: Relation, rows: Any) -> pa.RecordBatch:

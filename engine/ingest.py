@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from headwater.errors import DataError, suggestion
+from headwater.errors import DataError, NullRefused, suggestion
 from headwater.executor.circuit import stored_changes
 from headwater.executor.evaluate import connection
 from headwater.executor.keys import partition_of
@@ -184,7 +184,7 @@ def _declared(relation: Relation, name: str) -> str:
 
 
 def appends(relation: Relation, rows: pa.RecordBatch, log: Log, now_us: int) -> list[Append]:
-    """The rows as they are stored, by partition. Raises DataError for a NULL where none may be."""
+    """The rows as they are stored, by partition. Raises NullRefused for a NULL where none may be."""
     refuse_nulls(relation, rows)
     if not relation.is_stream:
         return changes(relation, Delta(rows), log)
@@ -197,7 +197,7 @@ def changes(relation: Relation, delta: Delta, log: Log) -> list[Append]:
 
 
 def refuse_nulls(relation: Relation, rows: pa.RecordBatch) -> None:
-    """Raises DataError for a NULL where none may be."""
+    """Raises NullRefused for a NULL where none may be."""
     for name in relation.not_null:
         _refuse_null(relation, rows, name, "PRIMARY KEY" if name in relation.primary_key else "NOT NULL column")
 
@@ -214,7 +214,7 @@ def _refuse_null(relation: Relation, rows: pa.RecordBatch, name: str, what: str)
     column = rows.column(name)
     if column.null_count:
         first = int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
-        raise DataError(f'row {first}: the {what} "{name}" of "{relation.name}" cannot be NULL')
+        raise NullRefused(f'row {first}: the {what} "{name}" of "{relation.name}" cannot be NULL')
 
 
 def _with_event_time(relation: Relation, rows: pa.RecordBatch, now_us: int) -> pa.RecordBatch:

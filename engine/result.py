@@ -11,6 +11,7 @@ from uuid import UUID
 import numpy as np
 import pyarrow as pa
 
+from headwater.errors import Unsupported
 from headwater.values import Column, Weights
 
 if TYPE_CHECKING:
@@ -120,6 +121,10 @@ class Result:
         """The rows as a Polars DataFrame (needs polars), without a copy where the types allow it."""
         import polars  # only who calls this has it
 
+        for field in self._table.schema:
+            if pa.types.is_interval(field.type):
+                hint = f'select CAST("{field.name}" AS VARCHAR), or take arrow()'
+                raise Unsupported(f'Polars has no type for column "{field.name}", an INTERVAL', hint=hint)
         return polars.from_arrow(self._table)
 
     def df(self) -> pandas.DataFrame:

@@ -9,6 +9,7 @@
         OutOfRange        a position before the log's start or after its end
         Unsupported       valid, but not in this version
         AssertionFailed   an ASSERT does not hold: what was expected, and what is there
+        NullRefused       a NULL where none may be; a DataError too
       DataError         rows given to append() or a file do not fit the relation
       StorageError      the directory or the disk is not usable
         NotADatabase · AlreadyOpen · CorruptLog · ReadOnly · NoSpace
@@ -114,7 +115,7 @@ class OperationalError(DatabaseError):
 
 
 class IntegrityError(DatabaseError):
-    """What was asserted does not hold."""
+    """What was asserted does not hold, or a NULL is where none may be."""
 
 
 class InternalError(DatabaseError):
@@ -185,6 +186,10 @@ class AssertionFailed(SqlError, IntegrityError):
 
 class DataError(DatabaseError):
     """Rows that do not fit the relation they are given to."""
+
+
+class NullRefused(TypeProblem, DataError, IntegrityError):
+    """A NULL for a column that has none: of INSERT and UPDATE, where `span` is the value's place, and of rows given."""
 
 
 class StorageError(OperationalError):
