@@ -75,6 +75,10 @@ def connect(
     `functions` are those that a program has given to `create_function` or `create_aggregate`, by name.
     Raises StorageError if the directory is something else, is damaged, or is open elsewhere, or if a query calls a
     function that is not given.
+
+    >>> with connect() as db:
+    ...     db.sql("SELECT 6 * 7 AS answer").fetchall()
+    [(42,)]
     """
     if path is None:
         if read_only:
@@ -152,6 +156,13 @@ class Database:
         """Runs one statement and gives its result. A query that ends in EMIT CHANGES belongs to `subscribe`.
 
         `parameters` are the values of `?`, in order, or a mapping with those of `$name`.
+
+        >>> with connect() as db:
+        ...     db.execute("CREATE STREAM bids (auction BIGINT KEY, price DOUBLE)")
+        ...     db.sql("INSERT INTO bids VALUES (?, ?), (?, ?)", (7, 12.5, 8, 3)).message
+        ...     db.sql("SELECT auction FROM bids WHERE price > $least", {"least": 10}).fetchall()
+        'inserted 2 rows'
+        [(7,)]
         """
         self._check_open()
         outcome = self._scripts.run_one(text, parameters)
@@ -178,6 +189,18 @@ class Database:
 
         With `from_version`, the `version` of the last batch that a client has, it goes on right after that batch, also
         after a restart: the rows there are do not come again.
+
+        >>> with connect() as db:
+        ...     db.execute("CREATE STREAM bids (auction BIGINT KEY, price DOUBLE); INSERT INTO bids VALUES (7, 12.5)")
+        ...     with db.subscribe("SELECT auction, max(price) FROM bids GROUP BY auction") as changes:
+        ...         for change in changes.poll(1):
+        ...             print(change.op, change.row)
+        ...         _ = db.append("bids", [(7, 20.0)])
+        ...         for change in changes.poll(1):
+        ...             print(change.op, change.row)
+        + (7, 12.5)
+        - (7, 12.5)
+        + (7, 20.0)
         """
         self._check_open()
         statement, placed = self._scripts.statement(sql, parameters)
@@ -207,9 +230,14 @@ class Database:
     def transaction(self) -> Transaction:
         """Begins a transaction: what is written in it is one commit, or nothing, and it sees one version throughout.
 
-        with db.transaction() as t:
-            t.append("orders", [{"id": 1}])
-            t.execute("UPDATE stock SET n = n - 1 WHERE item = 7")
+        >>> with connect() as db:
+        ...     db.execute("CREATE STREAM orders (id BIGINT, item BIGINT); CREATE TABLE stock (item BIGINT, n INTEGER)")
+        ...     _ = db.append("stock", [(7, 3)])
+        ...     with db.transaction() as t:
+        ...         _ = t.append("orders", [{"id": 1, "item": 7}])
+        ...         t.execute("UPDATE stock SET n = n - 1 WHERE item = 7")
+        ...     db.sql("SELECT n, (SELECT count(*) FROM orders) FROM stock").fetchall()
+        [(2, 1)]
         """
         self._check_open()
         return self._runner.begin()
@@ -217,6 +245,16 @@ class Database:
     def consumer(self, stream: str, group: str, start: Literal["earliest", "latest"] = "earliest") -> Consumer:
         """A new member of a consumer group, which reads a stream on from where the group has come; a group that is new
         begins at `start`. The members of a group share the partitions of the stream.
+
+        >>> with connect() as db:
+        ...     db.execute("CREATE STREAM jobs (id BIGINT); INSERT INTO jobs VALUES (1), (2), (3)")
+        ...     with db.consumer("jobs", "workers") as worker:
+        ...         [row[0] for row in worker.fetch(max_rows=2)]
+        ...         worker.commit()
+        ...     with db.consumer("jobs", "workers") as another:
+        ...         [row[0] for row in another.fetch()]
+        [1, 2]
+        [3]
         """
         self._check_open()
         return self._parts.groups.join(group, syntax.Identifier(stream), start)
@@ -298,6 +336,15 @@ class Database:
         one commit, or, on any error, none. With `commit_every` each so many rows are a commit, so that an iterator may
         be larger than memory; on an error those before it stay. In a table with a primary key a row replaces that of
         its key.
+
+        >>> with connect() as db:
+        ...     db.execute("CREATE STREAM bids (auction BIGINT KEY, price DOUBLE)")
+        ...     _ = db.append("bids", [{"auction": 7, "price": 12.5}, {"auction": 8}])
+        ...     _ = db.append("bids", {"auction": [9, 9], "price": [1.0, 2.0]})
+        ...     db.append("bids", ((n, n / 2) for n in range(100)), commit_every=40).rows
+        ...     db.sql("SELECT count(*), count(price) FROM bids").fetchall()
+        100
+        [(104, 103)]
         """
         self._check_open()
         relation = self.pipeline.catalog.find(syntax.Identifier(name))

@@ -49,6 +49,12 @@ class Subscription:
 
     What came up to a batch adds up to the answer AS OF the batch's version, so that is where to go on from. `version`
     is that of the last look, which may be later than the last batch, if nothing changed; None before the first look.
+
+    >>> import headwater
+    >>> with headwater.connect() as db:
+    ...     db.execute("CREATE STREAM s (k INTEGER); INSERT INTO s VALUES (1), (2), (3)")
+    ...     [change.row for change in db.subscribe("SELECT k FROM s LIMIT 2")]
+    [(1,), (2,)]
     """
 
     def __init__(

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import os
+import signal
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from typing import Any
 
 import pytest
@@ -43,6 +49,25 @@ def test_a_watched_query_shows_its_changes(shell: Any, capsys: pytest.CaptureFix
     shell.run_cell_magic("hw", "", "CREATE STREAM s (k INTEGER); INSERT INTO s VALUES (7);")
     shell.run_cell_magic("hw", "", "SELECT k FROM s EMIT CHANGES LIMIT 1")
     assert "7" in capsys.readouterr().out
+
+
+def test_an_interrupt_ends_the_watched_query_alone(shell: Any) -> None:
+    shell.run_cell_magic("hw", "", "CREATE STREAM s (k INTEGER); INSERT INTO s VALUES (7);")
+    shown = io.StringIO()
+
+    def interrupt() -> None:
+        while "7" not in shown.getvalue():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    user = threading.Thread(target=interrupt)
+    user.start()
+    with redirect_stdout(shown):
+        last = shell.run_cell_magic("hw", "", "SELECT k FROM s EMIT CHANGES; SELECT 'after' AS word")
+    user.join()
+    assert shown.getvalue().endswith("1 change\n")
+    assert last.fetchall() == [("after",)]
+    assert shell.run_line_magic("hw", "SELECT count(*) FROM s").fetchall() == [(1,)]
 
 
 def test_html_tells_null_from_text_and_escapes(shell: Any) -> None:
