@@ -142,9 +142,11 @@ def load_ipython_extension(shell: Any) -> None:
     register(shell)
 
 
-def __getattr__(name: str) -> Any:
-    if name in __all__:
-        for home in map(importlib.import_module, _HOMES):
-            if hasattr(home, name):
-                return getattr(home, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # else a checker would believe in any name
+
+    def __getattr__(name: str) -> Any:
+        if name in __all__:
+            for home in map(importlib.import_module, _HOMES):
+                if hasattr(home, name):
+                    return getattr(home, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
