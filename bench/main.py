@@ -11,9 +11,9 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="headwater bench", description="Measure Headwater on this machine.")
     parser.add_argument(
         "name",
-        choices=("log", "nexmark", "state", "past", "fork", "transactions", "flights", "parse"),
+        choices=("log", "nexmark", "state", "past", "fork", "transactions", "files", "shell", "flights", "parse"),
         help="the commit log; Nexmark's queries; state and latency; the past; forks; transactions, groups and queues; "
-        "the demo's queries; or the parser",
+        "files; the shell; the demo's queries; or the parser",
     )
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="see headwater bench NAME --help")
     options = parser.parse_args(arguments)
@@ -41,6 +41,10 @@ def _benchmark(name: str) -> Callable[[Sequence[str]], int]:
         from headwater.bench import parse
 
         return parse.main
+    if name == "shell":
+        from headwater.bench import shell
+
+        return shell.main
     if name == "fork":
         from headwater.bench import fork
 
@@ -49,6 +53,10 @@ def _benchmark(name: str) -> Callable[[Sequence[str]], int]:
         from headwater.bench import transactions
 
         return transactions.main
+    if name == "files":
+        from headwater.bench import files
+
+        return files.main
     from headwater.bench import flights
 
     return flights.main

@@ -26,6 +26,7 @@ from headwater.engine.consuming import Consumer, Groups
 from headwater.engine.cursor import Cursor
 from headwater.engine.differing import Side, difference
 from headwater.engine.follower import Follower
+from headwater.engine.following import Following
 from headwater.engine.functions import Functions, statement_of
 from headwater.engine.moments import plans_of
 from headwater.engine.parts import Parts
@@ -142,12 +143,14 @@ class Database:
         self.reader = Reader(self.pipeline, catalogs, self._functions, storage.now_us)
         place = None if path is None else forking.absolute(path)
         writer, groups = Writer(self.pipeline, self.reader, storage.now_us), Groups(self.pipeline)
+        self._following = Following(self.pipeline, writer, storage.now_us, background=background)
         self._parts = Parts(
             storage, place, self.session, self._functions, self._retaining, self.pipeline, self.reader, writer, groups,
-            Queues(self.pipeline, writer, groups, storage.now_us),
+            Queues(self.pipeline, writer, groups, storage.now_us), self._following,
         )  # fmt: skip
         self._runner = Runner(self._parts, self._diff)
         self._scripts = Scripts(self.session, self._runner.ask)
+        self._following.start()
         _open.add(self)
 
     # ---------------------------------------------------------------- SQL
@@ -403,8 +406,9 @@ class Database:
         ]
 
     def settle(self) -> None:
-        """Returns when everything committed so far has gone through all continuous queries."""
+        """Returns when all that is committed or in followed files has gone through the continuous queries."""
         self._check_open()
+        self._following.poll()
         self.pipeline.catch_up()
 
     def close(self) -> None:
@@ -412,6 +416,7 @@ class Database:
         if self._closed:
             return
         self._closed = True
+        self._following.close()
         self.pipeline.close()
         self.log.close()
         self.pipeline.join()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from headwater.engine.consuming import Groups
+from headwater.engine.following import Following
 from headwater.engine.functions import Functions
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.queues import Queues
@@ -29,3 +30,4 @@ class Parts:
     writer: Writer
     groups: Groups
     queues: Queues
+    following: Following

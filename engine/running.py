@@ -7,6 +7,7 @@ from typing import Literal, TypeVar
 
 from headwater.engine import (
     asserts,
+    copying,
     definitions,
     forking,
     looking_back,
@@ -16,6 +17,7 @@ from headwater.engine import (
     why_missing,
 )
 from headwater.engine.control import control
+from headwater.engine.file_columns import completed, is_of_files
 from headwater.engine.parts import Parts
 from headwater.engine.preview import preview
 from headwater.engine.queues import receipts_of
@@ -66,7 +68,7 @@ class Runner:
             case syntax.Query():
                 return self.watch(statement)
             case _ if isinstance(statement, definitions.Definition):
-                return definitions.define(statement, pipeline, reader, parts.functions)
+                return self._define(statement)
             case syntax.Insert():
                 return parts.writer.insert(statement)
             case syntax.Update() | syntax.Delete():
@@ -79,6 +81,10 @@ class Runner:
                 return parts.queues.settle(statement, receipts_of(statement, reader))
             case syntax.Transaction():
                 return self._begin(statement)
+            case syntax.Copy(direction="FROM"):
+                return copying.copy_from(statement, pipeline.catalog, parts.writer)
+            case syntax.Copy():
+                return copying.copy_to(statement, reader)
             case syntax.Preview():
                 return preview(statement, pipeline, reader)
             case syntax.Control():
@@ -88,6 +94,7 @@ class Runner:
             case syntax.Diff():
                 return self._diff(statement)
             case syntax.Checkpoint():
+                parts.following.poll()
                 pipeline.catch_up()
                 version = pipeline.checkpoint()
                 retention.retain(pipeline, parts.retaining.now_us())
@@ -110,7 +117,7 @@ class Runner:
                 pipeline.limit_state(parts.session.state_limit)
                 return result
             case _:
-                return statements.show(statement, pipeline, reader, parts.storage.now_us())
+                return statements.show(statement, pipeline, reader, parts.storage.now_us(), parts.following.facts)
 
     def watch(self, query: syntax.Query, from_version: int | None = None) -> Subscription:
         """Watches a query, from now or from the version that a client has."""
@@ -138,6 +145,16 @@ class Runner:
         """Ends the transaction that BEGIN has begun; does nothing if there is none."""
         if self._transaction is not None and not self._transaction.is_over:
             self._transaction.run(syntax.Transaction(action))
+
+    def _define(self, statement: definitions.Definition) -> Result:
+        parts = self._parts
+        if isinstance(statement, syntax.CreateRelation):
+            statement = completed(statement)
+        result = definitions.define(statement, parts.pipeline, parts.reader, parts.functions)
+        if isinstance(statement, syntax.CreateRelation) and is_of_files(statement):
+            parts.following.poll()  # so that what is in them is there when the statement has ended
+            parts.following.start()
+        return result
 
     def _begin(self, statement: syntax.Transaction) -> Result:
         if statement.action != "BEGIN":

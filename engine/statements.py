@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
 import duckdb
 import pyarrow as pa
@@ -25,12 +26,15 @@ from headwater.planner.scope import Scope, ScopeColumn
 from headwater.planner.sql_types import arrow_schema
 from headwater.values import ROWTIME, Column
 
+FILE_GROUP = "$file "  # what begins the names of groups that say how far files are read
 _TEXT = pa.string()
 _NUMBER = pa.int64()
 
+Facts: TypeAlias = Callable[[Relation], list[tuple[str, str]]]
 
-def show(statement: syntax.Statement, pipeline: Pipeline, reader: Reader, now_us: int) -> Result:
-    """The answer to a statement that only looks: SHOW, DESCRIBE or EXPLAIN."""
+
+def show(statement: syntax.Statement, pipeline: Pipeline, reader: Reader, now_us: int, of_files: Facts) -> Result:
+    """The answer to a statement that only looks: SHOW, DESCRIBE or EXPLAIN. `of_files` tells how far files are read."""
     match statement:
         case syntax.Show(what="STREAMS" | "TABLES", extended=extended):
             pipeline.catch_up()
@@ -50,7 +54,7 @@ def show(statement: syntax.Statement, pipeline: Pipeline, reader: Reader, now_us
             pipeline.catch_up()
             return _queues(pipeline)
         case syntax.Describe():
-            return _describe(pipeline.catalog.find(statement.name), statement.extended, pipeline)
+            return _describe(pipeline.catalog.find(statement.name), statement.extended, pipeline, of_files)
         case syntax.Explain():
             return _result(("plan",), [(line,) for line in explain(statement, pipeline, reader)])
     raise AssertionError(statement)
@@ -85,6 +89,7 @@ def relations(
     for relation in wanted:
         key = ", ".join(relation.key or relation.partition_key)
         origin = "query" if relation.is_derived else "errors" if relation.errors_of is not None else "source"
+        origin = "files" if relation.files is not None else origin
         row = (relation.name, origin, key or None, relation.partitions, row_count(relation))
         rows.append(row if facts is None else (*row, *facts(relation)))
     names = ("name", "from", "key", "partitions", "rows", *(() if facts is None else log_facts.NAMES))
@@ -96,7 +101,7 @@ def _groups(pipeline: Pipeline) -> Result:
     log = pipeline.log
     names = {relation.id: relation.name for relation in pipeline.catalog.ordered()}
     rows: list[tuple[object, ...]] = []
-    for group in log.groups():
+    for group in (name for name in log.groups() if not name.startswith(FILE_GROUP)):
         for (stream, partition), offset in sorted(log.group_offsets(group).items()):
             lag = max(0, log.ends(stream).get(partition, 0) - offset)
             rows.append((group, log.generation(group), names.get(stream), partition, offset, lag))
@@ -150,13 +155,15 @@ def described(relation: Relation, facts: Sequence[tuple[str, str]]) -> Result:
     return _result(("column", "type", "role"), rows + [(f"· {name}", value, None) for name, value in facts])
 
 
-def _describe(relation: Relation, extended: bool, pipeline: Pipeline) -> Result:
+def _describe(relation: Relation, extended: bool, pipeline: Pipeline, of_files: Facts) -> Result:
     if not extended:
         return described(relation, [])
     facts = [("kind", relation.kind), ("definition", relation.definition)]
     facts.append(("partitions", str(relation.partitions)))
     if relation.is_stream:
         facts += [(f"end of partition {p}", str(end)) for p, end in sorted(pipeline.log.ends(relation.id).items())]
+    if relation.files is not None:
+        facts += of_files(relation)
     if relation.plan is not None:
         pipeline.catch_up()
         facts += query_facts.facts(relation, pipeline)
@@ -177,9 +184,15 @@ def describe_function(name: syntax.Identifier, catalog: Catalog) -> Result:
 
 
 def refuse_derived(relation: Relation, span: Span | None) -> None:
-    """Rows of a derived relation come from its query alone, those of a queue from what is received."""
+    """Rows of a derived relation come from its query alone, of a stream of files from these, of a queue from what is
+    received.
+    """
     if relation.queue is not None:
         raise SqlError(f'"{relation.name}" is a queue', span, hint="RECEIVE, ACK and NACK change what it holds")
+    if relation.files is not None:
+        raise SqlError(
+            f'the rows of "{relation.name}" come from files', span, hint=f"add them to {relation.files.path}"
+        )
     if relation.is_derived or relation.errors_of is not None:
         raise SqlError(
             f'the rows of "{relation.name}" come from {"its query" if relation.is_derived else "a query that fails"}',

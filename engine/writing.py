@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import pyarrow as pa
 
@@ -47,6 +47,13 @@ class Writer:
             if check is not None:
                 check()
             return self._log.commit(appends, offsets=offsets).version
+
+    def append_all(self, relation: Relation, batches: Iterable[pa.RecordBatch]) -> Acknowledgement:
+        """Commits rows that come in batches, all or none: nothing is written before the last batch is here."""
+        now_us = self._now_us()
+        appends = [append for rows in batches for append in ingest.appends(relation, rows, self._log, now_us)]
+        with self._gate.together():
+            return self._commit(appends)
 
     def insert(self, statement: syntax.Insert) -> Result:
         """Runs INSERT. Raises SqlError for rows that do not fit, or a relation that is no source."""

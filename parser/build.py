@@ -214,6 +214,9 @@ class Builder(QueryBuilder):
     def copy_option(self, span: Span, name: Identifier, value: str | None) -> Property:
         return Property(name.text.lower(), "true" if value is None else value, span=span)
 
+    def null_option(self, span: Span, value: str) -> Property:
+        return Property("null", value, span=span)
+
     def property_value(self, span: Span, *parts: Any) -> str:
         last = parts[-1]
         if isinstance(last, Identifier):

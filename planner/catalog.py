@@ -11,6 +11,7 @@ from typing import Literal
 from headwater.errors import NameTaken, Span, UnknownName, suggestion
 from headwater.parser.syntax import Identifier, Query
 from headwater.planner.error_streams import ERROR_COLUMNS, FIRST_ID, SUFFIX, error_stream_id, owner_name, refuse_taken
+from headwater.planner.file_options import FileSource
 from headwater.planner.logical import Plan, StreamSource, TableSource
 from headwater.planner.user_functions import Function
 from headwater.values import ROWOFFSET, ROWPARTITION, ROWTIME, Column
@@ -76,6 +77,7 @@ class Relation:
     errors_of: int | None = None
     state_limit: int | None = None
     queue: Queue | None = None
+    files: FileSource | None = None  # where its rows come from, if that is files
 
     @property
     def is_stream(self) -> bool:

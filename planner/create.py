@@ -10,6 +10,7 @@ from headwater.parser import syntax, unparse
 from headwater.planner.bind import BoundQuery, bind_query
 from headwater.planner.catalog import Catalog, Relation
 from headwater.planner.error_streams import error_stream_id, refuse_circle, target_of
+from headwater.planner.file_sources import file_source
 from headwater.planner.from_items import CARRIED
 from headwater.planner.logical import Plan, Project, Silence, StreamOutput, TemporalFilter, walk_plan
 from headwater.planner.properties import (
@@ -54,6 +55,7 @@ def _source(statement: syntax.CreateRelation, catalog: Catalog, properties: Prop
     if statement.kind == "TABLE" and key:
         at = next(c.span for c in statement.columns if c.key)
         raise SqlError("the key of a table is its PRIMARY KEY", at, hint="write PRIMARY KEY")
+    files = file_source(statement, properties)
     return Relation(
         name=statement.name.text,
         id=catalog.next_id,
@@ -67,6 +69,8 @@ def _source(statement: syntax.CreateRelation, catalog: Catalog, properties: Prop
         timestamp_format=timestamp_format(properties),
         partitions=partitions(properties),
         log=log_options(properties),
+        files=files,
+        errors_into=None if files is None else error_stream_id(catalog.next_id),
     )
 
 

@@ -10,7 +10,14 @@ from headwater.parser import syntax
 from headwater.planner.catalog import LogOptions
 
 OF_QUERIES = frozenset({"idle_timeout", "start", "state_limit"})  # of what a continuous query writes alone
-PROPERTIES = OF_QUERIES | {"partitions", "timestamp", "timestamp_format", "retention", "retention_size", "compression"}
+OF_FILES = frozenset(
+    {"path", "follow", "header", "delimiter", "quote", "null", "poll"}
+)  # of a stream that follows files
+PROPERTIES = (
+    OF_QUERIES
+    | OF_FILES
+    | {"connector", "partitions", "timestamp", "timestamp_format", "retention", "retention_size", "compression"}
+)
 
 # Words of other systems that need no setting here: the log is one, rows are columnar, nothing is replicated.
 WITHOUT_EFFECT = frozenset({"kafka_topic", "value_format", "key_format", "format", "replicas"})

@@ -23,7 +23,6 @@ class _Part:
 
 
 REFUSED: dict[type[syntax.Node], str] = {
-    syntax.Copy: "COPY",
     syntax.CreateAssertion: "CREATE ASSERTION",
     syntax.CreateConnector: "CREATE CONNECTOR",
     syntax.CreateInstance: "CREATE INSTANCE",

@@ -13,6 +13,7 @@ from headwater.engine.result import Result
 from headwater.errors import HeadwaterError, suggestion
 from headwater.repl.charts import draw_chart
 from headwater.repl.debugger import back, bisect, goto, now, scrub, step, track_question, untrack
+from headwater.repl.editing import edit
 from headwater.repl.help_commands import help_statement, list_functions
 from headwater.repl.output import Output
 from headwater.repl.settings import AUTO, OPTIONS
@@ -22,12 +23,17 @@ from headwater.values import Column
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """`action` gets what was typed after the name, without spaces around it; it raises EOFError to leave the shell."""
+    """`action` gets what was typed after the name, without spaces around it; it raises EOFError to leave the shell.
+
+    `takes` is the kind of its argument, for completion: relation, query or both, file, option (and its value), the name
+    of an option whose values it takes, or statement (its first words).
+    """
 
     name: str
     argument: str
     summary: str
     action: Callable[[Database, Output, str], None]
+    takes: str = ""
 
 
 def run_command(database: Database, output: Output, line: str) -> None:
@@ -106,24 +112,45 @@ def _quit(database: Database, output: Output, argument: str) -> None:
 COMMANDS = {
     command.name: command
     for command in (
-        Command("\\d", "[name]", "list streams and tables, or describe one", _describe),
+        Command("\\d", "[name]", "list streams and tables, or describe one", _describe, "relation"),
         Command("\\df", "[pattern]", "list functions, or tell all about one", list_functions),
-        Command("\\h", "[statement]", "what a statement is, with its syntax and an example", help_statement),
-        Command("\\i", "file", "run the statements of a file", _run_file),
-        Command("\\rows", "[n|all|auto]", "how many rows of a result to show", _set_row_limit),
-        Command("\\set", "[option [value]]", "list the options, or set one", _set),
+        Command(
+            "\\h", "[statement]", "what a statement is, with its syntax and an example", help_statement, "statement"
+        ),
+        Command("\\e", "[file]", "edit the last statement, or a file, in your editor", edit, "file"),
+        Command("\\i", "file", "run the statements of a file", _run_file, "file"),
+        Command("\\rows", "[n|all|auto]", "how many rows of a result to show", _set_row_limit, "rows"),
+        Command("\\set", "[option [value]]", "list the options, or set one", _set, "option"),
         Command("\\timing", "", "show how long statements take, or stop showing it", _toggle_timing),
         Command("\\x", "[on|off|auto]", "show rows with a line for each column", expand),
-        Command("\\o", "[file | |command]", "rows go to a file or a command, until \\o", redirect),
-        Command("\\copy", "what to|from file", "a relation or (SELECT …) to a file; a file into a relation", copy_rows),
-        Command("\\chart", "what [column …]", "a curve over the versions of a relation or SELECT, or live", draw_chart),
-        Command("\\track", "[what]", "ask a table or SELECT again at each position; or list them", track_question),
-        Command("\\untrack", "[what]", "stop that, for one or all", untrack),
+        Command("\\o", "[file | |command]", "rows go to a file or a command, until \\o", redirect, "file"),
+        Command(
+            "\\copy",
+            "what to|from file",
+            "a relation or (SELECT …) to a file; a file into a relation",
+            copy_rows,
+            "relation",
+        ),
+        Command(
+            "\\chart",
+            "what [column …]",
+            "a curve over the versions of a relation or SELECT, or live",
+            draw_chart,
+            "relation query",
+        ),
+        Command(
+            "\\track",
+            "[what]",
+            "ask a table or SELECT again at each position; or list them",
+            track_question,
+            "relation query",
+        ),
+        Command("\\untrack", "[what]", "stop that, for one or all", untrack, "relation"),
         Command("\\goto", "[position]", "stand at 42, +1, 'OFFSET 9', '5 minutes ago', earliest …", goto),
         Command("\\step", "[n]", "on to where what is tracked changes next", step),
         Command("\\back", "[n]", "back to where it was last something else", back),
         Command("\\now", "", "back to the present", now),
-        Command("\\bisect", "condition", "the first version at which a condition is false", bisect),
+        Command("\\bisect", "condition", "the first version at which a condition is false", bisect, "query"),
         Command("\\scrub", "[number]", "a time line on the whole screen, with a curve", scrub),
         Command("\\?", "", "show this help", _help),
         Command("\\q", "", "leave", _quit),

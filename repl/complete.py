@@ -1,120 +1,115 @@
-"""Completion: what could stand where the cursor is.
+"""Completion at the prompt: what could stand where the cursor is, in the menu.
 
-After FROM, JOIN, INTO and the like: relations. After `name.`: that relation's columns. Elsewhere: columns of the
-relations that the statement names, then keywords. After a backslash: the shell's commands. It looks at words, not at
-the grammar, so it also offers some that cannot follow.
+`place` says where the cursor is and which kinds of things may stand there, `candidates` which of them there are,
+`ranking` which fit what is typed. A line that begins with a backslash is a command of the shell, which says itself what
+kind of argument it takes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Protocol
 
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion, PathCompleter
 from prompt_toolkit.document import Document
 
-from headwater.engine.database import RelationInfo
-from headwater.parser import quote
-from headwater.repl.sql_tokens import WORDS, Token, tokens
+from headwater.parser import following
+from headwater.repl.candidates import Candidate, Candidates
+from headwater.repl.names import Names
+from headwater.repl.place import Kind, Place, kinds, place_of
+from headwater.repl.ranking import ranked, suggestions
+from headwater.repl.settings import OPTIONS
 
-_BEFORE_RELATION = frozenset("from join into describe desc stream table extended update".split())
-_BEFORE_SQL = frozenset(("\\track", "\\bisect"))
-_BEFORE_NAME = frozenset(("\\d", "\\track", "\\untrack"))
-_STATEMENTS = tuple("SELECT CREATE INSERT DROP SHOW DESCRIBE EXPLAIN PREVIEW WITH CHECKPOINT VALUES LIST".split())
+_MOST = 100  # candidates in a menu; typing on finds the others
+
+# Where candidates are shown before a letter is typed.
+_TELLING = frozenset((
+    Kind.RELATION, Kind.STREAM, Kind.TABLE, Kind.VIEW, Kind.QUERY, Kind.MEMBER, Kind.CONDITION, Kind.POINT,
+    Kind.TARGET_COLUMN, Kind.COMMON_COLUMN, Kind.PROPERTY, Kind.PROPERTY_VALUE, Kind.SETTING, Kind.SETTING_VALUE,
+))  # fmt: skip
+
+
+class Described(Protocol):
+    """What completion knows of a command: what it does, and the kind of argument it takes."""
+
+    @property
+    def summary(self) -> str: ...
+
+    @property
+    def takes(self) -> str: ...
 
 
 class SqlCompleter(Completer):
-    """Completes from `relations`, which the shell sets anew before each prompt, and from the dialect's words."""
+    """Completes from `names`, which the shell sets anew before each prompt, and in the order of `uses`."""
 
-    def __init__(self, commands: Mapping[str, str]) -> None:
-        self.relations: Sequence[RelationInfo] = ()
+    def __init__(self, commands: Mapping[str, Described]) -> None:
+        self.names = Names()
+        self.uses: Counter[str] = Counter()
         self._commands = commands
         self._paths = PathCompleter(expanduser=True)
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
         """The completions at the cursor, the likeliest first; while typing, none before a first letter."""
-        text = document.text_before_cursor
-        command, _, argument = text.partition(" ")
-        if command in _BEFORE_SQL and " " in argument:
-            text = argument
-        elif text.startswith("\\"):
-            return self._in_command(text, complete_event)
-        before, typed = _split_word(text)
-        if before and before[-1].kind in ("string", "comment", "number"):
-            return ()
-        if not typed and not complete_event.completion_requested and not _is_telling(before):
-            return ()
-        return _matching(typed, self._candidates(_statement(before), document.text))
+        before, after = document.text_before_cursor, document.text_after_cursor
+        if before.startswith("\\"):
+            return self._in_command(before, after, complete_event)
+        return self._in_statement(before, after, complete_event)
 
-    def _in_command(self, text: str, event: CompleteEvent) -> Iterable[Completion]:
-        command, space, argument = text.partition(" ")
+    def _in_statement(self, before: str, after: str, event: CompleteEvent) -> Iterable[Completion]:
+        place = place_of(before, after)
+        if place is None:
+            return ()
+        wanted = kinds(place)
+        is_asked = event.completion_requested or bool(place.typed)
+        if not is_asked and not (before[-1:] in " .(" and wanted and wanted[0] in _TELLING):
+            return ()
+        if Kind.FILE in wanted and place.is_in_string:
+            return self._paths.get_completions(Document(place.typed[1:]), event)
+        return _shown(suggestions(place, self.names, self.uses), place.typed, place)
+
+    def _in_command(self, before: str, after: str, event: CompleteEvent) -> Iterable[Completion]:
+        name, space, argument = before.partition(" ")
         if not space:
-            return _matching(command, self._commands.items())
-        if command == "\\i":
+            found = [Candidate(known, command.summary) for known, command in self._commands.items()]
+            fitting = [c for c in found if c.text.startswith(name)]
+            return _shown(ranked(name, [(Kind.SETTING, fitting)], {}), name)
+        takes = self._commands[name].takes if name in self._commands else ""
+        if takes == "file":
             return self._paths.get_completions(Document(argument), event)
-        return _matching(argument, self._relation_names()) if command in _BEFORE_NAME else ()
+        if "query" in takes and " " in argument:
+            return self._in_statement(argument, after, event)
+        typed = argument.rpartition(" ")[2]
+        arguments = self._arguments(takes, argument.split(" ")[:-1])
+        return _shown(ranked(typed, [(Kind.SETTING, arguments)], self.uses), typed)
 
-    def _candidates(self, before: list[Token], text: str) -> Iterator[tuple[str, str]]:
-        """Pairs of a text to insert and what it is. `before` is the statement up to the word at the cursor."""
-        if not before:
-            yield from ((word, "statement") for word in _STATEMENTS)
-            return
-        if before[-1].text == ".":
-            yield from self._columns_of(before[-2].name if len(before) > 1 else "", text)
-            return
-        if before[-1].name in _BEFORE_RELATION:
-            yield from self._relation_names()
-        else:
-            named = {token.name for token in tokens(text) if token.is_name}
-            for relation in self.relations:
-                if relation.name.lower() in named:
-                    yield from ((quote(column.name), column.type) for column in relation.columns)
-        yield from ((word, "") for word in sorted(WORDS))
-
-    def _relation_names(self) -> Iterator[tuple[str, str]]:
-        for relation in self.relations:
-            yield quote(relation.name), relation.kind.lower()
-
-    def _columns_of(self, qualifier: str, text: str) -> Iterator[tuple[str, str]]:
-        """The columns of the relation that `qualifier` names, itself or as an alias in `text`."""
-        words = [token for token in tokens(text) if token.is_name and token.name != "as"]
-        aliased = {first.name for first, second in zip(words, words[1:], strict=False) if second.name == qualifier}
-        for relation in self.relations:
-            if relation.name.lower() == qualifier or relation.name.lower() in aliased:
-                yield from ((quote(column.name), column.type) for column in relation.columns)
+    def _arguments(self, takes: str, given: list[str]) -> Iterator[Candidate]:
+        """What a command takes, behind the words that are `given`."""
+        if "relation" in takes and not given:
+            yield from Candidates(Place("", "", ()), self.names).relations()
+        if takes == "query" or "query" in takes.split() and not given:
+            yield Candidate("SELECT", "")
+        if takes == "option" and not given:
+            yield from (Candidate(name, option.meaning) for name, option in OPTIONS.items())
+        if takes == "option" and len(given) == 1 and given[0] in OPTIONS:
+            yield from (Candidate(word, "") for word in OPTIONS[given[0]].words)
+        if takes in OPTIONS and not given:
+            yield from (Candidate(word, "") for word in OPTIONS[takes].words)
+        start = following("") if takes == "statement" and not given else None
+        yield from (Candidate(phrase, "statement") for phrase in (start.phrases if start is not None else ()))
 
 
-def _split_word(text: str) -> tuple[list[Token], str]:
-    """The tokens before the word that the cursor stands after, and that word, which may be empty."""
-    found = list(tokens(text))
-    if found and found[-1].is_name:
-        return found[:-1], found[-1].text
-    return found, ""
+def _shown(found: Iterable[tuple[Candidate, Kind]], typed: str, place: Place | None = None) -> Iterator[Completion]:
+    for candidate, kind in islice(found, _MOST):
+        is_word = kind in (Kind.KEYWORD, Kind.TYPE, Kind.POINT)
+        text = _in_case(candidate.text, typed, place) if is_word else candidate.text
+        yield Completion(text, start_position=-len(typed), display=text.strip(), display_meta=candidate.meaning)
 
 
-def _statement(found: list[Token]) -> list[Token]:
-    """The tokens of the last statement that say something."""
-    statement: list[Token] = []
-    for token in found:
-        if token.text == ";":
-            statement = []
-        elif token.kind not in ("space", "comment"):
-            statement.append(token)
-    return statement
-
-
-def _is_telling(before: list[Token]) -> bool:
-    """Whether completions are worth showing before a letter is typed: after `FROM ` or `name.`."""
-    said = _statement(before)
-    if not said:
-        return False
-    return said[-1].text == "." or (before[-1].kind == "space" and said[-1].name in _BEFORE_RELATION)
-
-
-def _matching(typed: str, candidates: Iterable[tuple[str, str]]) -> Iterator[Completion]:
-    """The candidates that begin with `typed` in any case, each once; keywords in the case that is being typed."""
-    seen: set[str] = set()
-    for text, meaning in candidates:
-        offered = text.lower() if typed.islower() and text in WORDS else text
-        if text.lower().startswith(typed.lower()) and offered.lower() not in seen:
-            seen.add(offered.lower())
-            yield Completion(offered, start_position=-len(typed), display_meta=meaning)
+def _in_case(text: str, typed: str, place: Place | None) -> str:
+    """A keyword in the case that is being typed, or in which the statement was begun."""
+    if place is None or text.startswith("'"):
+        return text
+    letters = typed if typed.strip() else place.beginning.lstrip().partition(" ")[0]
+    return text.lower() if letters and letters.islower() else text

@@ -26,6 +26,7 @@ examples:
   headwater shop.hw -c "SELECT * FROM hot"     run SQL and print what it gives
   headwater shop.hw -f load.sql                the same from a file
   headwater shop.hw --format csv < query.sql   the same from standard input
+  headwater tail -f app.jsonl "SELECT level, count(*) GROUP BY level"     ask a file that grows; also a pipe: -
   headwater demo                               see what Headwater does
   headwater generate orders shop.hw            make sample data; others: headwater generate --help
   headwater bench log                          measure the commit log on this machine; others: headwater bench --help
@@ -147,11 +148,18 @@ def _operate(name: str, arguments: Sequence[str]) -> int:
     return COMMANDS[name](arguments)
 
 
+def _tail(arguments: Sequence[str]) -> int:
+    from headwater.repl.tail import run
+
+    return run(arguments, _prepared)
+
+
 _COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "demo": _demo,
     "generate": _generate,
     "bench": _bench,
     "test": _test,
+    "tail": _tail,
     "check": partial(_operate, "check"),
     "repair": partial(_operate, "repair"),
     "backup": partial(_operate, "backup"),

@@ -34,7 +34,8 @@ class Output:
     """Where answers go, and how they look there: as `settings` say.
 
     Messages go to `stream`, rows to `target` or, without one, there too. `travel` is from which point of the log the
-    user of this output looks.
+    user of this output looks. `typed` is the last statement of the prompt, `draft` the text with which the next prompt
+    begins.
     """
 
     stream: TextIO
@@ -42,6 +43,8 @@ class Output:
     travel: Travel = field(default_factory=Travel)
     target: Sink | None = None
     _home: Sink | None = None
+    typed: str = ""
+    draft: str = ""
 
     def run(self, database: Database, text: str, *, file: str | None = None) -> None:
         """Run the statements of `text` one after the other and show each answer before the next begins.

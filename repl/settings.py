@@ -17,6 +17,7 @@ from headwater.errors import HeadwaterError, suggestion
 FORMATS = ("table", "csv", "tsv", "json", "ndjson", "markdown", "parquet", "arrow")
 AUTO = "auto"  # what fits the case
 _ROWS = 40
+KEYS = ("emacs", "vi")
 _SWITCH = {"on": True, "off": False}
 
 
@@ -71,6 +72,9 @@ class Settings:
     null: str = _option("NULL", Option("what a table shows for NULL", {}, takes_text=True))
     pager: str = _option(AUTO, Option("whether $PAGER, or less, shows what is longer than the screen",
                                       {AUTO: AUTO, "off": "off"}))  # fmt: skip
+    keys: str = _option("emacs", Option("whose keys edit the text", {word: word for word in KEYS}))
+    suggestions: bool = _option(True, Option("whether to suggest the end of a line from the history", _SWITCH))
+    menu: bool = _option(True, Option("whether completions show while you type, or only at Tab", _SWITCH))
     timing: bool = _option(True, Option("whether to show how long statements take", _SWITCH))
     live: str = _option("table", Option("how a continuous query is shown whose rows can be taken back",
                                         {word: word for word in ("table", "changes")}))  # fmt: skip

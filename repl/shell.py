@@ -7,29 +7,38 @@ shell.
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
+from threading import Thread
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import get_app
-from prompt_toolkit.enums import DEFAULT_BUFFER
-from prompt_toolkit.filters import has_focus
+from prompt_toolkit.auto_suggest import AutoSuggestFromHistory, ConditionalAutoSuggest
+from prompt_toolkit.completion import CompleteEvent
+from prompt_toolkit.document import Document
+from prompt_toolkit.filters import Condition
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
-from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.layout.processors import HighlightMatchingBracketProcessor
 
 from headwater.engine.database import Database
 from headwater.errors import HeadwaterError
-from headwater.parser import is_complete
+from headwater.repl.command_lines import run_script
 from headwater.repl.commands import COMMANDS, run_command
 from headwater.repl.complete import SqlCompleter
 from headwater.repl.highlight import STYLE, SqlLexer
+from headwater.repl.keys import WORDS, editing_mode, key_bindings, mode
+from headwater.repl.names import names_of
 from headwater.repl.output import Output
+from headwater.repl.ranking import count_uses
 from headwater.repl.report import show_error
 from headwater.repl.settings import Settings, config_file, configured
+from headwater.repl.underline import ErrorUnderliner
 
 PROMPT = "headwater"
-_WORDS = {"exit": "\\q", "quit": "\\q", "help": "\\?"}  # what people type before they know the commands
+_REMEMBERED = 500  # texts of the history whose words say what is used most
 
 
 def run_shell(database: Database, output: Output, format: str | None = None) -> None:
@@ -37,13 +46,16 @@ def run_shell(database: Database, output: Output, format: str | None = None) -> 
     output.settings = _settings(output)
     if format is not None:
         output.settings.set("format", format)
-    completer = SqlCompleter({name: command.summary for name, command in COMMANDS.items()})
+    completer = SqlCompleter(COMMANDS)
     session = _session(database, completer, output)
     output.stream.write("Headwater. Statements end with ;  \\? shows help, \\q leaves.\n")
+    Thread(target=_prepare, args=(session, completer), daemon=True).start()
     while True:
-        completer.relations = database.relations()
+        completer.names = names_of(database)
+        session.editing_mode = editing_mode(output.settings.keys)
         try:
-            text = session.prompt()
+            draft, output.draft = output.draft, ""
+            text = session.prompt(default=draft)
         except KeyboardInterrupt:
             continue
         except EOFError:
@@ -52,6 +64,13 @@ def run_shell(database: Database, output: Output, format: str | None = None) -> 
             _run(database, output, text)
         except EOFError:
             return
+        completer.uses.update(count_uses([text]))
+
+
+def _prepare(session: PromptSession[str], completer: SqlCompleter) -> None:
+    """What the first completion needs, made while the prompt stands there already."""
+    deque(completer.get_completions(Document("SELECT c"), CompleteEvent()))
+    completer.uses.update(count_uses(islice(session.history.load_history_strings(), _REMEMBERED)))
 
 
 def _settings(output: Output) -> Settings:
@@ -65,11 +84,14 @@ def _settings(output: Output) -> Settings:
 
 def _run(database: Database, output: Output, text: str) -> None:
     """Run what was typed at one prompt, and say what went wrong."""
-    line = _WORDS.get(text.strip().rstrip(";").lower(), text.strip())
+    line = WORDS.get(text.strip().rstrip(";").lower(), text.strip())
     try:
-        if line.startswith("\\"):
+        if "\n" in line and any(one.lstrip().startswith("\\") for one in line.splitlines()):
+            run_script(database, output, text)
+        elif line.startswith("\\"):
             run_command(database, output, line)
         else:
+            output.typed = text or output.typed
             output.run(database, text)
     except KeyboardInterrupt:
         output.stream.write("\ninterrupted\n")
@@ -92,8 +114,12 @@ def _session(database: Database, completer: SqlCompleter, output: Output) -> Pro
         lexer=SqlLexer(),
         style=STYLE,
         completer=completer,
+        complete_while_typing=Condition(lambda: output.settings.menu),
+        auto_suggest=ConditionalAutoSuggest(AutoSuggestFromHistory(), Condition(lambda: output.settings.suggestions)),
+        input_processors=[HighlightMatchingBracketProcessor(chars="[](){}"), ErrorUnderliner()],
+        tempfile_suffix=".sql",
         history=_history(),
-        key_bindings=_key_bindings(),
+        key_bindings=key_bindings(),
         bottom_toolbar=_toolbar(database),
         refresh_interval=0.5,  # for the version in the toolbar, which moves while queries run
     )
@@ -105,32 +131,10 @@ def _toolbar(database: Database) -> Callable[[], str]:
     def text() -> str:
         typed = get_app().current_buffer.text
         way_out = " · end the statement with ; or clear it with Ctrl-C" if "\n" in typed else ""
-        return f" {where} · version {database.version}{way_out}"
+        keys = mode() and f" · {mode()}"
+        return f" {where} · version {database.version}{keys}{way_out}"
 
     return text
-
-
-def _key_bindings() -> KeyBindings:
-    bindings = KeyBindings()
-
-    @bindings.add("enter", filter=has_focus(DEFAULT_BUFFER))
-    def _(event: KeyPressEvent) -> None:
-        """Take the chosen completion, run what is complete, or begin a new line."""
-        buffer = event.current_buffer
-        if buffer.complete_state is not None and buffer.complete_state.current_completion is not None:
-            buffer.complete_state = None
-        elif _is_ready(buffer.text):
-            buffer.validate_and_handle()
-        else:
-            buffer.newline()
-
-    return bindings
-
-
-def _is_ready(text: str) -> bool:
-    """Whether Enter runs `text`: a statement with its `;`, a command, a word such as `exit`, or nothing at all."""
-    typed = text.strip()
-    return not typed or typed.startswith("\\") or typed.lower() in _WORDS or is_complete(text)
 
 
 def _history() -> History:

@@ -60,3 +60,29 @@ def tokens(text: str) -> Iterator[Token]:
         assert kind is not None, "every alternative is a named group"
         is_keyword = kind == "word" and found.group().upper() in WORDS
         yield Token("keyword" if is_keyword else kind, found.group())
+
+
+_ENDS = {"'": re.compile(r"(?:[^']|'')*'"), '"': re.compile(r'(?:[^"]|"")*"'), "`": re.compile(r"(?:[^`]|``)*`")}
+_ENDS |= {"$$": re.compile(r"[\s\S]*?\$\$"), "/*": re.compile(r"[\s\S]*?\*/")}
+_KINDS = {"'": "string", "$$": "string", "/*": "comment", '"': "quoted", "`": "quoted"}
+
+
+def tokens_of_line(opened: str, line: str) -> tuple[list[Token], str]:
+    """The tokens of a line, and the mark (one of `'`, `"`, `` ` ``, `$$`, `/*`) of what is open behind it, or "".
+
+    `opened` is that of the line before.
+    """
+    found: list[Token] = []
+    if opened:
+        end = _ENDS[opened].match(line)
+        if end is None:
+            return [Token(_KINDS[opened], line)], opened
+        found.append(Token(_KINDS[opened], end.group()))
+        line = line[end.end() :]
+    rest = list(tokens(line))
+    return found + rest, _opened_by(rest[-1]) if rest else ""
+
+
+def _opened_by(token: Token) -> str:
+    mark = next((mark for mark in _ENDS if token.text.startswith(mark)), "")
+    return "" if not mark or _ENDS[mark].fullmatch(token.text, len(mark)) else mark

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import glob
 import json
 import os
 import sys
@@ -342,6 +343,9 @@ class _OsFile:
     def is_shared(self) -> bool:
         return os.fstat(self._descriptor).st_nlink > 1
 
+    def number(self) -> int:
+        return os.fstat(self._descriptor).st_ino
+
     def close(self) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)
@@ -383,3 +387,18 @@ def _who_holds(path: str, content: bytes) -> str:
     else:
         holder = "this process" if pid == os.getpid() else f"process {pid}"
     return f'the database "{parent(path)}" is open in {holder} already: a database is opened by one process at a time'
+
+
+# ---------------------------------------------------------------- files of others
+
+
+def matching_files(pattern: str) -> list[str]:
+    """The files whose names match a pattern with *, ? and **, sorted; a name without them matches the file it names."""
+    found = [pattern] if os.path.isfile(pattern) else sorted(glob.glob(pattern, recursive=True))
+    return [path for path in found if os.path.isfile(path)]
+
+
+def open_with_number(path: str) -> tuple[File, int]:
+    """A file for reading, and the number by which the file system knows it, whatever becomes of its name."""
+    file = _OsFile(path, os.O_RDONLY)
+    return file, file.number()

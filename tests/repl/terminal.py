@@ -31,9 +31,12 @@ class AnsweringScreen(pyte.Screen):
 
 
 class Terminal:
-    """A shell in a terminal of 40 lines. Typing does not wait; `until` reads on until the screen shows something."""
+    """A shell in a terminal of 40 lines. Typing does not wait; `until` reads on until the screen shows something.
 
-    def __init__(self, home: Path, *arguments: str, module: str = "headwater") -> None:
+    `variables` are put into its environment.
+    """
+
+    def __init__(self, home: Path, *arguments: str, module: str = "headwater", **variables: str) -> None:
         environment = {
             **{name: value for name, value in os.environ.items() if name not in _UNWANTED},
             "PYTHONPATH": str(ROOT),
@@ -41,6 +44,7 @@ class Terminal:
             "LC_ALL": "C.UTF-8",
             "XDG_STATE_HOME": str(home),
             "XDG_CONFIG_HOME": str(home),
+            **variables,
         }
         self._child = pexpect.spawn(
             sys.executable,
@@ -87,6 +91,18 @@ class Terminal:
             if word in line:
                 return str(self._screen.buffer[row][line.index(word)].fg)
         pytest.fail(f"{word!r} is not on the screen")
+
+    def is_underlined(self, word: str) -> bool:
+        """Whether the first character of `word` is underlined where it stands first."""
+        for row, line in enumerate(self._screen.display):
+            if word in line:
+                return bool(self._screen.buffer[row][line.index(word)].underscore)
+        pytest.fail(f"{word!r} is not on the screen")
+
+    def clear(self) -> None:
+        """Forget what the screen shows and let the program draw its prompt anew."""
+        self._screen.reset()
+        self._child.send("\x0c")
 
     def exit_code(self) -> int | None:
         """Wait until the program has left by itself."""

@@ -6,24 +6,25 @@ import pytest
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 
-from headwater.engine.database import RelationInfo
+from headwater.repl.commands import COMMANDS
 from headwater.repl.complete import SqlCompleter
+from headwater.repl.names import Named, Names
 from headwater.values import Column
 
-BIDS = RelationInfo("bids", "STREAM", (Column("auction", "BIGINT"), Column("price", "DOUBLE")), None)
-HOT = RelationInfo("Hot", "TABLE", (Column("auction", "BIGINT"), Column("top price", "DOUBLE")), None)
+BIDS = Named("bids", "stream", (Column("auction", "BIGINT"), Column("price", "DOUBLE")))
+HOT = Named("Hot", "table", (Column("auction", "BIGINT"), Column("top price", "DOUBLE")), is_query=True)
 
 
 def offered(typed: str, *, on_request: bool = False) -> list[str]:
     """The texts offered at the `|` in `typed`: while typing, or on request with the Tab key."""
-    completer = SqlCompleter({"\\d": "describe", "\\q": "leave"})
-    completer.relations = (BIDS, HOT)
+    completer = SqlCompleter(COMMANDS)
+    completer.names = Names({"bids": BIDS, "hot": HOT})
     event = CompleteEvent(completion_requested=on_request, text_inserted=not on_request)
     document = Document(typed.replace("|", ""), typed.index("|"))
     return [completion.text for completion in completer.get_completions(document, event)]
 
 
-@pytest.mark.parametrize("before", ["FROM ", "select * from ", "a JOIN ", "INSERT INTO ", "DESCRIBE ", "DROP TABLE "])
+@pytest.mark.parametrize("before", ["FROM ", "select * from ", "a JOIN ", "INSERT INTO ", "DESCRIBE "])
 def test_after_from_and_its_kind_come_the_relations(before: str) -> None:
     assert offered(f"{before}|")[:2] == ["bids", "Hot"]
 
@@ -51,13 +52,13 @@ def test_a_name_that_needs_quotes_is_offered_with_them() -> None:
 
 
 def test_keywords_follow_the_case_that_is_typed() -> None:
-    assert "EMIT" in offered("SELECT 1 EM|")
-    assert "emit" in offered("select 1 em|")
+    assert offered("SELECT 1 EM|")[0] == "EMIT CHANGES"
+    assert offered("select 1 em|")[0] == "emit changes"
 
 
 def test_a_statement_begins_with_a_word_that_begins_statements() -> None:
-    assert offered("SE|") == ["SELECT"]
-    assert offered("SELECT 1; cr|") == ["create"]
+    assert offered("SE|")[:2] == ["SELECT", "SET"]
+    assert offered("SELECT 1; cr|")[0] == "create"
 
 
 @pytest.mark.parametrize("typed", ["|", "SELECT |", "SELECT 'fro|", "SELECT 12|", "-- from |"])
@@ -66,7 +67,7 @@ def test_nothing_is_offered_where_it_would_only_be_in_the_way(typed: str) -> Non
 
 
 def test_after_a_backslash_come_the_commands_and_then_the_relations() -> None:
-    assert offered("\\|") == ["\\d", "\\q"]
+    assert offered("\\|") == list(COMMANDS)
     assert offered("\\d h|") == ["Hot"]
 
 

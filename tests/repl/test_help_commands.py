@@ -13,6 +13,7 @@ from headwater.planner.function_catalog import function_catalog, sample_data
 from headwater.planner.statement_reference import statement_reference
 from headwater.repl.commands import run_command
 from headwater.repl.output import Output
+from headwater.repl.settings import Settings
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def database() -> Iterator[headwater.Database]:
 
 
 def shown(database: headwater.Database, line: str, format: str = "table") -> str:
-    output = Output(io.StringIO(), format)
+    output = Output(io.StringIO(), Settings.of_script(format))
     run_command(database, output, line)
     return output.stream.getvalue()  # type: ignore[attr-defined, no-any-return]
 

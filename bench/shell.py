@@ -1,0 +1,114 @@
+"""`headwater bench shell`: what the user of the shell waits for, part by part."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+
+from headwater.bench.machine import Machine
+from headwater.bench.report import Figure, Report
+from headwater.bench.timing import seconds
+from headwater.parser import following, hopeless, pieces
+from headwater.repl.names import Named, Names
+from headwater.repl.place import place_of
+from headwater.repl.ranking import suggestions
+from headwater.values import Column
+
+RELATIONS, COLUMNS = 1_000, 20
+COMPLETION_GOAL_MS = 30.0
+START_GOAL_MS = 300.0
+
+_SHOWN = 100
+_STARTS = 7
+# Typed letter by letter; %d is the number of a relation.
+_STATEMENTS = (
+    "SELECT r.column_3, sum(r.column_4) AS total FROM relation_%d r WHERE column_7 > 10 GROUP BY 1 ORDER BY total",
+    "SELECT * FROM relation_%d a JOIN relation_7 b ON a.column_1 = b.column_1 WHERE a.column_2 IS NOT NULL LIMIT 10",
+    "CREATE TABLE hourly AS SELECT column_2, count(*) FROM relation_%d WINDOW TUMBLING (SIZE 1 HOUR) GROUP BY column_2",
+    "INSERT INTO relation_%d (column_1, column_2) SELECT column_1, coalesce(column_2, 0) FROM relation_3",
+    "SELECT column_5 FROM relation_%d AS OF VERSION 7",
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the benchmark with its arguments."""
+    parser = argparse.ArgumentParser(prog="headwater bench shell", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3, help="how often each text is typed (default: 3)")
+    options = parser.parse_args(arguments)
+    report = Report(Machine.of(Path(".")), sys.stdout, sys.stderr)
+    for measure in PARTS:
+        measure(report, options.rounds)
+    report.finish()
+    return 0
+
+
+def measure_completion(report: Report, rounds: int) -> None:
+    """Report how long a completion takes behind each letter of some statements."""
+    report.begin(f"Completion, {RELATIONS:,} relations of {COLUMNS} columns")
+    report.doing("typing")
+    names = _names()
+    following("")  # reads the tables of the grammar, once
+    taken = sorted(
+        _complete(text[:end], names)
+        for number in range(rounds)
+        for statement in _STATEMENTS
+        for text in [statement % (number * 37 + 11)]
+        for end in range(1, len(text) + 1)
+    )
+    at = {"p50": taken[len(taken) // 2], "p99": taken[len(taken) * 99 // 100], "longest": taken[-1]}
+    report.add([Figure(f"a completion, {name}", at[name] * 1e3, "ms", goal) for name, goal in _GOALS.items()])
+
+
+_GOALS = {"p50": None, "p99": COMPLETION_GOAL_MS, "longest": None}
+
+
+def _complete(before: str, names: Names) -> float:
+    def complete() -> None:
+        place = place_of(before)
+        if place is not None:
+            for number, _ in enumerate(suggestions(place, names, {})):
+                if number == _SHOWN:
+                    break
+
+    return seconds(complete)
+
+
+def _names() -> Names:
+    columns = tuple(Column(f"column_{number}", "BIGINT") for number in range(COLUMNS))
+    return Names({f"relation_{n}": Named(f"relation_{n}", "stream", columns) for n in range(RELATIONS)})
+
+
+def measure_errors(report: Report, rounds: int) -> None:
+    """Report how long the look for errors takes behind each letter."""
+    report.begin("Errors that are underlined while typing")
+    texts = [(statement % 7)[:end] for statement in _STATEMENTS for end in range(1, len(statement % 7))]
+    taken = sorted(seconds(lambda text=text: [hopeless(text, piece) for piece in pieces(text)]) for text in texts)  # type: ignore[misc]
+    report.add([Figure("a look for errors, p99", taken[len(taken) * 99 // 100] * 1e3, "ms", COMPLETION_GOAL_MS)])
+
+
+def measure_start(report: Report, rounds: int) -> None:
+    """Report how long it takes until the prompt could be shown: all that is imported before it."""
+    report.begin("Start")
+    report.doing("starting")
+    figures = []
+    for name, code, goal in (
+        ("python alone", "pass", None),
+        ("import headwater", "import headwater", None),
+        ("to the prompt", "import headwater.repl.shell, headwater; headwater.connect().close()", START_GOAL_MS),
+    ):
+        taken = [seconds(lambda code=code: _run(code)) for _ in range(_STARTS)]  # type: ignore[misc]
+        figures.append(Figure(name, median(taken) * 1e3, "ms", goal))
+    report.add(figures)
+
+
+def _run(code: str) -> None:
+    root = str(Path(__file__).resolve().parents[1])
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": root})
+
+
+PARTS: tuple[Callable[[Report, int], None], ...] = (measure_completion, measure_errors, measure_start)
