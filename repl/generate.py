@@ -40,7 +40,7 @@ def run(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     sample = SAMPLES[options.what]
     summary = sys.stderr if options.directory is None else sys.stdout
-    started, done = perf_counter(), 0
+    done = 0
     with _Stop() as stop, ExitStack() as stack:
         if options.directory is None:
             write = _to_text(options.format, sample.schema.count("CREATE STREAM") > 1)
@@ -48,6 +48,7 @@ def run(arguments: Sequence[str]) -> int:
             database = stack.enter_context(connect(options.directory))
             database.execute(sample.schema)
             write = database.append
+        started = perf_counter()
         for name, rows in _paced(sample.rows(options.seed), options.count, options.rate, stop):
             write(name, rows)
             done += rows.num_rows

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 import headwater
@@ -81,6 +83,18 @@ def test_other_statements_run_once_for_each_set(cursor: Cursor) -> None:
     cursor.executemany("INSERT INTO stock VALUES (?, ?)", [("a", 1), ("b", 2), ("c", 3)])
     assert cursor.executemany("DELETE FROM stock WHERE item = ?", [["a"], ["c"], ["x"]]).rowcount == 2
     assert cursor.execute("SELECT item FROM stock").fetchall() == [("b",)]
+
+
+def test_copying_counts_rows(cursor: Cursor, tmp_path: Path) -> None:
+    (tmp_path / "stock.csv").write_text("item,n\npears,3\nplums,8\n")
+    assert cursor.execute(f"COPY stock FROM '{tmp_path / 'stock.csv'}' (FORMAT csv)").rowcount == 2
+
+
+def test_append_is_a_commit_of_its_own_while_a_transaction_goes_on(db: Database, cursor: Cursor) -> None:
+    cursor.execute("BEGIN")
+    db.append("stock", [("pears", 3)])
+    db.rollback()
+    assert cursor.execute("SELECT item FROM stock").fetchall() == [("pears",)]
 
 
 def test_a_statement_is_committed_when_it_returns(db: Database, cursor: Cursor) -> None:
