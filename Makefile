@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/setup.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo docs test crashes fuzz differential check format bench lock
+.PHONY: help setup demo docs pictures test crashes fuzz differential check format bench lock
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-15s %s\n", $$1, $$2 }'
@@ -18,6 +18,9 @@ demo: setup  ## Show what Headwater does, in the terminal
 docs: setup  ## Bring the reference and the answers in docs/ up to date, and build the site in build/docs
 	$(BIN)/python -m docs.generate.pages
 	$(BIN)/sphinx-build -q -W --keep-going docs build/docs
+
+pictures: setup  ## Record the pictures of the shell anew, from the shell as it is now
+	$(BIN)/python -m docs.pictures.record --png build/pictures
 
 test: check  ## Run all checks and all tests
 	HEADWATER_STATES=50000 $(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder

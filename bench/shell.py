@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import argparse
 import os
+import pty
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
+from time import perf_counter
 
 from headwater.bench.machine import Machine
 from headwater.bench.report import Figure, Report
-from headwater.bench.timing import seconds
+from headwater.bench.timing import in_turns, seconds
 from headwater.parser import following, hopeless, pieces
 from headwater.repl.names import Named, Names
 from headwater.repl.place import place_of
 from headwater.repl.ranking import suggestions
 from headwater.values import Column
 
+ROOT = Path(__file__).resolve().parents[1]
 RELATIONS, COLUMNS = 1_000, 20
 COMPLETION_GOAL_MS = 30.0
 START_GOAL_MS = 300.0
@@ -92,23 +95,35 @@ def measure_errors(report: Report, rounds: int) -> None:
 
 
 def measure_start(report: Report, rounds: int) -> None:
-    """Report how long it takes until the prompt could be shown: all that is imported before it."""
+    """Report how long it takes from the command to the prompt, at a terminal, beside what is not ours of that."""
     report.begin("Start")
     report.doing("starting")
-    figures = []
-    for name, code, goal in (
-        ("python alone", "pass", None),
-        ("import headwater", "import headwater", None),
-        ("to the prompt", "import headwater.repl.shell, headwater; headwater.connect().close()", START_GOAL_MS),
-    ):
-        taken = [seconds(lambda code=code: _run(code)) for _ in range(_STARTS)]  # type: ignore[misc]
-        figures.append(Figure(name, median(taken) * 1e3, "ms", goal))
-    report.add(figures)
+    python = [sys.executable, "-c"]
+    libraries = "import numpy, pyarrow.compute, duckdb, prompt_toolkit.shortcuts"
+    measured = {
+        "python alone": lambda: _until([*python, "print('>')"], b">"),
+        "python with the libraries": lambda: _until([*python, f"{libraries}; print('>')"], b">"),
+        "headwater, to the prompt": lambda: _until([sys.executable, "-m", "headwater"], b"headwater>"),
+    }
+    taken = in_turns(measured, _STARTS)
+    goals = {"headwater, to the prompt": START_GOAL_MS}
+    report.add([Figure(name, median(spent) * 1e3, "ms", goals.get(name)) for name, spent in taken.items()])
 
 
-def _run(code: str) -> None:
-    root = str(Path(__file__).resolve().parents[1])
-    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": root})
+def _until(command: list[str], shown: bytes) -> float:
+    """The seconds until a command has written something to its terminal, where it then ends."""
+    terminal, end = pty.openpty()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", "PYTHONDONTWRITEBYTECODE": ""}
+    begun = perf_counter()
+    with subprocess.Popen(command, stdin=end, stdout=end, stderr=end, env=environment) as process:
+        os.close(end)
+        read = b""
+        while shown not in read:
+            read += os.read(terminal, 4096)
+        taken = perf_counter() - begun
+        process.kill()
+    os.close(terminal)
+    return taken
 
 
 PARTS: tuple[Callable[[Report, int], None], ...] = (measure_completion, measure_errors, measure_start)

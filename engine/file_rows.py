@@ -6,11 +6,13 @@ as in any query. Both COPY and streams that follow files read this way; they dif
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 
 from headwater.errors import DataError, suggestion
@@ -52,6 +54,21 @@ class Piece:
     bad: tuple[BadRow, ...]
     count: int  # of all rows
     unknown: tuple[str, ...]  # names in the file that are not columns
+
+
+@dataclass(frozen=True, slots=True)
+class _Texts:
+    """Rows as texts, SQL that gives their values from the table `input`, and which of a piece's rows they are."""
+
+    table: pa.Table
+    source: str
+    numbers: np.ndarray
+    options: FileOptions
+
+    def row(self, at: int) -> str:
+        """A row about as it was written."""
+        values = [column[at].as_py() for column in self.table.columns]
+        return self.options.delimiter.join(self.options.null if value is None else value for value in values)
 
 
 def whole_rows(data: bytes, options: FileOptions) -> int:
@@ -100,49 +117,58 @@ def read_piece(data: bytes, options: FileOptions, names: Sequence[str], columns:
         bad: list[BadRow] = []
         texts = _csv(data, names, options, bad)
         known = {c.name.lower(): c for c in columns}
-        items = [
-            (known[name.lower()], quote(name), quote(name)) for name in texts.column_names if name.lower() in known
-        ]
+        items = [(known[name.lower()], quote(name)) for name in texts.column_names if name.lower() in known]
         unknown = tuple(name for name in names if name.lower() not in known)
         numbers = np.delete(np.arange(len(texts) + len(bad)), [b.row for b in bad])
-        return _cast(texts, items, numbers, bad, unknown, options)
+        return _cast(_Texts(texts, "input", numbers, options), items, bad, unknown)
     lines = [line for line in data.split(b"\n") if line.strip()]
     return read_objects(pa.array([line.decode(errors="replace") for line in lines], pa.string()), columns, options)
 
 
 def read_objects(lines: pa.Array, columns: Sequence[Column], options: FileOptions) -> Piece:
     """The rows in texts that are JSON objects, with the types of `columns`."""
-    numbers = np.arange(len(lines))
     con = connection()
-    con.register("input", pa.table({"line": lines, "nr": numbers}))
+    con.register("input", pa.table({"line": lines}))
     try:
-        valid = con.sql(
-            "SELECT nr, CASE WHEN json_valid(line) THEN coalesce(json_type(line) = 'OBJECT', false) ELSE false END "
-            "FROM input ORDER BY nr"
-        ).fetchnumpy()
-        good = np.asarray([bool(v) for v in list(valid.values())[1]], dtype=bool)
+        # Where a line is no JSON, what is asked of it would fail; that it is some is asked with its kind.
+        kinds = con.sql("SELECT CASE WHEN json_valid(line) THEN json_type(line) END AS kind FROM input")
+        is_object = pc.equal(kinds.to_arrow_table().combine_chunks().column("kind"), "OBJECT").fill_null(False)
+        good = is_object.to_numpy().astype(bool)
         texts = pa.table({"line": lines.filter(pa.array(good, pa.bool_()))})
         con.register("input", texts)
-        keys = [k for (k,) in con.sql("SELECT DISTINCT unnest(json_keys(line)) AS k FROM input ORDER BY k").fetchall()]
+        found = con.sql("SELECT DISTINCT json_keys(line) FROM input").fetchall()
     finally:
         con.unregister("input")
     bad = [BadRow(int(i), None, "this is not a JSON object", lines[int(i)].as_py()) for i in np.flatnonzero(~good)]
+    keys = sorted({key for (row,) in found for key in row})
     by_name: dict[str, list[str]] = {}
     for key in keys:
         by_name.setdefault(key.lower(), []).append(key)
-    items = [_json_item(c, by_name[c.name.lower()]) for c in columns if c.name.lower() in by_name]
+    present = [c for c in columns if c.name.lower() in by_name]
+    # All values of a line are taken out of it at once; of names in several spellings, one after the other.
+    structure = {by_name[c.name.lower()][0]: "JSON" if _is_nested(c.type) else "VARCHAR" for c in present}
+    source = (
+        f"(SELECT line, from_json(line, {_literal(json.dumps(structure))}) AS r FROM input)" if present else "input"
+    )
     known = {c.name.lower() for c in columns}
     unknown = tuple(key for key in keys if key.lower() not in known)
-    return _cast(texts, items, numbers[good], bad, unknown, options)
+    items = [(c, _json_value(c, by_name[c.name.lower()])) for c in present]
+    return _cast(_Texts(texts, source, np.flatnonzero(good), options), items, bad, unknown)
 
 
-def _json_item(column: Column, keys: Sequence[str]) -> tuple[Column, str, str]:
-    paths = ["'" + ('$."' + key.replace('"', '\\"') + '"').replace("'", "''") + "'" for key in keys]
-    text = "coalesce(" + ", ".join(f"line ->> {path}" for path in paths) + ", NULL)"
-    if not _is_nested(column.type):
-        return column, text, text
-    json = "coalesce(" + ", ".join(f"nullif(line -> {path}, 'null'::JSON)" for path in paths) + ", NULL)"
-    return column, json, json
+def _json_value(column: Column, keys: Sequence[str]) -> str:
+    first, *others = keys
+    field = 'r."' + first.replace('"', '""') + '"'
+    arrow = "->" if _is_nested(column.type) else "->>"
+    paths = [_literal('$."' + key.replace('"', '\\"') + '"') for key in others]
+    values = [field, *(f"line {arrow} {path}" for path in paths)]
+    if _is_nested(column.type):
+        values = [f"nullif({value}, 'null'::JSON)" for value in values]
+    return f"coalesce({', '.join(values)}, NULL)"
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _is_nested(type_name: str) -> bool:
@@ -160,7 +186,7 @@ def _csv(data: bytes, names: Sequence[str] | None, options: FileOptions, bad: li
     if not data:
         return pa.table({name: pa.array([], pa.string()) for name in names or ()})
     reading = pyarrow.csv.ReadOptions(
-        column_names=names, autogenerate_column_names=names is None, use_threads=False, block_size=len(data) + 1
+        column_names=names, autogenerate_column_names=names is None, use_threads=False, block_size=3 * len(data) + 1
     )
     parsing = pyarrow.csv.ParseOptions(
         delimiter=options.delimiter, quote_char=options.quote, double_quote=True, newlines_in_values=True,
@@ -172,43 +198,29 @@ def _csv(data: bytes, names: Sequence[str] | None, options: FileOptions, bad: li
         quoted_strings_can_be_null=False,
     )  # fmt: skip
     try:
+        data.decode()
+    except UnicodeDecodeError:
+        data = data.decode(errors="replace").encode()
+    try:
         return pyarrow.csv.read_csv(pa.BufferReader(data), reading, parsing, converting)
     except pa.ArrowException as error:
         raise DataError(f"this is not CSV as it should be: {error}") from error
 
 
-def _cast(
-    texts: pa.Table,
-    items: Sequence[tuple[Column, str, str]],
-    numbers: np.ndarray,
-    bad: list[BadRow],
-    unknown: tuple[str, ...],
-    options: FileOptions,
-) -> Piece:
+def _cast(texts: _Texts, items: Sequence[tuple[Column, str]], bad: list[BadRow], unknown: tuple[str, ...]) -> Piece:
     """The columns as what they are declared to be; rows with a value that cannot be read that way become bad ones."""
+    numbers = texts.numbers
     count = len(numbers) + len(bad)
-    schema = arrow_schema([column for column, _, _ in items])
+    schema = arrow_schema([column for column, _ in items])
     if not items:
-        empty = pa.RecordBatch.from_arrays([], schema=schema)
-        return Piece(empty, numbers, tuple(bad), count, unknown)
-    con = connection()
-    con.register("input", texts)
-    selected = []
-    for i, (column, given, value) in enumerate(items):
-        read = f"TRY(CAST({value} AS {column.type}))"
-        if column.type in INTEGERS:  # CAST would round
-            read = f"CASE WHEN regexp_full_match({value}, '\\s*[-+]?[0-9]+(\\.0*)?\\s*') THEN {read} END"
-        selected += [f"{read} AS v{i}", f"CASE WHEN {read} IS NULL THEN CAST({given} AS VARCHAR) END AS lost{i}"]
-    try:
-        table = con.sql(f"SELECT {', '.join(selected)} FROM input").to_arrow_table().combine_chunks()
-    finally:
-        con.unregister("input")
+        return Piece(pa.RecordBatch.from_arrays([], schema=schema), numbers, tuple(bad), count, unknown)
+    table = _read(texts, items)
     lost = np.zeros(len(table), dtype=bool)
-    for i, (column, _, _) in enumerate(items):
+    for i, (column, _) in enumerate(items):
         given = table.column(f"lost{i}")
         for at in np.flatnonzero(given.is_valid().to_numpy() & ~lost):
             cause = f'cannot read {given[int(at)].as_py()!r} as {column.type} for column "{column.name}"'
-            bad.append(BadRow(int(numbers[at]), column.name, cause, _text(texts, int(at), options)))
+            bad.append(BadRow(int(numbers[at]), column.name, cause, texts.row(int(at))))
             lost[at] = True
     keep = pa.array(~lost, pa.bool_())
     arrays = [
@@ -219,9 +231,31 @@ def _cast(
     return Piece(rows, numbers[~lost], tuple(sorted(bad, key=lambda b: b.row)), count, unknown)
 
 
-def _text(texts: pa.Table, at: int, options: FileOptions) -> str:
-    values = [column[at].as_py() for column in texts.columns]
-    return options.delimiter.join(options.null if value is None else value for value in values)
+def _read(texts: _Texts, items: Sequence[tuple[Column, str]]) -> pa.Table:
+    """Of each item its value, v0, v1 …, and where that is NULL the text it was read from, lost0, lost1 …"""
+    given = ", ".join(f"{value} AS t{i}" for i, (_, value) in enumerate(items))
+    read = ", ".join(f"t{i}, {_reading(column, f't{i}')} AS v{i}" for i, (column, _) in enumerate(items))
+    both = ", ".join(
+        f"v{i}, CASE WHEN v{i} IS NULL THEN CAST(t{i} AS VARCHAR) END AS lost{i}" for i in range(len(items))
+    )
+    con = connection()
+    con.register("input", texts.table)
+    try:
+        return con.sql(
+            f"WITH given AS MATERIALIZED (SELECT {given} FROM {texts.source}), "
+            f"read AS MATERIALIZED (SELECT {read} FROM given) SELECT {both} FROM read"
+        ).to_arrow_table().combine_chunks()  # fmt: skip
+    finally:
+        con.unregister("input")
+
+
+def _reading(column: Column, text: str) -> str:
+    if column.type == "VARCHAR":
+        return text
+    read = f"TRY(CAST({text} AS {column.type}))"
+    if column.type in INTEGERS:  # CAST would round
+        return f"CASE WHEN regexp_full_match({text}, '\\s*[-+]?[0-9]+(\\.0*)?\\s*') THEN {read} END"
+    return read
 
 
 def read_columns(relation: Relation) -> tuple[Column, ...]:

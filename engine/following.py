@@ -12,10 +12,11 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeAlias
 from zlib import crc32
 
+import duckdb
 import pyarrow as pa
 
 from headwater.engine import ingest
@@ -39,7 +40,7 @@ from headwater.planner.error_streams import ERROR_COLUMNS
 from headwater.planner.file_options import FileSource
 from headwater.planner.sql_types import arrow_schema
 from headwater.storage import Append, GroupOffsets
-from headwater.storage.files import File, matching_files, open_with_number
+from headwater.storage.files import File, matching_files, open_with_number, stamp_of
 
 logger = logging.getLogger("headwater")
 
@@ -58,16 +59,6 @@ class _Place:
     check: int = 0
 
 
-@dataclass(slots=True)
-class _Seen:
-    """What was found when the files of a stream were last looked at."""
-
-    files: int = 0
-    read: int = 0
-    behind: int = 0
-    troubles: dict[str, str] = field(default_factory=dict)
-
-
 class Following:
     """Reads the files of all streams of a database that have some. `poll` reads what there is; a thread does so again
     and again from `start` on.
@@ -81,7 +72,8 @@ class Following:
         self._background = background and not pipeline.log.is_read_only
         self._polling = threading.Lock()
         self._closed = threading.Event()
-        self._seen: dict[int, _Seen] = {}
+        self._looked: dict[tuple[int, str], tuple[int, int, int]] = {}  # what files were when all in them was read
+        self._troubles: dict[int, dict[str, str]] = {}  # by relation and file
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -107,15 +99,33 @@ class Following:
     def facts(self, relation: Relation) -> list[tuple[str, str]]:
         """How far the files of a stream are read, for DESCRIBE."""
         assert relation.files is not None
-        with self._polling:
-            seen = self._seen.get(relation.id, _Seen())
+        paths = matching_files(relation.files.path)
+        sizes = [self._sizes(relation, relation.files, path) for path in paths]
         errors = error_stream(relation)
-        bad = 0 if errors is None else self._log.row_count(errors.id)
-        facts = [("files", f"{seen.files:,} match {relation.files.path}"), ("bytes read", f"{seen.read:,}")]
-        facts += [("bytes behind", f"{seen.behind:,}"), ("rows that failed", f"{bad:,}")]
+        facts = [
+            ("files", f"{len(paths):,} match {relation.files.path}"),
+            ("bytes read", f"{sum(read for read, _ in sizes):,}"),
+            ("bytes behind", f"{sum(size - read for read, size in sizes):,}"),
+            ("rows that failed", f"{0 if errors is None else self._log.row_count(errors.id):,}"),
+        ]
         if self._is_done(relation):
             facts.append(("files are read", "once, and that has been"))
-        return facts + [(f"trouble with {path}", trouble) for path, trouble in sorted(seen.troubles.items())]
+        troubles = self._troubles.get(relation.id, {})
+        return facts + [(f"trouble with {path}", trouble) for path, trouble in sorted(troubles.items())]
+
+    def _sizes(self, relation: Relation, source: FileSource, path: str) -> tuple[int, int]:
+        """How many bytes of a file are read, and how many it has."""
+        try:
+            file, number = open_with_number(path)
+        except OSError:
+            return 0, 0  # it has gone, or cannot be read, which is told of
+        try:
+            size, group = file.size(), _group_of(relation, number)
+            if source.options.format in WHOLE_FILES:
+                return (size if self._recorded(relation, group).check == _footer_check(file) else 0), size
+            return self._place(relation, group, file).position, size
+        finally:
+            file.close()
 
     def _relations(self) -> list[tuple[Relation, FileSource]]:
         return [(r, r.files) for r in self._pipeline.catalog.ordered() if r.files is not None]
@@ -135,40 +145,39 @@ class Following:
     def _read(self, relation: Relation, source: FileSource) -> None:
         if self._is_done(relation):
             return
-        seen = _Seen()
+        troubles: dict[str, str] = {}
         paths = matching_files(source.path)
         for path in paths:
             try:
-                self._read_file(relation, source, path, seen)
+                stamp = stamp_of(path)
+                if self._looked.get((relation.id, path)) != stamp:
+                    self._read_file(relation, source, path)
+                    self._looked[relation.id, path] = stamp
             except FileNotFoundError:
                 continue  # it has gone since
             except StorageError:
                 raise
-            except (OSError, HeadwaterError) as error:
-                self._note_trouble(relation, path, error, seen)
-        self._seen[relation.id] = seen
-        if not source.follow and paths and not seen.troubles and not self._closed.is_set():
+            except (OSError, HeadwaterError, duckdb.Error, pa.ArrowException) as error:
+                troubles[path] = self._trouble(relation, path, error)
+        self._troubles[relation.id] = troubles
+        if not source.follow and paths and not troubles and not self._closed.is_set():
             self._commit(relation, [], _done_group(relation), _Place(1))
 
-    def _note_trouble(self, relation: Relation, path: str, error: Exception, seen: _Seen) -> None:
+    def _trouble(self, relation: Relation, path: str, error: Exception) -> str:
+        """What is wrong with a file, which is logged when it is new."""
         message = error.message if isinstance(error, HeadwaterError) else str(error)
-        before = self._seen.get(relation.id, _Seen()).troubles
-        if before.get(path) != message:
+        if self._troubles.get(relation.id, {}).get(path) != message:
             logger.warning('"%s" cannot be read into "%s": %s', path, relation.name, message)
-        seen.troubles[path] = message
+        return message
 
-    def _read_file(self, relation: Relation, source: FileSource, path: str, seen: _Seen) -> None:
+    def _read_file(self, relation: Relation, source: FileSource, path: str) -> None:
         file, number = open_with_number(path)
         try:
-            seen.files += 1
-            group = f"{FILE_GROUP}{relation.id} {number}"
+            group = _group_of(relation, number)
             if source.options.format in WHOLE_FILES:
                 self._read_whole(relation, source, path, file, group)
-                seen.read += file.size()
-                return
-            reached = self._read_text(relation, source, file, group, path)
-            seen.read += reached
-            seen.behind += max(0, file.size() - reached)
+            else:
+                self._read_text(relation, source, file, group, path)
         finally:
             file.close()
 
@@ -179,15 +188,15 @@ class Following:
             return _Place()
         return place
 
-    def _read_text(self, relation: Relation, source: FileSource, file: File, group: str, path: str) -> int:
-        """Commits the rows of a file that are new, piece by piece, and gives the position that this reaches."""
+    def _read_text(self, relation: Relation, source: FileSource, file: File, group: str, path: str) -> None:
+        """Commits the rows of a file that are new, piece by piece."""
         options = source.options
         columns, position = read_columns(relation), self._place(relation, group, file).position
         names = [c.name for c in relation.columns]
         if options.format == "csv" and options.header:
             names, begin = header_of(file.read(0, HEADER_BYTES), options)
             if not begin:
-                return 0
+                return
             position = max(position, begin)
             if not {name.lower() for name in names} & {c.name.lower() for c in columns}:
                 raise DataError(f"its header has no column of {relation.name}: {', '.join(names[:10])}")
@@ -199,12 +208,10 @@ class Following:
             position += len(data)
             appends = self._appends(relation, path, piece, begin, data)
             self._commit(relation, appends, group, _Place(position, _check(file, position)))
-        return position
 
     def _read_whole(self, relation: Relation, source: FileSource, path: str, file: File, group: str) -> None:
         """Commits the batches of a file of Arrow or Parquet that have not been read yet."""
-        size = file.size()
-        check = crc32(file.read(max(0, size - FOOTER_BYTES), FOOTER_BYTES))
+        check = _footer_check(file)
         place = self._recorded(relation, group)
         done = place.position if place.check == check else 0
         row = 0
@@ -258,6 +265,10 @@ class Following:
                 self._writer.commit(appends, [GroupOffsets(group, 0, offsets)], None)
 
 
+def _group_of(relation: Relation, number: int) -> str:
+    return f"{FILE_GROUP}{relation.id} {number}"
+
+
 def _done_group(relation: Relation) -> str:
     return f"{FILE_GROUP}{relation.id} done"
 
@@ -266,6 +277,11 @@ def _check(file: File, position: int) -> int:
     """The checksum of the bytes before a position."""
     begin = max(0, position - CHECKED_BYTES)
     return crc32(file.read(begin, position - begin)) if position else 0
+
+
+def _footer_check(file: File) -> int:
+    """The checksum of the end of a file that is read as a whole."""
+    return crc32(file.read(max(0, file.size() - FOOTER_BYTES), FOOTER_BYTES))
 
 
 def _at(bad: BadRow, position: int, data: bytes) -> tuple[int, str, str]:

@@ -152,8 +152,8 @@ class Runner:
             statement = completed(statement)
         result = definitions.define(statement, parts.pipeline, parts.reader, parts.functions)
         if isinstance(statement, syntax.CreateRelation) and is_of_files(statement):
-            parts.following.poll()  # so that what is in them is there when the statement has ended
             parts.following.start()
+            parts.following.poll()  # so that what is in them is there when the statement has ended
         return result
 
     def _begin(self, statement: syntax.Transaction) -> Result:

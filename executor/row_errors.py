@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Protocol, runtime_checkable
 
 import duckdb
@@ -40,7 +40,11 @@ FURTHER = "the expression cannot be computed from this row"  # what is told of t
 _INTEGERS = {"8": "TINYINT", "16": "SMALLINT", "32": "INTEGER", "64": "BIGINT", "128": "HUGEINT"}
 _INTEGER = re.compile(r"\bINT(8|16|32|64|128)\b")
 
-ERROR_SCHEMA = arrow_schema(ERROR_COLUMNS)
+
+@cache
+def error_schema() -> pa.Schema:
+    """The columns of an error stream; asked of DuckDB when they are needed, as it takes a while to start."""
+    return arrow_schema(ERROR_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,7 @@ class Failures:
             pa.nulls(self.count, pa.int64()) if offsets is None else pa.array(offsets, pa.int64()),
             json,
         ]
-        return pa.RecordBatch.from_arrays(arrays, schema=ERROR_SCHEMA)
+        return pa.RecordBatch.from_arrays(arrays, schema=error_schema())
 
 
 @runtime_checkable

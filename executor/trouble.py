@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from headwater.executor.key_index import Slots
-from headwater.executor.row_errors import ERROR_SCHEMA, Failures
+from headwater.executor.row_errors import Failures, error_schema
 from headwater.planner.logical import Plan, StreamSource, StreamTime, walk_plan
 from headwater.storage import Log
 from headwater.values import empty_batch
@@ -39,9 +39,9 @@ class Trouble:
     def errors(self, root: Plan) -> pa.RecordBatch:
         """The rows that failed on the way to `root`."""
         if not self.rows:
-            return empty_batch(ERROR_SCHEMA)
+            return empty_batch(error_schema())
         found = [batch for node in walk_plan(root) for batch in self.rows.get(node, ())]
-        return pa.concat_batches(found) if found else empty_batch(ERROR_SCHEMA)
+        return pa.concat_batches(found) if found else empty_batch(error_schema())
 
 
 def told(failures: Failures, source: Plan, log: Log, after: int, upto: int) -> pa.RecordBatch:

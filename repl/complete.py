@@ -63,7 +63,8 @@ class SqlCompleter(Completer):
             return ()
         wanted = kinds(place)
         is_asked = event.completion_requested or bool(place.typed)
-        if not is_asked and not (before[-1:] in " .(" and wanted and wanted[0] in _TELLING):
+        is_telling = bool(wanted) and wanted[0] in _TELLING and before[-1:] in (" ", ".", "(")
+        if not (is_asked or is_telling or before.endswith("::")):
             return ()
         if Kind.FILE in wanted and place.is_in_string:
             return self._paths.get_completions(Document(place.typed[1:]), event)

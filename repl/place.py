@@ -15,6 +15,7 @@ from headwater.parser import Following, following
 from headwater.repl.sql_tokens import Token, tokens
 
 CURSOR = Token("cursor", "")
+LONG = 20_000  # characters
 
 
 @dataclass(slots=True)
@@ -121,8 +122,9 @@ def _is_closed(text: str) -> bool:
 
 
 def _start_of_statement(before: str) -> int:
-    position = start = 0
-    for token in tokens(before):
+    # In a long text, as a script that was pasted, a line that ends with ; ends a statement: else each letter is slow.
+    position = start = 0 if len(before) <= LONG else before.rfind(";\n") + 1
+    for token in tokens(before[start:]):
         position += len(token.text)
         if token.text == ";":
             start = position

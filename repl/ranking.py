@@ -20,6 +20,7 @@ _LEAST_LETTERS = 2  # that are looked for anywhere in a text: one letter is near
 
 # How much better something rarer must fit to come first.
 _HANDICAPS = {Kind.FUNCTION: 1, Kind.SOURCE_FUNCTION: 1, Kind.KEYWORD: 1}
+_IN_A_FIXED_ORDER = frozenset({Kind.KEYWORD, Kind.POINT, Kind.PROPERTY})
 _RARE = 60  # a rank from which a candidate has to fit still better
 
 _BOUNDARY = re.compile(r"[_\W]+|(?<=[a-z])(?=[A-Z])")
@@ -46,8 +47,8 @@ def ranked(
         for candidate in candidates:
             fit = _fit(plain, initials, candidate.text)
             if fit is not None and not (kind is Kind.KEYWORD and fit > _WORDS):
-                used = uses.get(candidate.text.strip('"(').lower(), 0)
-                worse = handicap + (candidate.rank >= _RARE) if fit > _EXACT else 0
+                used = 0 if kind in _IN_A_FIXED_ORDER else uses.get(candidate.text.strip('"()').lower(), 0)
+                worse = handicap + (candidate.rank >= _RARE and not used) if fit > _EXACT else 0
                 found.append((fit + worse, group, -used, candidate.rank, len(found), candidate, kind))
     seen: set[str] = set()
     for *_, candidate, kind in sorted(found, key=lambda entry: entry[:5]):

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
-from threading import Thread
+from threading import Timer
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import get_app
@@ -38,6 +38,7 @@ from headwater.repl.settings import Settings, config_file, configured
 from headwater.repl.underline import ErrorUnderliner
 
 PROMPT = "headwater"
+_DRAWN_SECONDS = 0.1  # after which the prompt stands there
 _REMEMBERED = 500  # texts of the history whose words say what is used most
 
 
@@ -49,7 +50,9 @@ def run_shell(database: Database, output: Output, format: str | None = None) -> 
     completer = SqlCompleter(COMMANDS)
     session = _session(database, completer, output)
     output.stream.write("Headwater. Statements end with ;  \\? shows help, \\q leaves.\n")
-    Thread(target=_prepare, args=(session, completer), daemon=True).start()
+    preparing = Timer(_DRAWN_SECONDS, _prepare, (session, completer))
+    preparing.daemon = True
+    preparing.start()
     while True:
         completer.names = names_of(database)
         session.editing_mode = editing_mode(output.settings.keys)

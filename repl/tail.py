@@ -39,6 +39,7 @@ examples:
   headwater tail trips.csv "SELECT * ORDER BY km DESC LIMIT 3" --format csv
 """
 READ_BYTES = 1 << 20
+WAIT_SECONDS = 0.1  # after which who waits for a line sees whether somebody still watches
 FIRST_SECONDS = 0.3  # how long the first lines of a pipe are waited for, after the first of them
 
 
@@ -136,8 +137,10 @@ def _from_pipe(database: Database, output: Output, name: str, sql: str, input: s
         if subscription is None or not (is_live or subscription.is_append_only):
             pipe.read_all()
         else:
-            threading.Thread(target=pipe.feed, args=(subscription,), daemon=True).start()
+            feeding = threading.Thread(target=pipe.feed, args=(subscription,), daemon=True)
+            feeding.start()
             show_live(subscription, output.sink, output.format)
+            feeding.join()  # a thread that runs when the program ends would end it badly
             if pipe.failure is not None:
                 raise pipe.failure
             if subscription.is_append_only:
@@ -199,17 +202,22 @@ class Pipe:
             self._receive()
             self._append()
 
+    def _read_while(self, subscription: Subscription) -> None:
+        """Take lines up to the end of the pipe, or until nobody watches any more."""
+        while self._is_open and not subscription.finished:
+            if select.select([self._descriptor], [], [], WAIT_SECONDS)[0]:
+                self._receive()
+                self._append()
+
     def feed(self, subscription: Subscription) -> None:
         """Take all lines, and close the subscription when it has been given what follows from the last one."""
         try:
-            self.read_all()
+            self._read_while(subscription)
             self._database.settle()
             while not subscription.finished and (subscription.version or 0) < self._database.version:
                 time.sleep(0.005)
-        except StorageError:
-            pass  # the database has been closed: nobody looks any more
         except Exception as error:
-            self.failure = error
+            self.failure = error  # which the other thread raises
         finally:
             subscription.close()
 

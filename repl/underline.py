@@ -15,9 +15,9 @@ from prompt_toolkit.layout.utils import explode_text_fragments
 
 from headwater.errors import Span
 from headwater.parser import hopeless, pieces
+from headwater.repl.place import LONG
 
-_LONG = 20_000  # characters, of a text
-_TOO_LONG = 4_000  # of a statement
+_TOO_LONG = 4_000  # characters, of a statement
 
 ERROR_STYLE = "class:syntax-error"
 
@@ -52,7 +52,7 @@ def error_in(text: str, cursor: int) -> Span | None:
     """Where the first error is that nothing typed at the cursor can mend; None for none, and for commands."""
     if text.lstrip().startswith("\\"):
         return None
-    shift = 0 if len(text) <= _LONG else text.rfind(";\n", 0, cursor) + 1
+    shift = 0 if len(text) <= LONG else text.rfind(";\n", 0, cursor) + 1
     before = text[shift:cursor]
     for piece in pieces(before):
         if piece.span.end - piece.span.start <= _TOO_LONG:

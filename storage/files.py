@@ -398,6 +398,12 @@ def matching_files(pattern: str) -> list[str]:
     return [path for path in found if os.path.isfile(path)]
 
 
+def stamp_of(path: str) -> tuple[int, int, int]:
+    """What changes when a file does, or when another has its name: number, size and time of the last change."""
+    found = os.stat(path)
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
 def open_with_number(path: str) -> tuple[File, int]:
     """A file for reading, and the number by which the file system knows it, whatever becomes of its name."""
     file = _OsFile(path, os.O_RDONLY)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from pathlib import Path
+
 import pytest
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
@@ -9,15 +12,17 @@ from prompt_toolkit.document import Document
 from headwater.repl.commands import COMMANDS
 from headwater.repl.complete import SqlCompleter
 from headwater.repl.names import Named, Names
+from headwater.repl.ranking import count_uses
 from headwater.values import Column
 
 BIDS = Named("bids", "stream", (Column("auction", "BIGINT"), Column("price", "DOUBLE")))
 HOT = Named("Hot", "table", (Column("auction", "BIGINT"), Column("top price", "DOUBLE")), is_query=True)
 
 
-def offered(typed: str, *, on_request: bool = False) -> list[str]:
+def offered(typed: str, *, on_request: bool = False, used: str = "") -> list[str]:
     """The texts offered at the `|` in `typed`: while typing, or on request with the Tab key."""
     completer = SqlCompleter(COMMANDS)
+    completer.uses = Counter(count_uses([used]))
     completer.names = Names({"bids": BIDS, "hot": HOT})
     event = CompleteEvent(completion_requested=on_request, text_inserted=not on_request)
     document = Document(typed.replace("|", ""), typed.index("|"))
@@ -76,3 +81,42 @@ def test_a_command_that_takes_a_query_completes_it() -> None:
     assert offered("\\track SELECT * FROM b|")[0] == "bids"
     assert offered("\\bisect NOT EXISTS (SELECT * FROM bids WHERE p|")[0] == "price"
     assert offered("\\goto h|") == []
+
+
+def test_what_was_used_more_comes_first() -> None:
+    assert offered("SELECT * FROM |", used="SELECT * FROM hot; SELECT * FROM hot; SELECT * FROM bids")[0] == "Hot"
+    assert offered("SELECT s|", on_request=True, used="SELECT sqrt(2)")[0] == "sqrt("
+
+
+def test_letters_need_not_be_neighbours_but_better_fits_come_first() -> None:
+    assert offered("SELECT h.tp| FROM hot h") == ['"top price"']
+    assert offered("SELECT h.ric| FROM hot h") == ['"top price"']
+    assert offered("SELECT h.xyz| FROM hot h") == []
+
+
+def test_types_follow_a_cast_at_once() -> None:
+    assert offered("SELECT price::|")[0] == "BIGINT"
+
+
+def test_files_are_completed_where_a_command_or_statement_takes_one(tmp_path: Path) -> None:
+    (tmp_path / "load.sql").touch()
+    assert offered(f"\\i {tmp_path}/lo|") == ["ad.sql"]
+    assert offered(f"COPY bids TO '{tmp_path}/lo|") == ["ad.sql"]
+
+
+def test_options_and_their_values_follow_backslash_set() -> None:
+    assert offered("\\set ke|") == ["keys"]
+    assert offered("\\set keys |", on_request=True) == ["emacs", "vi"]
+
+
+def test_the_menu_says_what_things_are() -> None:
+    completer = SqlCompleter(COMMANDS)
+    completer.names = Names({"bids": BIDS})
+    found = {
+        completion.text: completion.display_meta_text
+        for typed in ("SELECT pr", "SELECT sqr", "SELECT * FROM b")
+        for completion in completer.get_completions(Document(typed), CompleteEvent(completion_requested=True))
+    }
+    assert found["price"] == "DOUBLE · bids"
+    assert found["sqrt("].startswith("sqrt(x DOUBLE)")
+    assert found["bids"] == "stream"
