@@ -132,24 +132,25 @@ class Pipeline:
 
     def _reach(self, target: int) -> None:
         if self._thread is None or threading.current_thread() is self._thread:
-            while self._position < target:
+            while self.position < target:
                 self.step()
             if self.tick(self.due):
                 self.catch_up()
             return
         with self.lock, task("catching up") as tell:
-            begun = self._position
-            while not self._closed and self._position < target:
+            begun = self.position
+            while not self._closed and self.position < target:
                 if self._failure is not None and target <= self._failed_at:
                     raise QueryFailed(f"the continuous queries stopped: {self._failure}") from self._failure
-                tell(self._position - begun, target - begun)
+                tell(self.position - begun, target - begun)
                 self._moved.wait(0.5)
             if self._closed:
                 raise StorageError("the database is closed")
 
     @property
-    def _position(self) -> int:
-        return -1 if self._circuit is None else self._circuit.version
+    def position(self) -> int:
+        """The version up to which all running queries have read, −1 before the first look. Needs no lock."""
+        return -1 if (circuit := self._circuit) is None else circuit.version
 
     def step(self) -> bool:
         """Takes the new input through all queries and commits what comes out; False if there was none."""
@@ -342,7 +343,7 @@ class Pipeline:
         """Those of the relations `made` that the circuit will keep, brought to about where it is. Holds up no steps."""
         roots = [r.content() for r in made if r.is_derived or not r.is_stream]
         coming = CatchingUp(self.log, Circuit(roots), made, catalog, self.state_limit)
-        coming.follow(lambda: self._position)
+        coming.follow(lambda: self.position)
         return coming
 
     def define(self, catalog: Catalog, made: Sequence[Relation], note: dict[str, Any]) -> int:

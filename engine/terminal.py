@@ -19,7 +19,29 @@ Write = Callable[[str], object]  # takes text to its place: a stream's `write`
 
 # Characters that would move the cursor, colour the terminal or reverse the order of a line.
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+COLOUR_CHOICES = ("auto", "always", "never")
 _COLOURS = {"bold": "1", "dim": "2", "reverse": "7", "red": "31", "green": "32"}
+
+
+_chosen = "auto"  # of COLOUR_CHOICES; a process has one terminal
+
+
+def choose_colours(choice: str) -> None:
+    """Use colours 'always', 'never' or, with 'auto', as the terminal and the environment say."""
+    global _chosen
+    assert choice in COLOUR_CHOICES
+    _chosen = choice
+
+
+def wants_colours(is_terminal: bool) -> bool:
+    """Whether to use colours on a stream. NO_COLOR and TERM=dumb turn them off, CLICOLOR_FORCE on in a pipe."""
+    if _chosen != "auto":
+        return _chosen == "always"
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("CLICOLOR_FORCE", "0") != "0":
+        return True
+    return is_terminal and os.environ.get("TERM") != "dumb" and os.environ.get("CLICOLOR") != "0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +54,15 @@ class Screen:
 
     @classmethod
     def of(cls, stream: TextIO) -> Screen:
-        """What `stream` can show. NO_COLOR and TERM=dumb turn colours off."""
+        """What `stream` can show."""
         try:
             "│…".encode(stream.encoding or "utf-8")
             has_unicode = True
         except (UnicodeError, LookupError):
             has_unicode = False
-        if not stream.isatty():
-            return cls(has_unicode=has_unicode)
-        has_colours = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-        return cls(shutil.get_terminal_size().columns, has_colours, has_unicode)
+        is_terminal = stream.isatty()
+        columns = shutil.get_terminal_size().columns if is_terminal else None
+        return cls(columns, wants_colours(is_terminal), has_unicode)
 
     @property
     def can_move(self) -> bool:

@@ -6,7 +6,9 @@ Such a line stands between statements. Inside one, as in a string or a function'
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from headwater.engine.database import Database
 from headwater.errors import HeadwaterError, Span
@@ -36,16 +38,42 @@ def parts(text: str) -> Iterator[Part]:
     yield Part(Span(start, end))
 
 
+def last_of(text: str) -> str:
+    """The last statement of a text, without its semicolon."""
+    statements = split(text)
+    return statements[-1][0].strip().rstrip("; \n") if statements else ""
+
+
 def run_script(database: Database, output: Output, text: str, *, file: str | None = None) -> None:
     """Run a script and show what each statement and command gives before the next begins; an error or \\q ends it.
 
     Without commands it is run as one, checked as a whole before it begins. `file` is where the text is from.
     """
+    with _within(file, output):
+        _run_parts(database, output, text, file)
+
+
+@contextmanager
+def _within(file: str | None, output: Output) -> Iterator[None]:
+    """While it lasts, files that `\\i` names are looked for beside `file`."""
+    if file is not None:
+        if Path(file).resolve() in (Path(known).resolve() for known in output.files):
+            raise HeadwaterError(f'"{file}" runs itself', hint="it is being run: " + " runs ".join(output.files))
+        output.files.append(file)
+    try:
+        yield
+    finally:
+        if file is not None:
+            output.files.pop()
+
+
+def _run_parts(database: Database, output: Output, text: str, file: str | None) -> None:
     for part in parts(text):
         own = text[part.span.start : part.span.end]
         if not part.is_command:
             if split(own):
                 lines = "\n" * text.count("\n", 0, part.span.start)  # so that errors name the lines of the script
+                output.last = last_of(own)
                 output.run(database, lines + own, file=file)
             continue
         try:

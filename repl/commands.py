@@ -9,16 +9,26 @@ from pathlib import Path
 import pyarrow as pa
 
 from headwater.engine.database import Database
+from headwater.engine.render import count
 from headwater.engine.result import Result
+from headwater.engine.terminal import Screen, choose_colours
 from headwater.errors import HeadwaterError, suggestion
 from headwater.repl.charts import draw_chart
 from headwater.repl.debugger import back, bisect, goto, now, scrub, step, track_question, untrack
 from headwater.repl.editing import edit
+from headwater.repl.finding import explain, show_info, show_items, show_queries
+from headwater.repl.help import overview
 from headwater.repl.help_commands import help_statement, list_functions
+from headwater.repl.history import entries, history_file, save
+from headwater.repl.lineage import show_lineage
 from headwater.repl.output import Output
 from headwater.repl.settings import AUTO, OPTIONS
 from headwater.repl.showing import copy_rows, expand, redirect
+from headwater.repl.tutorial import tutorial
+from headwater.repl.watching import watch
 from headwater.values import Column
+
+_ABBREVIATION_MIN = len("\\abc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,31 +48,37 @@ class Command:
 
 def run_command(database: Database, output: Output, line: str) -> None:
     """Run the command in `line`. An unknown one, or a wrong argument, is a HeadwaterError."""
-    name, _, argument = line.strip().rstrip(";").partition(" ")
-    command = COMMANDS.get(name)
+    name, argument = _split(line)
+    command = COMMANDS.get(name) or _abbreviated(name)
     if command is None:
         raise HeadwaterError(f"there is no command {name}", hint=suggestion(name, COMMANDS, "commands"))
-    if argument.strip() and not command.argument:
-        raise HeadwaterError(f"{name} takes no argument")
-    command.action(database, output, argument.strip())
+    if argument and not command.argument:
+        raise HeadwaterError(f"{command.name} takes no argument")
+    command.action(database, output, argument)
+    output.stream.flush()
 
 
-def _describe(database: Database, output: Output, argument: str) -> None:
-    if argument:
-        output.run(database, f"DESCRIBE {argument}")
-        return
-    columns = (Column("name", ""), Column("kind", ""), Column("columns", ""))
-    rows = [
-        (relation.name, relation.kind.lower(), ", ".join(column.name for column in relation.columns))
-        for relation in database.relations()
-    ]
-    output.show(Result.of_rows(columns, rows, [pa.string()] * len(columns)))
+def _split(line: str) -> tuple[str, str]:
+    """The name of a command and what stands behind it, which may be on further lines."""
+    name, *rest = line.strip().rstrip(";").split(maxsplit=1)
+    return name, rest[0].strip() if rest else ""
+
+
+def _abbreviated(name: str) -> Command | None:
+    """The one command that begins with a name of at least three letters."""
+    found = [command for known, command in COMMANDS.items() if known.startswith(name)]
+    return found[0] if len(found) == 1 and len(name) >= _ABBREVIATION_MIN else None
 
 
 def _run_file(database: Database, output: Output, argument: str) -> None:
     from headwater.repl.command_lines import run_script  # which runs commands
 
-    run_script(database, output, read_sql(argument), file=argument)
+    if not argument:
+        raise HeadwaterError("\\i needs the name of a file")
+    path = Path(argument).expanduser()
+    if output.files:
+        path = Path(output.files[-1]).expanduser().parent / path
+    run_script(database, output, read_sql(str(path)), file=str(path))
 
 
 def _set_row_limit(database: Database, output: Output, argument: str) -> None:
@@ -75,8 +91,8 @@ def _set_row_limit(database: Database, output: Output, argument: str) -> None:
     output.say(f"tables show {shown} of a result")
 
 
-def _toggle_timing(database: Database, output: Output, argument: str) -> None:
-    output.settings.timing = not output.settings.timing
+def _set_timing(database: Database, output: Output, argument: str) -> None:
+    output.settings.set("timing", argument or ("off" if output.settings.timing else "on"))
     output.stream.write(f"timing is {output.settings.word('timing')}\n")
 
 
@@ -84,6 +100,7 @@ def _set(database: Database, output: Output, argument: str) -> None:
     name, _, value = argument.partition(" ")
     if name and value:
         output.settings.set(name, value.strip())
+        choose_colours(output.settings.colour)
     elif name:
         output.settings.word(name)
     columns = (Column("option", ""), Column("value", ""), Column("meaning", ""), Column("takes", ""))
@@ -94,15 +111,31 @@ def _set(database: Database, output: Output, argument: str) -> None:
     output.show(Result.of_rows(columns, rows, [pa.string()] * len(columns)))
 
 
+def _unset(database: Database, output: Output, argument: str) -> None:
+    if not argument:
+        raise HeadwaterError("\\unset needs the name of an option", hint="\\set lists them")
+    output.settings.unset(argument)
+    choose_colours(output.settings.colour)
+    output.say(f"{argument} is {output.settings.word(argument)}")
+
+
 def _help(database: Database, output: Output, argument: str) -> None:
-    usages = {f"{command.name} {command.argument}": command.summary for command in COMMANDS.values()}
-    longest = max(map(len, usages))
-    for usage, summary in usages.items():
-        output.stream.write(f"  {usage:<{longest}}  {summary}\n")
-    output.stream.write(
-        "\nA statement ends with ; and may have many lines. Tab completes, Ctrl-R searches\n"
-        "the history, Ctrl-C clears the line or stops what is running, Ctrl-D leaves.\n"
-    )
+    for line in overview(COMMANDS, Screen.of(output.stream)):
+        output.stream.write(f"{line}\n")
+
+
+def _search_history(database: Database, output: Output, argument: str) -> None:
+    text, _, path = argument.partition(">")
+    found = [entry for entry in entries(history_file()) if text.strip().lower() in entry.lower()]
+    if path.strip():
+        save(found, path.strip())
+        output.say(f"wrote {count(len(found), 'line')} to {path.strip()}")
+        return
+    limit = output.settings.row_limit or len(found)
+    for entry in found[-limit:]:
+        output.stream.write(f"{entry}\n")
+    if not found:
+        output.say("nothing in the history has that" if text.strip() else "the history is empty")
 
 
 def _quit(database: Database, output: Output, argument: str) -> None:
@@ -112,39 +145,27 @@ def _quit(database: Database, output: Output, argument: str) -> None:
 COMMANDS = {
     command.name: command
     for command in (
-        Command("\\d", "[name]", "list streams and tables, or describe one", _describe, "relation"),
+        Command("\\d", "[name]", "list streams, tables and views, or describe one", show_items, "relation"),
         Command("\\df", "[pattern]", "list functions, or tell all about one", list_functions),
-        Command(
-            "\\h", "[statement]", "what a statement is, with its syntax and an example", help_statement, "statement"
-        ),
+        Command("\\dq", "", "the running queries: rate, lag, state, failed rows", show_queries),
+        Command("\\explain", "[query]", "how a query, or the last statement, is computed", explain, "query"),
+        Command("\\watch", "[seconds] [query]", "ask it, or the last query, again and again", watch, "query"),
+        Command("\\lineage", "[name]", "draw what reads what", show_lineage, "relation"),
+        Command("\\tutorial", "[lesson]", "seven short lessons, in a database of their own", tutorial),
+        Command("\\info", "", "which database this is, and where the shell keeps its files", show_info),
+        Command("\\h", "[statement]", "what a statement is, with syntax and an example", help_statement, "statement"),
         Command("\\e", "[file]", "edit the last statement, or a file, in your editor", edit, "file"),
         Command("\\i", "file", "run the statements of a file", _run_file, "file"),
         Command("\\rows", "[n|all|auto]", "how many rows of a result to show", _set_row_limit, "rows"),
         Command("\\set", "[option [value]]", "list the options, or set one", _set, "option"),
-        Command("\\timing", "", "show how long statements take, or stop showing it", _toggle_timing),
-        Command("\\x", "[on|off|auto]", "show rows with a line for each column", expand),
+        Command("\\unset", "option", "give an option its default again", _unset, "option"),
+        Command("\\s", "[text] [> file]", "the history, or what in it has a text", _search_history),
+        Command("\\timing", "[on|off]", "whether to show how long statements take", _set_timing, "timing"),
+        Command("\\x", "[on|off|auto]", "show rows with a line for each column", expand, "expanded"),
         Command("\\o", "[file | |command]", "rows go to a file or a command, until \\o", redirect, "file"),
-        Command(
-            "\\copy",
-            "what to|from file",
-            "a relation or (SELECT …) to a file; a file into a relation",
-            copy_rows,
-            "relation",
-        ),
-        Command(
-            "\\chart",
-            "what [column …]",
-            "a curve over the versions of a relation or SELECT, or live",
-            draw_chart,
-            "relation query",
-        ),
-        Command(
-            "\\track",
-            "[what]",
-            "ask a table or SELECT again at each position; or list them",
-            track_question,
-            "relation query",
-        ),
+        Command("\\copy", "what to|from file", "rows to a file, or a file into a relation", copy_rows, "relation"),
+        Command("\\chart", "what [column …]", "a curve over the versions, or live", draw_chart, "relation query"),
+        Command("\\track", "[what]", "ask again at each position; or list what is", track_question, "relation query"),
         Command("\\untrack", "[what]", "stop that, for one or all", untrack, "relation"),
         Command("\\goto", "[position]", "stand at 42, +1, 'OFFSET 9', '5 minutes ago', earliest …", goto),
         Command("\\step", "[n]", "on to where what is tracked changes next", step),

@@ -9,8 +9,7 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.key_binding.vi_state import InputMode
 
 from headwater.parser import is_complete
-
-WORDS = {"exit": "\\q", "quit": "\\q", "help": "\\?"}  # what people type before they know the commands
+from headwater.repl.words import command_of
 
 _MODES = {
     InputMode.INSERT: "insert", InputMode.INSERT_MULTIPLE: "insert", InputMode.NAVIGATION: "normal",
@@ -48,7 +47,8 @@ def is_ready(text: str) -> bool:
     typed = text.strip()
     before, _, last = typed.rpartition("\n")
     is_command = last.lstrip().startswith("\\") and (not before or is_ready(before))
-    return not typed or is_command or typed.lower() in WORDS or is_complete(text)
+    is_word = not typed.startswith("\\") and command_of(typed) is not None
+    return not typed or is_command or is_word or is_complete(text)
 
 
 def editing_mode(keys: str) -> EditingMode:

@@ -1,8 +1,9 @@
 """The command `headwater`: reads its arguments and runs the shell, a script, tests, the demo, a benchmark, or what
 looks after a database.
 
-Exit codes: 0; 1 after an error in SQL or in the database; 2 for wrong usage; 130 when Ctrl-C stopped a script. What can
-wait until it is needed is imported then, so that `--help` answers at once.
+Exit codes: 0; 1 after an error in SQL or in the database; 2 for wrong usage; 130 when Ctrl-C stopped a script, 143
+after SIGTERM and 129 after SIGHUP, when the database was closed first. What can wait is imported when it is needed,
+so that `--help` answers at once.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from headwater import __version__
 from headwater.errors import HeadwaterError
 from headwater.repl.report import show_error
 from headwater.repl.settings import FORMATS, Settings
+from headwater.repl.signals import Ended, exit_code, take_signals
 
 _EXAMPLES = """\
 examples:
@@ -32,6 +34,7 @@ examples:
   headwater generate orders shop.hw            make sample data; others: headwater generate --help
   headwater bench log                          measure the commit log on this machine; others: headwater bench --help
   headwater test tests/                        run tests written in SQL
+  headwater config                             say where the configuration is, and what the options are
   headwater check shop.hw                      verify every byte; see also repair, backup and fork
 """
 
@@ -39,6 +42,8 @@ examples:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program with `arguments` (None: those of the process) and give its exit code. Never a traceback."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None:
+        take_signals()
     try:
         run = _COMMANDS.get(given[0]) if given else None
         code = run(given[1:]) if run is not None else _run(given)
@@ -49,8 +54,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        return 130
+        return exit_code() or 130
+    except Ended:
+        return exit_code() or 1
     except Exception as error:
+        if (ended := exit_code()) is not None:
+            return ended  # such as that the terminal is gone
         show_error(error, sys.stderr)
         return 1
 
@@ -163,6 +172,21 @@ def _tail(arguments: Sequence[str]) -> int:
     return run(arguments, _prepared)
 
 
+def _config(arguments: Sequence[str]) -> int:
+    argparse.ArgumentParser(
+        prog="headwater config", description="Say where the configuration file is, and what the options are."
+    ).parse_args(arguments)
+
+    from headwater.repl.settings import OPTIONS, config_file, configured
+
+    file = config_file()
+    settings = configured(file)
+    print(f"# {file}{'' if file.exists() else ' (there is none: these are the defaults)'}\n[shell]")
+    for name, option in OPTIONS.items():
+        print(f"{name} = {settings.toml(name)}  # {option.meaning}; takes {option.taken}")
+    return 0
+
+
 _COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "demo": _demo,
     "generate": _generate,
@@ -173,6 +197,7 @@ _COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "repair": partial(_operate, "repair"),
     "backup": partial(_operate, "backup"),
     "fork": partial(_operate, "fork"),
+    "config": _config,
 }
 
 

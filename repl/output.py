@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TextIO
@@ -34,8 +34,9 @@ class Output:
     """Where answers go, and how they look there: as `settings` say.
 
     Messages go to `stream`, rows to `target` or, without one, there too. `travel` is from which point of the log the
-    user of this output looks. `typed` is the last statement of the prompt, `draft` the text with which the next prompt
-    begins.
+    user of this output looks. `typed` is what was typed last at the prompt, `last` the last statement that was run, and
+    `draft` the text with which the next prompt begins. `files` are those that are being run, the outermost first. `ask`
+    reads a line from the user, where there is one.
     """
 
     stream: TextIO
@@ -45,6 +46,9 @@ class Output:
     _home: Sink | None = None
     typed: str = ""
     draft: str = ""
+    last: str = ""
+    files: list[str] = field(default_factory=list)
+    ask: Callable[[str], str] | None = None
 
     def run(self, database: Database, text: str, *, file: str | None = None) -> None:
         """Run the statements of `text` one after the other and show each answer before the next begins.

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from headwater.engine.terminal import COLOUR_CHOICES
 from headwater.errors import HeadwaterError, suggestion
 
 FORMATS = ("table", "csv", "tsv", "json", "ndjson", "markdown", "parquet", "arrow")
@@ -78,6 +79,10 @@ class Settings:
     timing: bool = _option(True, Option("whether to show how long statements take", _SWITCH))
     live: str = _option("table", Option("how a continuous query is shown whose rows can be taken back",
                                         {word: word for word in ("table", "changes")}))  # fmt: skip
+    colour: str = _option("auto", Option("whether to use colours; auto: at a terminal, unless NO_COLOR is set",
+                                         {word: word for word in COLOUR_CHOICES}))  # fmt: skip
+    history: int = _option(10_000, Option("how many entries the history keeps from session to session", {},
+                                          takes_number=True))  # fmt: skip
 
     @classmethod
     def of_script(cls, format: str = "table") -> Settings:
@@ -92,6 +97,18 @@ class Settings:
     def set(self, name: str, given: object) -> None:
         """Give an option a value. Raises HeadwaterError for an option, or a value, that there is not."""
         setattr(self, name, _option_of(name).value_of(name, given))
+
+    def unset(self, name: str) -> None:
+        """Give an option its default again."""
+        _option_of(name)
+        setattr(self, name, getattr(Settings(), name))
+
+    def toml(self, name: str) -> str:
+        """The value of an option as it stands in the configuration file."""
+        value = getattr(self, name)
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        return str(value) if isinstance(value, int) else f'"{self.word(name)}"'
 
     def word(self, name: str) -> str:
         """The value of an option as it is typed."""

@@ -6,11 +6,9 @@ shell.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable
 from itertools import islice
-from pathlib import Path
 from threading import Timer
 
 from prompt_toolkit import PromptSession
@@ -24,18 +22,23 @@ from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.layout.processors import HighlightMatchingBracketProcessor
 
 from headwater.engine.database import Database
+from headwater.engine.terminal import choose_colours
 from headwater.errors import HeadwaterError
-from headwater.repl.command_lines import run_script
+from headwater.repl.command_lines import last_of, run_script
 from headwater.repl.commands import COMMANDS, run_command
 from headwater.repl.complete import SqlCompleter
 from headwater.repl.highlight import STYLE, SqlLexer
-from headwater.repl.keys import WORDS, editing_mode, key_bindings, mode
+from headwater.repl.history import bound, history_file
+from headwater.repl.keys import editing_mode, key_bindings, mode
 from headwater.repl.names import names_of
 from headwater.repl.output import Output
 from headwater.repl.ranking import count_uses
 from headwater.repl.report import show_error
 from headwater.repl.settings import Settings, config_file, configured
+from headwater.repl.signals import let_signals_interrupt, refuse_to_go_on
+from headwater.repl.toolbar import Toolbar
 from headwater.repl.underline import ErrorUnderliner
+from headwater.repl.words import command_of
 
 PROMPT = "headwater"
 _DRAWN_SECONDS = 0.1  # after which the prompt stands there
@@ -47,6 +50,8 @@ def run_shell(database: Database, output: Output, format: str | None = None) -> 
     output.settings = _settings(output)
     if format is not None:
         output.settings.set("format", format)
+    choose_colours(output.settings.colour)
+    output.ask = _ask
     completer = SqlCompleter(COMMANDS)
     session = _session(database, completer, output)
     output.stream.write("Headwater. Statements end with ;  \\? shows help, \\q leaves.\n")
@@ -60,6 +65,7 @@ def run_shell(database: Database, output: Output, format: str | None = None) -> 
             draft, output.draft = output.draft, ""
             text = session.prompt(default=draft)
         except KeyboardInterrupt:
+            refuse_to_go_on()
             continue
         except EOFError:
             return
@@ -87,16 +93,18 @@ def _settings(output: Output) -> Settings:
 
 def _run(database: Database, output: Output, text: str) -> None:
     """Run what was typed at one prompt, and say what went wrong."""
-    line = WORDS.get(text.strip().rstrip(";").lower(), text.strip())
+    command = command_of(text)
+    let_signals_interrupt()
     try:
-        if "\n" in line and any(one.lstrip().startswith("\\") for one in line.splitlines()):
+        if "\n" in text.strip() and any(line.lstrip().startswith("\\") for line in text.splitlines()):
             run_script(database, output, text)
-        elif line.startswith("\\"):
-            run_command(database, output, line)
-        else:
-            output.typed = text or output.typed
+        elif command is not None:
+            run_command(database, output, command)
+        elif text.strip():
+            output.typed, output.last = text, last_of(text)
             output.run(database, text)
     except KeyboardInterrupt:
+        refuse_to_go_on()
         output.stream.write("\ninterrupted\n")
     except (EOFError, BrokenPipeError):
         raise
@@ -121,32 +129,40 @@ def _session(database: Database, completer: SqlCompleter, output: Output) -> Pro
         auto_suggest=ConditionalAutoSuggest(AutoSuggestFromHistory(), Condition(lambda: output.settings.suggestions)),
         input_processors=[HighlightMatchingBracketProcessor(chars="[](){}"), ErrorUnderliner()],
         tempfile_suffix=".sql",
-        history=_history(),
+        history=_history(output.settings.history),
         key_bindings=key_bindings(),
-        bottom_toolbar=_toolbar(database),
+        bottom_toolbar=_toolbar(database, output),
         refresh_interval=0.5,  # for the version in the toolbar, which moves while queries run
     )
 
 
-def _toolbar(database: Database) -> Callable[[], str]:
-    where = database.path or "in memory"
+def _ask(question: str) -> str:
+    """What the user types at another prompt than that of the shell, which its history does not keep."""
+    session: PromptSession[str] = PromptSession(
+        [("class:prompt", question)], multiline=True, lexer=SqlLexer(), style=STYLE, key_bindings=key_bindings(),
+        prompt_continuation=lambda width, line, is_wrapped: "-> ".rjust(width),
+    )  # fmt: skip
+    return session.prompt()
+
+
+def _toolbar(database: Database, output: Output) -> Callable[[], str]:
+    toolbar = Toolbar(database, output.travel)
 
     def text() -> str:
-        typed = get_app().current_buffer.text
-        way_out = " · end the statement with ; or clear it with Ctrl-C" if "\n" in typed else ""
-        keys = mode() and f" · {mode()}"
-        return f" {where} · version {database.version}{keys}{way_out}"
+        app = get_app()
+        is_open = "\n" in app.current_buffer.text
+        return toolbar.text(app.output.get_size().columns, is_open=is_open, keys=mode())
 
     return text
 
 
-def _history() -> History:
+def _history(count: int) -> History:
     """What was typed in earlier sessions, kept in a file; only for this session where that cannot be written."""
-    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    file = Path(state).expanduser() / "headwater" / "history"
+    file = history_file()
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         file.touch(mode=0o600)
+        bound(file, count)
     except OSError:
         return InMemoryHistory()
     return FileHistory(file)

@@ -109,7 +109,7 @@ def test_backslash_d_with_a_name_describes_it(terminal: Terminal) -> None:
 def test_help_lists_every_command(terminal: Terminal) -> None:
     terminal.type("\\?", ENTER)
     terminal.until("Ctrl-D leaves.")
-    for command in ("\\d [name]", "\\i file", "\\rows [n|all|auto]", "\\timing", "\\?", "\\q"):
+    for command in ("\\d [name]", "\\i file", "\\rows [n|all|auto]", "\\?", "\\q"):
         assert f"  {command} " in terminal.text
 
 

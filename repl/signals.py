@@ -1,0 +1,47 @@
+"""SIGTERM and SIGHUP end the program as if it had been left: the database is closed, the terminal is as it was."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+
+_ended_by: int | None = None
+
+
+class Ended(SystemExit):
+    """The program was told to end. Event loops let this pass, and no other error that is none of theirs."""
+
+
+def take_signals() -> None:
+    """Let SIGTERM, and SIGHUP when the terminal goes away, raise `Ended` in the program's own thread."""
+    signal.signal(signal.SIGTERM, _end)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
+        signal.signal(signal.SIGHUP, _end)
+
+
+def let_signals_interrupt() -> None:
+    """Let signals end system calls, as they do when Python begins. An event loop, such as that of a prompt, leaves them
+    set so that calls begin again: then Ctrl-C would not reach DuckDB while it runs a query.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.siginterrupt(number, True)
+
+
+def exit_code() -> int | None:
+    """The code with which a program ends that a signal has ended; None if none has. What ran when it came may have made
+    another error of `Ended`, so ask this whatever error ends the program.
+    """
+    return None if _ended_by is None else 128 + _ended_by
+
+
+def refuse_to_go_on() -> None:
+    """Raises `Ended` if the program was told to end, and what ran then has made something else of it."""
+    if _ended_by is not None:
+        raise Ended
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    global _ended_by
+    if _ended_by is None:  # a second one does not interrupt the closing
+        _ended_by = number
+        raise Ended
