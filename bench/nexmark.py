@@ -20,7 +20,6 @@ from pathlib import Path
 
 from headwater.bench import nexmark_clink
 from headwater.bench.machine import Machine
-from headwater.bench.nexmark_data import Events
 from headwater.bench.nexmark_peers import RECORDED
 from headwater.bench.nexmark_profile import profile
 from headwater.bench.nexmark_queries import QUERIES
@@ -29,6 +28,7 @@ from headwater.bench.nexmark_worker import Outcome, from_scratch, keep, keep_up,
 from headwater.bench.process import in_new_process
 from headwater.engine.database import connect
 from headwater.errors import HeadwaterError
+from headwater.repl.nexmark_data import Events
 
 _LEGEND = f"""
 * recorded on {RECORDED} on a machine of this kind, not now. kept: as a table, with the commits of its changelog.

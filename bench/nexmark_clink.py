@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headwater.bench.content import Content
-from headwater.bench.nexmark_data import SCHEMAS, Events
 from headwater.bench.nexmark_worker import Outcome
 from headwater.bench.spent import Spent
+from headwater.repl.nexmark_data import SCHEMAS, Events
 
 _BID = (
     "auction BIGINT, bidder BIGINT, price BIGINT, channel VARCHAR, url VARCHAR, date_time BIGINT, extra VARCHAR"  # ms

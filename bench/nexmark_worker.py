@@ -12,7 +12,6 @@ from typing import Any
 import duckdb
 
 from headwater.bench.content import Content
-from headwater.bench.nexmark_data import SCHEMAS, Events, side_input
 from headwater.bench.nexmark_queries import continuous, for_duckdb, schema
 from headwater.bench.spent import Spent, resident_bytes
 from headwater.engine.database import Database, connect
@@ -20,6 +19,7 @@ from headwater.executor.circuit import Circuit
 from headwater.executor.feed import Cut
 from headwater.parser import parse, syntax
 from headwater.planner import BoundQuery, bind_query
+from headwater.repl.nexmark_data import SCHEMAS, Events, side_input
 from headwater.values import Delta
 
 _FIRST_ROWS = 1000  # of a partition, which wake up what is loaded when it is first used

@@ -18,7 +18,7 @@ import pyarrow as pa
 from headwater.engine import ingest, statements
 from headwater.engine.reading import ROW_NUMBER, ROWS
 from headwater.engine.result import Result
-from headwater.errors import SqlError, TypeProblem, Unsupported
+from headwater.errors import NullRefused, SqlError, Unsupported
 from headwater.executor.key_index import KeyIndex
 from headwater.executor.keys import Words, key_words
 from headwater.executor.state import consolidate
@@ -165,13 +165,13 @@ def _removed(rows: pa.RecordBatch) -> Delta:
 def _refuse_nulls(
     relation: Relation, rows: pa.RecordBatch, targets: Sequence[Column], places: Sequence[syntax.Node]
 ) -> None:
-    """Raises TypeProblem for a NULL where none may be, at the place that gives the value."""
+    """Raises NullRefused for a NULL where none may be, at the place that gives the value."""
     for name in relation.not_null:
         if rows.column(name).null_count:
             number = next((i for i, column in enumerate(targets) if column.name == name), None)
             at = places[-1] if number is None else places[number]
             hint = f"name {name} in INSERT INTO …" if number is None else None
-            raise TypeProblem(f'column "{name}" cannot be NULL', at.span, hint=hint)
+            raise NullRefused(f'column "{name}" cannot be NULL', at.span, hint=hint)
 
 
 def _keys(relation: Relation, rows: pa.RecordBatch) -> Words:

@@ -63,7 +63,7 @@ def copy_from(statement: syntax.Copy, catalog: Catalog, writer: Writer) -> Resul
     except OSError as error:
         raise SqlError(f"cannot read '{statement.path}': {error.strerror}", statement.span) from error
     files = f" from {len(paths)} files" if len(paths) > 1 else ""
-    return Result.of_message(f"copied {_rows(rows)}{files}")
+    return Result.of_message(f"copied {_rows(rows)}{files}", changed=rows)
 
 
 def _rows_of(
@@ -177,7 +177,7 @@ def copy_to(statement: syntax.Copy, reader: Reader) -> Result:
         storage.sync_dir(parent(path))
     except OSError as error:
         raise StorageError(f"cannot write '{statement.path}': {error.strerror or error}") from error
-    return Result.of_message(f"copied {_rows(len(result))}")
+    return Result.of_message(f"copied {_rows(len(result))}", changed=len(result))
 
 
 def _query_of(statement: syntax.Copy) -> syntax.Query:

@@ -13,16 +13,17 @@ import os
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from headwater.engine import (
     forking,
-    ingest,
+    given_rows,
     retention,
     statements,
 )
 from headwater.engine.catalogs import Catalogs
 from headwater.engine.consuming import Consumer, Groups
+from headwater.engine.cursor import Cursor
 from headwater.engine.differing import Side, difference
 from headwater.engine.follower import Follower
 from headwater.engine.following import Following
@@ -40,12 +41,10 @@ from headwater.engine.subscription import Subscription
 from headwater.engine.transactions import Transaction
 from headwater.engine.writing import Writer
 from headwater.errors import SqlError, StorageError
-from headwater.parser import parse_point, syntax
+from headwater.parser import Parameters, parse_point, syntax
 from headwater.planner import with_named_types
 from headwater.storage import Log, OsStorage, SimulatedDisk, Storage
 from headwater.values import Column
-
-_Statement = TypeVar("_Statement", bound=syntax.Node)
 
 logger = logging.getLogger("headwater")
 
@@ -77,6 +76,10 @@ def connect(
     `functions` are those that a program has given to `create_function` or `create_aggregate`, by name.
     Raises StorageError if the directory is something else, is damaged, or is open elsewhere, or if a query calls a
     function that is not given.
+
+    >>> with connect() as db:
+    ...     db.sql("SELECT 6 * 7 AS answer").fetchall()
+    [(42,)]
     """
     if path is None:
         if read_only:
@@ -98,6 +101,8 @@ class Database:
 
     One that is still open when the program ends is closed then.
     """
+
+    autocommit = True  # of PEP 249: a statement is committed when it returns, unless BEGIN has begun a transaction
 
     def __init__(
         self,
@@ -150,10 +155,20 @@ class Database:
 
     # ---------------------------------------------------------------- SQL
 
-    def sql(self, text: str) -> Result:
-        """Runs one statement and gives its result. A query that ends in EMIT CHANGES belongs to `subscribe`."""
+    def sql(self, text: str, parameters: Parameters = ()) -> Result:
+        """Runs one statement and gives its result. A query that ends in EMIT CHANGES belongs to `subscribe`.
+
+        `parameters` are the values of `?`, in order, or a mapping with those of `$name`.
+
+        >>> with connect() as db:
+        ...     db.execute("CREATE STREAM bids (auction BIGINT KEY, price DOUBLE)")
+        ...     db.sql("INSERT INTO bids VALUES (?, ?), (?, ?)", (7, 12.5, 8, 3)).message
+        ...     db.sql("SELECT auction FROM bids WHERE price > $least", {"least": 10}).fetchall()
+        'inserted 2 rows'
+        [(7,)]
+        """
         self._check_open()
-        outcome = self._scripts.run_one(text)
+        outcome = self._scripts.run_one(text, parameters)
         if isinstance(outcome, Subscription):
             outcome.close()
             raise SqlError("this query does not end", hint="use subscribe(sql), or leave out EMIT CHANGES")
@@ -172,28 +187,60 @@ class Database:
         self._check_open()
         yield from self._scripts.run(text, file)
 
-    def subscribe(self, sql: str, *, from_version: int | None = None) -> Subscription:
+    def subscribe(self, sql: str, parameters: Parameters = (), *, from_version: int | None = None) -> Subscription:
         """Watches a query: iterates over its changes, first the rows there are. EMIT CHANGES may be left out.
 
         With `from_version`, the `version` of the last batch that a client has, it goes on right after that batch, also
         after a restart: the rows there are do not come again.
+
+        >>> with connect() as db:
+        ...     db.execute("CREATE STREAM bids (auction BIGINT KEY, price DOUBLE); INSERT INTO bids VALUES (7, 12.5)")
+        ...     with db.subscribe("SELECT auction, max(price) FROM bids GROUP BY auction") as changes:
+        ...         for change in changes.poll(1):
+        ...             print(change.op, change.row)
+        ...         _ = db.append("bids", [(7, 20.0)])
+        ...         for change in changes.poll(1):
+        ...             print(change.op, change.row)
+        + (7, 12.5)
+        - (7, 12.5)
+        + (7, 20.0)
         """
         self._check_open()
-        statement, placed = self._scripts.statement(sql)
+        statement, placed = self._scripts.statement(sql, parameters)
         with placed:
             if not isinstance(statement, syntax.Query):
                 raise SqlError("only a query can be watched", statement.span, hint="SELECT … FROM … EMIT CHANGES")
             self.session.asked(replace(statement, emit="CHANGES"))
             return self._runner.watch(self._runner.prepared(statement), from_version)
 
+    def cursor(self) -> Cursor:
+        """A cursor as DB-API 2.0 has them."""
+        self._check_open()
+        return Cursor(self, self._scripts)
+
+    def commit(self) -> None:
+        """COMMIT of the transaction that BEGIN has begun. Without one does nothing: see `autocommit`."""
+        self._check_open()
+        self._runner.end("COMMIT")
+
+    def rollback(self) -> None:
+        """ROLLBACK of the transaction that BEGIN has begun. Without one does nothing: see `autocommit`."""
+        self._check_open()
+        self._runner.end("ROLLBACK")
+
     # ---------------------------------------------------------------- transactions, consumers
 
     def transaction(self) -> Transaction:
         """Begins a transaction: what is written in it is one commit, or nothing, and it sees one version throughout.
 
-        with db.transaction() as t:
-            t.append("orders", [{"id": 1}])
-            t.execute("UPDATE stock SET n = n - 1 WHERE item = 7")
+        >>> with connect() as db:
+        ...     db.execute("CREATE STREAM orders (id BIGINT, item BIGINT); CREATE TABLE stock (item BIGINT, n INTEGER)")
+        ...     _ = db.append("stock", [(7, 3)])
+        ...     with db.transaction() as t:
+        ...         _ = t.append("orders", [{"id": 1, "item": 7}])
+        ...         t.execute("UPDATE stock SET n = n - 1 WHERE item = 7")
+        ...     db.sql("SELECT n, (SELECT count(*) FROM orders) FROM stock").fetchall()
+        [(2, 1)]
         """
         self._check_open()
         return self._runner.begin()
@@ -201,6 +248,16 @@ class Database:
     def consumer(self, stream: str, group: str, start: Literal["earliest", "latest"] = "earliest") -> Consumer:
         """A new member of a consumer group, which reads a stream on from where the group has come; a group that is new
         begins at `start`. The members of a group share the partitions of the stream.
+
+        >>> with connect() as db:
+        ...     db.execute("CREATE STREAM jobs (id BIGINT); INSERT INTO jobs VALUES (1), (2), (3)")
+        ...     with db.consumer("jobs", "workers") as worker:
+        ...         [row[0] for row in worker.fetch(max_rows=2)]
+        ...         worker.commit()
+        ...     with db.consumer("jobs", "workers") as another:
+        ...         [row[0] for row in another.fetch()]
+        [1, 2]
+        [3]
         """
         self._check_open()
         return self._parts.groups.join(group, syntax.Identifier(stream), start)
@@ -274,16 +331,28 @@ class Database:
 
     # ---------------------------------------------------------------- rows
 
-    def append(self, name: str, rows: Any) -> Acknowledgement:
+    def append(self, name: str, rows: Any, *, commit_every: int | None = None) -> Acknowledgement:
         """Appends rows to a source stream or table; returns once they are durable.
 
-        `rows` is an Arrow table or record batch, a DataFrame, a mapping of columns or a list of dicts. All rows are
-        appended or, on any error, none. In a table with a primary key a row replaces that of its key.
+        `rows` is anything that Arrow reads (tables, batches, readers, DataFrames of pandas and Polars, relations of
+        DuckDB), a mapping of columns, or dicts, tuples or batches in a list or from an iterator. All are appended, in
+        one commit, or, on any error, none. With `commit_every` each so many rows are a commit, so that an iterator may
+        be larger than memory; on an error those before it stay. In a table with a primary key a row replaces that of
+        its key.
+
+        >>> with connect() as db:
+        ...     db.execute("CREATE STREAM bids (auction BIGINT KEY, price DOUBLE)")
+        ...     _ = db.append("bids", [{"auction": 7, "price": 12.5}, {"auction": 8}])
+        ...     _ = db.append("bids", {"auction": [9, 9], "price": [1.0, 2.0]})
+        ...     db.append("bids", ((n, n / 2) for n in range(100)), commit_every=40).rows
+        ...     db.sql("SELECT count(*), count(price) FROM bids").fetchall()
+        100
+        [(104, 103)]
         """
         self._check_open()
         relation = self.pipeline.catalog.find(syntax.Identifier(name))
         statements.refuse_derived(relation, None)
-        return self._parts.writer.append(relation, ingest.conform(relation, rows))
+        return given_rows.append(relation, rows, commit_every, self._parts.writer.append)
 
     # ---------------------------------------------------------------- forks
 

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from headwater.errors import DataError, suggestion
+from headwater.errors import DataError, NullRefused, suggestion
 from headwater.executor.circuit import stored_changes
 from headwater.executor.evaluate import connection
 from headwater.executor.keys import partition_of
@@ -37,7 +37,7 @@ def conform(relation: Relation, rows: Any) -> pa.RecordBatch:
     """`rows` with the columns and types of `relation`, and ROWTIME if they have one; absent columns are NULL.
 
     Takes an Arrow table or record batch, a pandas or polars DataFrame, anything with the Arrow PyCapsule interface,
-    a mapping of column name to values, or a sequence of mappings. Raises DataError and names the column.
+    a mapping of column name to values, or a sequence of mappings or of tuples. Raises DataError and names the column.
     """
     schema = arrow_schema(relation.columns)
     if isinstance(rows, Sequence) and not isinstance(rows, str | bytes):
@@ -68,6 +68,8 @@ def _as_table(relation: Relation, rows: Any, fields: Mapping[str, pa.Field]) -> 
             return pa.Table.from_batches([rows])
         if hasattr(rows, "__arrow_c_stream__"):
             return pa.table(rows)
+        if hasattr(rows, "__arrow_c_array__"):
+            return pa.Table.from_batches([pa.record_batch(rows)])
         if isinstance(rows, Mapping):
             return pa.table({n: _typed(relation, fields.get(n.lower()), values) for n, values in rows.items()})
         if type(rows).__module__.partition(".")[0] == "pandas":
@@ -76,7 +78,7 @@ def _as_table(relation: Relation, rows: Any, fields: Mapping[str, pa.Field]) -> 
         raise DataError(f'cannot read the rows given for "{relation.name}": {error}') from error
     raise DataError(
         f'cannot append a {type(rows).__name__} to "{relation.name}"',
-        hint="give an Arrow table, a DataFrame, or a list of dicts",
+        hint="give an Arrow table, a DataFrame, or dicts or tuples",
     )
 
 
@@ -90,14 +92,26 @@ def _from_mappings(relation: Relation, rows: Sequence[Any], schema: pa.Schema) -
     wanted = {c.name.lower(): c.name for c in relation.columns} | _rowtime_name(relation)
     renamed: list[dict[str, Any]] = []
     for number, row in enumerate(rows):
+        if isinstance(row, tuple | list):
+            row = _by_name(relation, number, row)
         if not isinstance(row, Mapping):
-            raise DataError(f"row {number} is a {type(row).__name__}, not a mapping of column name to value")
+            raise DataError(f"row {number} is a {type(row).__name__}, neither a dict nor a tuple")
         renamed.append({_known(relation, name, wanted): value for name, value in row.items()})
         if len(renamed[-1]) < len(row):
             raise DataError(f'row {number}: two values for one column of "{relation.name}"')
     fields = list(_with_rowtime(schema, {name for row in renamed for name in row}))
     arrays = [_column_of(relation, field, [row.get(field.name) for row in renamed]) for field in fields]
     return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
+
+
+def _by_name(relation: Relation, number: int, row: Sequence[Any]) -> dict[str, Any]:
+    if len(row) != len(relation.columns):
+        columns = ", ".join(column.name for column in relation.columns)
+        raise DataError(
+            f'row {number} has {len(row)} values, but "{relation.name}" has {len(relation.columns)} columns',
+            hint=f"give a value for each of {columns}, in this order, or dicts",
+        )
+    return {column.name: value for column, value in zip(relation.columns, row, strict=True)}
 
 
 def _column_of(relation: Relation, field: pa.Field, values: list[Any]) -> pa.Array:
@@ -170,7 +184,7 @@ def _declared(relation: Relation, name: str) -> str:
 
 
 def appends(relation: Relation, rows: pa.RecordBatch, log: Log, now_us: int) -> list[Append]:
-    """The rows as they are stored, by partition. Raises DataError for a NULL where none may be."""
+    """The rows as they are stored, by partition. Raises NullRefused for a NULL where none may be."""
     refuse_nulls(relation, rows)
     if not relation.is_stream:
         return changes(relation, Delta(rows), log)
@@ -183,7 +197,7 @@ def changes(relation: Relation, delta: Delta, log: Log) -> list[Append]:
 
 
 def refuse_nulls(relation: Relation, rows: pa.RecordBatch) -> None:
-    """Raises DataError for a NULL where none may be."""
+    """Raises NullRefused for a NULL where none may be."""
     for name in relation.not_null:
         _refuse_null(relation, rows, name, "PRIMARY KEY" if name in relation.primary_key else "NOT NULL column")
 
@@ -200,7 +214,7 @@ def _refuse_null(relation: Relation, rows: pa.RecordBatch, name: str, what: str)
     column = rows.column(name)
     if column.null_count:
         first = int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
-        raise DataError(f'row {first}: the {what} "{name}" of "{relation.name}" cannot be NULL')
+        raise NullRefused(f'row {first}: the {what} "{name}" of "{relation.name}" cannot be NULL')
 
 
 def _with_event_time(relation: Relation, rows: pa.RecordBatch, now_us: int) -> pa.RecordBatch:

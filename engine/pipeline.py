@@ -127,8 +127,7 @@ class Pipeline:
     def _error_levels(self) -> int:
         """How many streams of errors there are that queries read, and one more."""
         with self.lock:
-            leaves = {leaf.id for leaf in self.circuit.leaves}
-            return 1 + len(leaves & {r.errors_into for r in self.derived()})
+            return 1 + len({leaf.id for leaf in self.circuit.leaves} & {r.errors_into for r in self.derived()})
 
     def _reach(self, target: int) -> None:
         if self._thread is None or threading.current_thread() is self._thread:

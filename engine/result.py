@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import numpy as np
 import pyarrow as pa
 
+from headwater.errors import Unsupported
 from headwater.values import Column, Weights
+
+if TYPE_CHECKING:
+    import pandas
+
+
+_ROWS_AT_ONCE = 1000  # as Python objects, when somebody iterates
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +34,34 @@ class Acknowledgement:
 
 
 class Result:
-    """The rows that a statement answered with; or, for a statement without rows, its `message`."""
+    """The rows that a statement answered with; or, for a statement without rows, its `message`.
 
-    def __init__(self, columns: tuple[Column, ...], table: pa.Table, message: str | None = None) -> None:
+    Iterating and `fetchall` give all rows, each time; `fetchone` and `fetchmany` go forward through them.
+
+    >>> import headwater
+    >>> with headwater.connect() as db:
+    ...     result = db.sql("SELECT * FROM (VALUES (1, 'one'), (2, NULL)) AS t (n, name) ORDER BY n")
+    >>> result.names, len(result)
+    (['n', 'name'], 2)
+    >>> [name for n, name in result]
+    ['one', None]
+    >>> result.fetchone(), result.fetchone(), result.fetchone()
+    ((1, 'one'), (2, None), None)
+    """
+
+    def __init__(
+        self, columns: tuple[Column, ...], table: pa.Table, message: str | None = None, *, changed: int | None = None
+    ) -> None:
         self.columns = columns
         self.message = message
+        self.changed = changed  # rows, by INSERT, UPDATE and DELETE
         self._table = table
+        self._fetched = 0
 
     @classmethod
-    def of_message(cls, message: str) -> Result:
-        """A result without rows that says what was done."""
-        return cls((), pa.table({}), message)
+    def of_message(cls, message: str, *, changed: int | None = None) -> Result:
+        """A result without rows that says what was done, and how many rows were `changed`, if that was it."""
+        return cls((), pa.table({}), message, changed=changed)
 
     @classmethod
     def of_rows(cls, columns: tuple[Column, ...], rows: list[tuple[Any, ...]], types: list[pa.DataType]) -> Result:
@@ -49,8 +74,23 @@ class Result:
         """The column names, in order; two columns may share one."""
         return [c.name for c in self.columns]
 
+    @property
+    def rowcount(self) -> int:
+        """How many rows there are, or were changed; −1 where a statement has none of either."""
+        if self.columns:
+            return len(self)
+        return -1 if self.changed is None else self.changed
+
     def __len__(self) -> int:
         return int(self._table.num_rows)
+
+    def __bool__(self) -> bool:
+        return True  # also without rows
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        if self.columns:
+            for batch in self._table.to_batches(max_chunksize=_ROWS_AT_ONCE):
+                yield from python_rows(self.columns, batch.columns)
 
     def arrow(self) -> pa.Table:
         """The rows as an Arrow table."""
@@ -67,11 +107,27 @@ class Result:
         return python_rows(self.columns, self._table.columns)
 
     def fetchone(self) -> tuple[Any, ...] | None:
-        """The first row, or None."""
-        rows = Result(self.columns, self._table.slice(0, 1)).fetchall()
+        """The next row, or None after the last."""
+        rows = self.fetchmany(1)
         return rows[0] if rows else None
 
-    def df(self) -> Any:
+    def fetchmany(self, size: int = 1) -> list[tuple[Any, ...]]:
+        """The next `size` rows, fewer at the end."""
+        part = self._table.slice(self._fetched, size)
+        self._fetched += part.num_rows
+        return Result(self.columns, part).fetchall()
+
+    def pl(self) -> Any:
+        """The rows as a Polars DataFrame (needs polars), without a copy where the types allow it."""
+        import polars  # only who calls this has it
+
+        for field in self._table.schema:
+            if pa.types.is_interval(field.type):
+                hint = f'select CAST("{field.name}" AS VARCHAR), or take arrow()'
+                raise Unsupported(f'Polars has no type for column "{field.name}", an INTERVAL', hint=hint)
+        return polars.from_arrow(self._table)
+
+    def df(self) -> pandas.DataFrame:
         """The rows as a pandas DataFrame (needs pandas); HUGEINT as float64, as DuckDB does."""
         wide = pa.decimal128(38, 0)
         fields = [f.with_type(pa.float64()) if f.type == wide else f for f in self._table.schema]
@@ -82,6 +138,12 @@ class Result:
         from headwater.engine.render import print_result  # which is made of results
 
         print_result(self, limit=limit)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from headwater.engine.notebook_html import html_of  # which is made of results
+
+        return html_of(self)
 
     def __repr__(self) -> str:
         if self.message is not None:
@@ -111,6 +173,17 @@ class ChangeBatch:
 
     def __len__(self) -> int:
         return int(self.rows.num_rows)
+
+    def arrow(self) -> pa.RecordBatch:
+        """The changes as an Arrow batch: `_op` ('+' or '-') and `_version` in front of the query's columns."""
+        signs = pa.array(np.where(self.weights > 0, "+", "-").tolist(), pa.string())
+        versions = pa.repeat(pa.scalar(self.version, pa.int64()), len(self))
+        names = ["_op", "_version", *(c.name for c in self.columns)]
+        return pa.RecordBatch.from_arrays([signs, versions, *self.rows.columns], names=names)
+
+    def __arrow_c_array__(self, requested_schema: object | None = None) -> object:
+        """The Arrow PyCapsule interface, for what `arrow` gives."""
+        return self.arrow().__arrow_c_array__(requested_schema)
 
     def __iter__(self) -> Iterator[Change]:
         values = python_rows(self.columns, self.rows.columns)

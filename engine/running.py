@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from headwater.engine import (
     asserts,
@@ -140,6 +140,11 @@ class Runner:
     def begin(self) -> Transaction:
         """Begins a transaction."""
         return Transaction(self._parts, self.run, self.prepared)
+
+    def end(self, action: Literal["COMMIT", "ROLLBACK"]) -> None:
+        """Ends the transaction that BEGIN has begun; does nothing if there is none."""
+        if self._transaction is not None and not self._transaction.is_over:
+            self._transaction.run(syntax.Transaction(action))
 
     def _define(self, statement: definitions.Definition) -> Result:
         parts = self._parts

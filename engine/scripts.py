@@ -7,14 +7,14 @@ say is known only when their turn comes. Errors point into what the user wrote, 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from headwater.engine.result import Result
 from headwater.engine.session import Session
 from headwater.engine.subscription import Subscription
 from headwater.errors import HeadwaterError, Span, SqlError, Unsupported
-from headwater.parser import Piece, parse_piece, parse_statement, pieces, syntax
+from headwater.parser import Parameters, Piece, parse_piece, parse_statement, pieces, syntax, with_values
 from headwater.storage import OsStorage
 
 Outcome = Result | Subscription
@@ -62,15 +62,15 @@ class Scripts:
         """Runs the statements of a text, which may stand in `file`; each one's result comes before the next is run."""
         return self._run(Source(text, () if file is None else (file,)))
 
-    def statement(self, text: str) -> tuple[syntax.Statement, Placed]:
+    def statement(self, text: str, parameters: Parameters | None = ()) -> tuple[syntax.Statement, Placed]:
         """The one statement of a text, and the context to run it in."""
         placed = Placed(Source(text), Span(0, len(text)))
         with placed:
-            return parse_statement(text, self._session.values), placed
+            return parse_statement(text, self._session.values, parameters), placed
 
-    def run_one(self, text: str) -> Outcome:
+    def run_one(self, text: str, parameters: Parameters = ()) -> Outcome:
         """Runs the one statement of a text; a script that it names, to its end."""
-        statement, placed = self.statement(text)
+        statement, placed = self.statement(text, parameters)
         with placed:
             if not isinstance(statement, syntax.RunScript):
                 return self._execute(statement)
@@ -79,6 +79,22 @@ class Scripts:
                 refuse_endless(outcome)
                 count += 1
         return Result.of_message(f"ran {count:,} statement{'' if count == 1 else 's'} of {statement.path}")
+
+    def run_each(self, text: str, sets: Sequence[Parameters]) -> int:
+        """Runs the one statement of a text for each of several sets of values; gives how many rows that were changed.
+
+        INSERT … VALUES is run once, with the rows of all sets: one commit.
+        """
+        statement, placed = self.statement(text, None)
+        with placed:
+            filled = [with_values(statement, values) for values in sets]
+            return sum(max(self._rows_of(one), 0) for one in _as_one_insert(filled))
+
+    def _rows_of(self, statement: syntax.Statement) -> int:
+        outcome = self._execute(statement)
+        refuse_endless(outcome)
+        assert isinstance(outcome, Result)
+        return outcome.rowcount
 
     def _run(self, source: Source) -> Iterator[Outcome]:
         for piece, known in [(piece, self._checked(source, piece)) for piece in pieces(source.text)]:
@@ -100,6 +116,17 @@ class Scripts:
             return None
         with Placed(source, piece.span):
             return parse_piece(source.text, piece)
+
+
+def _as_one_insert(statements: list[syntax.Statement]) -> list[syntax.Statement]:
+    """Statements that differ in their values only; if they are INSERT … VALUES, one with the rows of all."""
+    inserts = [s for s in statements if isinstance(s, syntax.Insert)]
+    values = [s.query.body for s in inserts if isinstance(s.query.body, syntax.Values)]
+    if not values or len(values) < len(statements):
+        return statements
+    first = inserts[0]
+    together = replace(values[0], rows=tuple(row for each in values for row in each.rows))
+    return [replace(first, query=replace(first.query, body=together))]
 
 
 def refuse_endless(outcome: Outcome) -> None:

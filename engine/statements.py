@@ -13,7 +13,7 @@ from headwater.engine.explain import explain
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.reading import Reader
 from headwater.engine.result import Result
-from headwater.errors import Span, SqlError, TypeProblem, Unsupported
+from headwater.errors import NullRefused, Span, SqlError, TypeProblem, Unsupported
 from headwater.executor.evaluate import connection
 from headwater.executor.python_functions import raise_interrupt
 from headwater.parser import syntax, unparse
@@ -284,9 +284,9 @@ def _refuse_null(
 ) -> None:
     place = next((i for i, c in enumerate(targets) if c.name == name), None)
     if place is None:
-        raise SqlError(
+        raise NullRefused(
             f'column "{name}" cannot be NULL and is not given', statement.span, hint=f"name {name} in INSERT INTO …"
         )
     for number, valid in enumerate(values.column(place).is_valid().to_pylist()):
         if not valid:
-            raise TypeProblem(f'column "{name}" cannot be NULL', body.rows[number][place].span)
+            raise NullRefused(f'column "{name}" cannot be NULL', body.rows[number][place].span)

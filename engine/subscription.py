@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from itertools import takewhile
 
 import numpy as np
 import pyarrow as pa
 
+from headwater.engine.asynchronous import Polls
 from headwater.engine.change_feed import ChangeFeed
 from headwater.engine.changelogs import steps_of
 from headwater.engine.pipeline import Pipeline
@@ -33,9 +34,13 @@ from headwater.planner.logical import Changelog, StreamSource, joins_by_version
 from headwater.planner.sql_types import arrow_schema
 from headwater.values import Column, Delta, Weights, concat_deltas
 
+_WAIT_SECONDS = 0.5  # at most, before a look at whether the subscription is closed or a query has stopped
+
 
 class Subscription:
     """The changes of a query, from its present content on. Iterate over it, or `poll`; `close` when done.
+
+    In asyncio: `async for`, or `poll_async`. The reader sets the pace: what it is slow to take is in the log.
 
     First come the rows there are now, as additions, unless `skip` is called; then every step's changes, consolidated.
     With `from_version` only what changed after that version comes. `start_of` says where CHANGES FROM begins.
@@ -44,6 +49,12 @@ class Subscription:
 
     What came up to a batch adds up to the answer AS OF the batch's version, so that is where to go on from. `version`
     is that of the last look, which may be later than the last batch, if nothing changed; None before the first look.
+
+    >>> import headwater
+    >>> with headwater.connect() as db:
+    ...     db.execute("CREATE STREAM s (k INTEGER); INSERT INTO s VALUES (1), (2), (3)")
+    ...     [change.row for change in db.subscribe("SELECT k FROM s LIMIT 2")]
+    [(1,), (2,)]
     """
 
     def __init__(
@@ -80,6 +91,7 @@ class Subscription:
         self._stored_version = 0
         self._looked = -1  # the log's version at the last look, −1 before the first
         self._lock = threading.Lock()
+        self._polls = Polls()
         if from_version is not None:
             self._resume(from_version)
 
@@ -106,6 +118,21 @@ class Subscription:
 
         None as well once this subscription, or the database, is closed.
         """
+        return self._polls.left_over() or self._poll(timeout)
+
+    async def poll_async(self, timeout: float | None = None) -> ChangeBatch | None:
+        """`poll` for asyncio. If the task that waits is cancelled, nothing is lost: the next poll has what it found."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not self.finished:
+            left = _WAIT_SECONDS if deadline is None else min(_WAIT_SECONDS, deadline - time.monotonic())
+            batch = await self._polls.next(self._poll, max(left, 0))
+            if batch is not None:
+                return batch
+            if left <= 0:
+                break
+        return None
+
+    def _poll(self, timeout: float | None) -> ChangeBatch | None:
         with self._lock:
             try:
                 return self._next(None if timeout is None else time.monotonic() + timeout)
@@ -154,10 +181,10 @@ class Subscription:
             if self._pipeline.tick(self._circuit.due):
                 continue
             self._check_running()
-            left = 0.5 if deadline is None else deadline - time.monotonic()
+            left = _WAIT_SECONDS if deadline is None else deadline - time.monotonic()
             if left <= 0:
                 return None
-            self._pipeline.log.wait(self._looked, min(left, 0.5))
+            self._pipeline.log.wait(self._looked, min(left, _WAIT_SECONDS))
         return None
 
     def _advance(self) -> ChangeBatch | None:
@@ -262,9 +289,26 @@ class Subscription:
                 return
             yield from batch
 
+    async def __aiter__(self) -> AsyncIterator[Change]:
+        while (batch := await self.poll_async()) is not None:
+            for change in batch:
+                yield change
+
+    def arrow_batches(self) -> Iterator[pa.RecordBatch]:
+        """The changes as Arrow batches, each those of one step, with `_op` and `_version` in front of the columns."""
+        while (batch := self.poll()) is not None:
+            yield batch.arrow()
+
     def close(self) -> None:
-        """Ends the subscription; a `poll` under way in another thread returns None."""
+        """Ends the subscription; a `poll` under way, in another thread or task, returns None."""
         self.finished = True
+        self._polls.close()
+
+    async def __aenter__(self) -> Subscription:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
 
     def __enter__(self) -> Subscription:
         return self

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from headwater.engine import changes, ingest
+from headwater.engine import changes, given_rows, ingest
 from headwater.engine.consuming import Consumer
 from headwater.engine.own_writes import OwnWrites
 from headwater.engine.parts import Parts
@@ -26,7 +26,7 @@ from headwater.engine.session import is_about_session
 from headwater.engine.statements import inserted_rows, refuse_derived
 from headwater.engine.writing import rows_said
 from headwater.errors import HeadwaterError, MemberFenced, SqlError, Unsupported
-from headwater.parser import syntax
+from headwater.parser import Parameters, syntax
 from headwater.planner import Catalog, Input, Relation, refuse_statement
 from headwater.planner.key_constants import Key
 from headwater.planner.logical import StreamSource, TableSource
@@ -75,9 +75,9 @@ class Transaction:
 
     # ---------------------------------------------------------------- for programs
 
-    def sql(self, text: str) -> Result:
-        """Runs one statement in the transaction and gives its result."""
-        outcome = self._scripts.run_one(text)
+    def sql(self, text: str, parameters: Parameters = ()) -> Result:
+        """Runs one statement in the transaction and gives its result; see `Database.sql` for `parameters`."""
+        outcome = self._scripts.run_one(text, parameters)
         refuse_endless(outcome)
         assert isinstance(outcome, Result)
         return outcome
@@ -93,7 +93,7 @@ class Transaction:
         with _Failing(self):
             relation = self._pipeline.catalog.find(syntax.Identifier(name))
             refuse_derived(relation, None)
-            return self._write(relation, ingest.conform(relation, rows))
+            return self._write(relation, given_rows.read(relation, rows))
 
     def consume(self, consumer: Consumer) -> None:
         """Makes what a consumer has fetched, by the time of the commit, part of the transaction: its group goes on
@@ -222,7 +222,7 @@ class Transaction:
             else:
                 word, (delta, count) = "deleted", changes.deleted(statement, relation, self)
             self._own.add(relation, ingest.changes(relation, delta, self._pipeline.log))
-        return Result.of_message(f"{word} {rows_said(count)}, to be committed")
+        return Result.of_message(f"{word} {rows_said(count)}, to be committed", changed=count)
 
     def _settle(self, statement: syntax.Ack | syntax.Nack) -> Result:
         settling = self._queues.settling(statement, receipts_of(statement, self._reader))

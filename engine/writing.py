@@ -61,11 +61,12 @@ class Writer:
         refuse_derived(relation, statement.relation.span)
         if isinstance(statement.query.body, syntax.Values):
             rows = inserted_rows(statement, relation, self._pipeline.catalog.functions)
-            return Result.of_message(f"inserted {rows_said(self.append(relation, rows).rows)}")
+            count = self.append(relation, rows).rows
+            return Result.of_message(f"inserted {rows_said(count)}", changed=count)
         with self._gate.alone():
             rows = changes.selected(statement, relation, self._pipeline.catalog, self._reader)
             self._commit(self.appends(relation, rows))
-        return Result.of_message(f"inserted {rows_said(rows.num_rows)}")
+        return Result.of_message(f"inserted {rows_said(rows.num_rows)}", changed=rows.num_rows)
 
     def change(self, statement: syntax.Update | syntax.Delete) -> Result:
         """Runs UPDATE or DELETE: no rows come in between the state that it sees and its commit."""
@@ -77,7 +78,7 @@ class Writer:
                 delta, count = changes.deleted(statement, relation, self._reader)
             self._commit(ingest.changes(relation, delta, self._log))
         word = "updated" if isinstance(statement, syntax.Update) else "deleted"
-        return Result.of_message(f"{word} {rows_said(count)}")
+        return Result.of_message(f"{word} {rows_said(count)}", changed=count)
 
     def _commit(self, appends: Sequence[Append]) -> Acknowledgement:
         return _acknowledgement(self._log.commit(appends)) if appends else Acknowledgement(self._log.version, {}, 0)

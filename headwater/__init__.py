@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from headwater.engine.consuming import Consumer
+    from headwater.engine.cursor import Cursor
     from headwater.engine.database import Database, RelationInfo, connect
     from headwater.engine.result import Acknowledgement, Change, ChangeBatch, Result
     from headwater.engine.subscription import Subscription
@@ -25,16 +26,25 @@ if TYPE_CHECKING:
         AlreadyOpen,
         AssertionFailed,
         CorruptLog,
+        DatabaseError,
         DataError,
         DuplicateSequence,
+        Error,
         HeadwaterError,
+        IntegrityError,
+        InterfaceError,
+        InternalError,
         MemberFenced,
         NameTaken,
         NoSpace,
         NotADatabase,
+        NotSupportedError,
+        NullRefused,
+        OperationalError,
         OutOfRange,
         PositionGone,
         ProducerFenced,
+        ProgrammingError,
         QueryFailed,
         ReadOnly,
         Rejected,
@@ -49,9 +59,15 @@ if TYPE_CHECKING:
         UnknownName,
         UnknownProducer,
         Unsupported,
+        Warning,
     )
 
 __version__ = "0.1.0"
+
+# DB-API 2.0 (PEP 249)
+apilevel = "2.0"
+threadsafety = 2  # threads may share a database, not a cursor
+paramstyle = "qmark"  # `?`; `$name` with a mapping, too
 
 __all__ = [
     "Acknowledgement",
@@ -61,17 +77,27 @@ __all__ = [
     "ChangeBatch",
     "Consumer",
     "CorruptLog",
+    "Cursor",
     "DataError",
     "Database",
+    "DatabaseError",
     "DuplicateSequence",
+    "Error",
     "HeadwaterError",
+    "IntegrityError",
+    "InterfaceError",
+    "InternalError",
     "MemberFenced",
     "NameTaken",
     "NoSpace",
     "NotADatabase",
+    "NotSupportedError",
+    "NullRefused",
+    "OperationalError",
     "OutOfRange",
     "PositionGone",
     "ProducerFenced",
+    "ProgrammingError",
     "QueryFailed",
     "ReadOnly",
     "Rejected",
@@ -90,7 +116,12 @@ __all__ = [
     "UnknownName",
     "UnknownProducer",
     "Unsupported",
+    "Warning",
+    "apilevel",
     "connect",
+    "load_ipython_extension",
+    "paramstyle",
+    "threadsafety",
 ]
 
 _HOMES = (
@@ -98,14 +129,24 @@ _HOMES = (
     "headwater.engine.result",
     "headwater.engine.subscription",
     "headwater.engine.consuming",
+    "headwater.engine.cursor",
     "headwater.engine.transactions",
     "headwater.engine.database",
 )
 
 
-def __getattr__(name: str) -> Any:
-    if name in __all__:
-        for home in map(importlib.import_module, _HOMES):
-            if hasattr(home, name):
-                return getattr(home, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def load_ipython_extension(shell: Any) -> None:
+    """What `%load_ext headwater` calls: makes `%hw` and `%%hw`."""
+    from headwater.repl.notebook import register
+
+    register(shell)
+
+
+if not TYPE_CHECKING:  # else a checker would believe in any name
+
+    def __getattr__(name: str) -> Any:
+        if name in __all__:
+            for home in map(importlib.import_module, _HOMES):
+                if hasattr(home, name):
+                    return getattr(home, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

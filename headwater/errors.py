@@ -9,6 +9,7 @@
         OutOfRange        a position before the log's start or after its end
         Unsupported       valid, but not in this version
         AssertionFailed   an ASSERT does not hold: what was expected, and what is there
+        NullRefused       a NULL where none may be; a DataError too
       DataError         rows given to append() or a file do not fit the relation
       StorageError      the directory or the disk is not usable
         NotADatabase · AlreadyOpen · CorruptLog · ReadOnly · NoSpace
@@ -21,6 +22,10 @@
         MemberFenced      a consumer whose partitions were given to others: fetch again
       PositionGone      a position before the earliest that retention kept
       QueryFailed       a continuous query stopped
+
+The names of DB-API 2.0 (PEP 249) are the floor between: `Error` is HeadwaterError, below it are InterfaceError and
+DatabaseError, and each error above is one of OperationalError, IntegrityError, InternalError, ProgrammingError and
+NotSupportedError too, by whose fault it is: `Unsupported` is a SqlError and a NotSupportedError.
 
 Deep code raises with a `Span`; the engine attaches the statement's text once, by `HeadwaterError.attach`.
 Messages start in lower case, have no full stop and quote names; a hint is a thing to type.
@@ -90,7 +95,42 @@ class HeadwaterError(Exception):
         return "\n".join(parts)
 
 
-class SqlError(HeadwaterError):
+Error = HeadwaterError  # the name that DB-API 2.0 has for it
+
+
+class Warning(Exception):
+    """Of DB-API 2.0; nothing raises it."""
+
+
+class InterfaceError(HeadwaterError):
+    """A cursor is used in a way that has no meaning: fetching before anything was asked, or after `close`."""
+
+
+class DatabaseError(HeadwaterError):
+    """Whatever is wrong with a statement, with rows, or with the database."""
+
+
+class OperationalError(DatabaseError):
+    """Something outside of the program: the disk, another process, a position that is no more."""
+
+
+class IntegrityError(DatabaseError):
+    """What was asserted does not hold, or a NULL is where none may be."""
+
+
+class InternalError(DatabaseError):
+    """The database is not what it should be."""
+
+
+class ProgrammingError(DatabaseError):
+    """The statement is wrong."""
+
+
+class NotSupportedError(DatabaseError):
+    """What was asked for is not there."""
+
+
+class SqlError(ProgrammingError):
     """A statement that cannot be run as written, and where in it the reason stands."""
 
     def __init__(self, message: str, span: Span | None = None, *, hint: str | None = None) -> None:
@@ -118,11 +158,11 @@ class OutOfRange(SqlError):
     """A position in the log that is not there: the message names the nearest one that is."""
 
 
-class Unsupported(SqlError):
+class Unsupported(SqlError, NotSupportedError):
     """Part of SQL, but not supported here (yet)."""
 
 
-class AssertionFailed(SqlError):
+class AssertionFailed(SqlError, IntegrityError):
     """An ASSERT does not hold.
 
     `columns` name the values that were `expected` and those that are there, `actual`, as text; either may be absent.
@@ -144,11 +184,15 @@ class AssertionFailed(SqlError):
         self.actual = actual
 
 
-class DataError(HeadwaterError):
+class DataError(DatabaseError):
     """Rows that do not fit the relation they are given to."""
 
 
-class StorageError(HeadwaterError):
+class NullRefused(TypeProblem, DataError, IntegrityError):
+    """A NULL for a column that has none: of INSERT and UPDATE, where `span` is the value's place, and of rows given."""
+
+
+class StorageError(OperationalError):
     """The database directory cannot be used."""
 
 
@@ -160,7 +204,7 @@ class AlreadyOpen(StorageError):
     """Another process (or connection) has the database open."""
 
 
-class CorruptLog(StorageError):
+class CorruptLog(StorageError, InternalError):
     """Bytes below the durable end are not what was written."""
 
 
@@ -172,7 +216,7 @@ class NoSpace(StorageError):
     """The disk is full; the commit was not made."""
 
 
-class Rejected(HeadwaterError):
+class Rejected(OperationalError):
     """A commit that the log's protocol does not allow. Nothing was written."""
 
 
@@ -209,7 +253,7 @@ class TransactionConflict(Rejected):
     """COMMIT of a transaction of which something that it has read was written meanwhile. Run it again."""
 
 
-class PositionGone(HeadwaterError):
+class PositionGone(OperationalError):
     """A position before the earliest that retention kept. `earliest` is the first version that is still there."""
 
     def __init__(self, message: str, *, earliest: int, hint: str | None = None) -> None:
@@ -217,7 +261,7 @@ class PositionGone(HeadwaterError):
         self.earliest = earliest
 
 
-class QueryFailed(HeadwaterError):
+class QueryFailed(OperationalError):
     """A continuous query stopped and names its cause."""
 
 

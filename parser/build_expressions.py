@@ -39,6 +39,7 @@ from headwater.parser.syntax import (
     Name,
     NamedArgument,
     OrderItem,
+    Placeholder,
     Quantified,
     Query,
     Row,
@@ -152,6 +153,9 @@ class ExpressionBuilder(Transformer_NonRecursive[Token, Any]):
 
     def string(self, span: Span, token: Token) -> Literal:
         return Literal("string", text_of_string(token), span=span)
+
+    def placeholder(self, span: Span, token: Token) -> Placeholder:
+        return Placeholder(token[1:] or None, span=span)
 
     def true(self, span: Span) -> Literal:
         return Literal("boolean", "true", span=span)

@@ -30,6 +30,13 @@ class Literal(Node):
 
 
 @dataclass(frozen=True)
+class Placeholder(Node):
+    """`?` or `$name`: a value that comes beside the text (parameters.py). What is run has none."""
+
+    name: str | None = None
+
+
+@dataclass(frozen=True)
 class Interval(Node):
     """INTERVAL '5' SECOND, INTERVAL 5 SECONDS, INTERVAL '5 seconds': an amount, and a unit when one was written."""
 
@@ -284,7 +291,7 @@ class OrderItem(Node):
 
 
 Expression: TypeAlias = (
-    Name | Literal | Interval | Star | Unary | Binary | Like | Between | In | Quantified | Case | Cast | Call
-    | NamedArgument | Lambda | Array | Struct | Map | Row | Subscript | Slice | Field | Subquery | ArrayQuery | Exists
-    | Grouping | All
+    Name | Literal | Placeholder | Interval | Star | Unary | Binary | Like | Between | In | Quantified | Case | Cast
+    | Call | NamedArgument | Lambda | Array | Struct | Map | Row | Subscript | Slice | Field | Subquery | ArrayQuery
+    | Exists | Grouping | All
 )  # fmt: skip

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from headwater.caches import cache_file
 from headwater.errors import Span, SqlError, SyntaxProblem, Unsupported
 from headwater.parser.keywords import GRAMMAR
+from headwater.parser.parameters import Parameters, with_values
 from headwater.parser.script import Piece, check_closed, pieces
 from headwater.parser.syntax import AsOf, Define, Node, Show, Statement, Undefine, children
 from headwater.parser.variables import substitute
@@ -49,12 +50,17 @@ def parse(text: str, variables: Mapping[str, str] | None = None) -> tuple[Statem
     return tuple(statements)
 
 
-def parse_statement(text: str, variables: Mapping[str, str] | None = None) -> Statement:
-    """The one statement of `text`, with or without a `;`. Without `variables`, `${name}` is nothing special."""
+def parse_statement(
+    text: str, variables: Mapping[str, str] | None = None, parameters: Parameters | None = ()
+) -> Statement:
+    """The one statement of `text`, with or without a `;`. Without `variables`, `${name}` is nothing special.
+
+    `parameters` are the values of `?`, in order, or of `$name`, by name; None leaves the places for them open.
+    """
     found = tuple(pieces(text))
     if not found:
         raise SyntaxProblem("there is no statement here", Span(len(text), len(text)))
-    statement = parse_piece(text, found[0], variables)
+    statement = parse_piece(text, found[0], variables, parameters)
     if len(found) > 1:
         raise SyntaxProblem(
             "expected one statement, but there is another one", found[1].span,
@@ -78,20 +84,22 @@ def parse_point(text: str) -> AsOf:
     return replace(statement.as_of, span=Span(0, len(text)))
 
 
-def parse_piece(text: str, piece: Piece, variables: Mapping[str, str] | None = None) -> Statement:
-    """The statement of one of the pieces of `text`. Without `variables`, `${name}` is nothing special."""
+def parse_piece(
+    text: str, piece: Piece, variables: Mapping[str, str] | None = None, parameters: Parameters | None = ()
+) -> Statement:
+    """The statement of one of the pieces of `text`; see `parse_statement`."""
     check_closed(piece, text)
     if variables is None or "${" not in text[piece.span.start : piece.span.end]:
-        return _parse_span(text, piece.span)
+        return _parse_span(text, piece.span, parameters)
     substituted = substitute(text, piece.span, variables)
     try:
-        return substituted.restored(_parse_span(substituted.text, Span(0, len(substituted.text))))
+        return substituted.restored(_parse_span(substituted.text, Span(0, len(substituted.text)), parameters))
     except SqlError as error:
         error.span = error.span and substituted.place(error.span)
         raise
 
 
-def _parse_span(text: str, span: Span) -> Statement:
+def _parse_span(text: str, span: Span, parameters: Parameters | None) -> Statement:
     # Lark costs 40 ms to import and the grammar 0.4 s to compile: only those who parse pay.
     from lark import TextSlice, UnexpectedInput
     from lark.exceptions import VisitError
@@ -106,6 +114,8 @@ def _parse_span(text: str, span: Span) -> Statement:
         raise problem(text, span, error) from None
     except VisitError as error:
         raise error.orig_exc from None
+    if parameters is not None:
+        statement = with_values(statement, parameters)
     _check_depth(statement)
     return statement
 

@@ -271,7 +271,7 @@ _CLAUSE_PATTERNS = {
     r"¶(?:UNIQUE|REFERENCES|CONSTRAINT|FOREIGN\s+KEY)\b": "this constraint",
     r"¶(?:PARTITIONED|DISTRIBUTED|CLUSTERED)\b": "PARTITIONED BY",
     r"\bAS\s+OF\s+¶(?:NOW|CURRENT_TIMESTAMP)\b": "AS OF an expression",
-    r"¶(?:\?|\$\d+|:\w+)": "a parameter",
+    r"¶(?:\$\d+|:\w+)": "a parameter",
     r"¶(?:INTO)\b": "SELECT INTO",
 }
 

@@ -77,6 +77,11 @@ def _literal(node: syntax.Literal) -> str:
 
 
 @unparse.register
+def _placeholder(node: syntax.Placeholder) -> str:
+    return "?" if node.name is None else f"${node.name}"
+
+
+@unparse.register
 def _interval(node: syntax.Interval) -> str:
     amount = unparse(node.amount)
     bare = isinstance(node.amount, syntax.Literal) and amount[0] in "'0123456789"

@@ -31,6 +31,7 @@ examples:
   headwater shop.hw --format csv < query.sql   the same from standard input
   headwater tail -f app.jsonl "SELECT level, count(*) GROUP BY level"     ask a file that grows; also a pipe: -
   headwater demo                               see what Headwater does
+  headwater generate orders shop.hw            make sample data; others: headwater generate --help
   headwater bench log                          measure the commit log on this machine; others: headwater bench --help
   headwater test tests/                        run tests written in SQL
   headwater config                             say where the configuration is, and what the options are
@@ -151,6 +152,13 @@ def _test(arguments: Sequence[str]) -> int:
     return run(arguments)
 
 
+def _generate(arguments: Sequence[str]) -> int:
+    from headwater.repl.generate import run
+
+    _prepared(sys.stdout, "ndjson")
+    return run(arguments)
+
+
 def _operate(name: str, arguments: Sequence[str]) -> int:
     from headwater.repl.operate import COMMANDS
 
@@ -181,6 +189,7 @@ def _config(arguments: Sequence[str]) -> int:
 
 _COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "demo": _demo,
+    "generate": _generate,
     "bench": _bench,
     "test": _test,
     "tail": _tail,

@@ -19,3 +19,9 @@ def test_the_program_prints_what_is_shown(capsys: pytest.CaptureFixture[str]) ->
 def test_pictures_and_links_lead_to_files() -> None:
     targets = re.findall(r"\]\(([^)#:]+)\)", README.read_text())
     assert [target for target in targets if not (README.parent / target).exists()] == []
+
+
+def test_the_guide_to_python_runs() -> None:
+    names: dict[str, object] = {}
+    for program in re.findall(r"```python\n(.*?)```", (README.parent / "docs" / "python.md").read_text(), re.DOTALL):
+        exec(program, names)

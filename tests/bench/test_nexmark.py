@@ -13,13 +13,13 @@ import pyarrow.compute as pc
 import pytest
 
 from headwater.bench.content import Content
-from headwater.bench.nexmark_data import BLOCK, FIRST_ID, SCHEMAS, START_US, Events
 from headwater.bench.nexmark_peers import BEST, TIMES_BETTER, cpu_goal
 from headwater.bench.nexmark_queries import QUERIES, continuous, for_duckdb
 from headwater.bench.nexmark_table import Row
 from headwater.bench.nexmark_worker import Outcome, from_scratch, keep, keep_up, load
 from headwater.bench.spent import Spent
 from headwater.engine.database import connect
+from headwater.repl.nexmark_data import BLOCK, FIRST_ID, SCHEMAS, START_US, Events
 
 ROOT = Path(__file__).resolve().parents[2]
 COUNT = 20_000

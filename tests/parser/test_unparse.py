@@ -40,7 +40,7 @@ def test_a_statement_reads_back_as_it_was_written(statement: ast.Statement) -> N
 
 def test_statements_with_every_kind_of_node_read_back() -> None:
     nodes = {node for node in vars(ast).values() if isinstance(node, type) and issubclass(node, ast.Node)}
-    seen = {ast.Node}
+    seen = {ast.Node, ast.Placeholder}  # a statement that is run has none
 
     @settings(SETTINGS, max_examples=200, derandomize=True, database=None, phases=[Phase.generate])
     @given(st.data())
@@ -52,6 +52,13 @@ def test_statements_with_every_kind_of_node_read_back() -> None:
     for statements in STATEMENTS.values():
         read_back(statements)
     assert nodes - seen == set()
+
+
+@pytest.mark.parametrize("text", ["SELECT ? + $price", "INSERT INTO s VALUES (?, ?)"])
+def test_placeholders_read_back_until_there_are_values(text: str) -> None:
+    statement = parse_statement(text, parameters=None)
+    assert any(isinstance(node, ast.Placeholder) for node in ast.walk(statement))
+    assert parse_statement(unparse(statement), parameters=None) == statement
 
 
 # ---------------------------------------------------------------- what DuckDB reads

@@ -114,7 +114,7 @@ def test_watch_repeats_no_statement_that_changes_something(database: headwater.D
 
 def test_options_are_set_and_get_their_defaults_back(database: headwater.Database) -> None:
     assert "timing is on" in run(database, "\\timing on")
-    assert "rows is 40" in run(database, "\\set rows 3", "\\unset rows")
+    assert "rows is auto" in run(database, "\\set rows 3", "\\unset rows")
     with pytest.raises(HeadwaterError, match="there is no option rowz"):
         run(database, "\\unset rowz")
 
