@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 # What stands for words in small letters that an entry does not explain itself, or that stand in their own explanation.
 SAMPLES = {
-    "name": "x", "query": "SELECT 1", "expression": "1", "type": "INTEGER", "number": "1", "text": "'t'", "placeholder": "?",
-    "statement": "CHECKPOINT", "value": "1", "select": "SELECT 1", "source": "x", "group": "1",
+    "name": "x", "query": "SELECT 1", "expression": "1", "type": "INTEGER", "number": "1", "text": "'t'",
+    "statement": "CHECKPOINT", "value": "1", "select": "SELECT 1", "source": "x", "group": "1", "placeholder": "?",
 }  # fmt: skip
 
 _TOKEN = re.compile(r"'[^']+'|[A-Za-z_]+|->>|=>|->|::|:=|<>|!=|<=|>=|<<|>>|//|\S")
