@@ -62,6 +62,10 @@ class Reader:
     def close(self) -> None:
         self._duckdb.close()
 
+    def interrupt(self) -> None:
+        """Stops the snapshot queries that are running: they raise SqlError. May be called from any thread."""
+        self._duckdb.interrupt()
+
     def query(self, query: syntax.Query, given: Given = lambda _: None) -> Result:
         """The answer to a query, all its relations at one version but for those with an AS OF of their own, and those
         for which `given` has a place.

@@ -26,6 +26,7 @@ class SnapshotReader:
         self._database: duckdb.DuckDBPyConnection | None = None
         self._calling: duckdb.DuckDBPyConnection | None = None
         self._opening = threading.Lock()
+        self._running: set[duckdb.DuckDBPyConnection] = set()
 
     def run(
         self,
@@ -37,6 +38,7 @@ class SnapshotReader:
     ) -> tuple[tuple[Column, ...], pa.Table]:
         """The columns and rows of `sql` over `tables` (their rows and SQL types). Complaints point into `query`."""
         con = self._with_functions() if has_user_calls else self._cursor()
+        self._running.add(con)
         try:
             for name, (table, columns) in tables.items():
                 _register(con, name, table, columns)
@@ -50,8 +52,14 @@ class SnapshotReader:
                 raise KeyboardInterrupt from None
             raise
         finally:
+            self._running.discard(con)
             con.close()
             raise_interrupt()
+
+    def interrupt(self) -> None:
+        """Stops the queries that are running, which raise SqlError. May be called from any thread."""
+        for con in tuple(self._running):
+            con.interrupt()
 
     def _cursor(self) -> duckdb.DuckDBPyConnection:
         with self._opening:

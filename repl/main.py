@@ -20,7 +20,7 @@ from headwater import __version__
 from headwater.errors import HeadwaterError
 from headwater.repl.report import show_error
 from headwater.repl.settings import FORMATS, Settings
-from headwater.repl.signals import Ended, exit_code, take_signals
+from headwater.repl.signals import Ended, exit_code, interruptible, take_signals
 
 _EXAMPLES = """\
 examples:
@@ -115,7 +115,8 @@ def _run(arguments: Sequence[str]) -> int:
     with database:
         try:
             if script is not None:
-                run_script(database, output, script, file=options.file)
+                with interruptible(database.reader.interrupt):
+                    run_script(database, output, script, file=options.file)
             else:
                 gc.disable()
                 from headwater.repl.shell import run_shell

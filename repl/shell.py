@@ -35,7 +35,7 @@ from headwater.repl.output import Output
 from headwater.repl.ranking import count_uses
 from headwater.repl.report import show_error
 from headwater.repl.settings import Settings, config_file, configured
-from headwater.repl.signals import let_signals_interrupt, refuse_to_go_on
+from headwater.repl.signals import interruptible, let_signals_interrupt, refuse_to_go_on
 from headwater.repl.toolbar import Toolbar
 from headwater.repl.underline import ErrorUnderliner
 from headwater.repl.words import command_of
@@ -93,23 +93,29 @@ def _settings(output: Output) -> Settings:
 
 def _run(database: Database, output: Output, text: str) -> None:
     """Run what was typed at one prompt, and say what went wrong."""
-    command = command_of(text)
-    let_signals_interrupt()
     try:
-        if "\n" in text.strip() and any(line.lstrip().startswith("\\") for line in text.splitlines()):
-            run_script(database, output, text)
-        elif command is not None:
-            run_command(database, output, command)
-        elif text.strip():
-            output.typed, output.last = text, last_of(text)
-            output.run(database, text)
+        with interruptible(database.reader.interrupt):
+            _run_typed(database, output, text)
     except KeyboardInterrupt:
         refuse_to_go_on()
         output.stream.write("\ninterrupted\n")
     except (EOFError, BrokenPipeError):
         raise
     except Exception as error:  # also one of ours that nobody foresaw: a bug must not cost the user the session
+        refuse_to_go_on()
         show_error(error, output.stream)
+
+
+def _run_typed(database: Database, output: Output, text: str) -> None:
+    command = command_of(text)
+    let_signals_interrupt()
+    if "\n" in text.strip() and any(line.lstrip().startswith("\\") for line in text.splitlines()):
+        run_script(database, output, text)
+    elif command is not None:
+        run_command(database, output, command)
+    elif text.strip():
+        output.typed, output.last = text, last_of(text)
+        output.run(database, text)
 
 
 def _session(database: Database, completer: SqlCompleter, output: Output) -> PromptSession[str]:

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
+
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _ended_by: int | None = None
 
@@ -23,8 +29,34 @@ def let_signals_interrupt() -> None:
     """Let signals end system calls, as they do when Python begins. An event loop, such as that of a prompt, leaves them
     set so that calls begin again: then Ctrl-C would not reach DuckDB while it runs a query.
     """
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in _ENDING:
         signal.siginterrupt(number, True)
+
+
+@contextmanager
+def interruptible(interrupt: Callable[[], None]) -> Iterator[None]:
+    """Inside, a signal that is to end what runs also calls `interrupt`, in a thread of its own: the program's thread
+    may be in a library then, as in DuckDB, where Python's handlers have to wait.
+    """
+    told, telling = socket.socketpair()
+    telling.setblocking(False)
+    before = signal.set_wakeup_fd(telling.fileno(), warn_on_full_buffer=False)
+    watcher = threading.Thread(target=_watch, args=(told, interrupt), daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        telling.close()
+        watcher.join()
+        told.close()
+
+
+def _watch(told: socket.socket, interrupt: Callable[[], None]) -> None:
+    """Python writes the number of each signal that comes; nothing more comes when the other end is closed."""
+    while numbers := told.recv(64):
+        if any(number in _ENDING for number in numbers):
+            interrupt()
 
 
 def exit_code() -> int | None:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -183,3 +184,23 @@ def test_an_interrupt_ends_the_continuous_query_and_the_script_goes_on(format: s
         assert seen == '[{"auction": 1},\n{"auction": 2}]\n[{"word": "after"}]\n'
     else:
         assert "2 changes\n" in seen and "after" in seen
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_query_that_runs_in_duckdb(number: int, code: int) -> None:
+    endless = "SELECT sum(x) FROM (SELECT a.range * b.range AS x FROM range(100000000) a, range(100000) b)"
+    with subprocess.Popen(
+        [*COMMAND, "-c", f"SELECT 'begun' AS word; {endless}"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        env=ENVIRONMENT,
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        while "1 row" not in process.stdout.readline():
+            pass
+        time.sleep(0.5)  # until DuckDB has it, or else the signal comes a little earlier
+        process.send_signal(number)
+        assert process.wait(60) == code, process.stderr.read()
