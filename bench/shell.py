@@ -14,6 +14,7 @@ from time import perf_counter
 
 from headwater.bench.machine import Machine
 from headwater.bench.report import Figure, Report
+from headwater.bench.shell_live import KEYS, first_screen, measure
 from headwater.bench.timing import in_turns, seconds
 from headwater.parser import following, hopeless, pieces
 from headwater.repl.names import Named, Names
@@ -25,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RELATIONS, COLUMNS = 1_000, 20
 COMPLETION_GOAL_MS = 30.0
 START_GOAL_MS = 300.0
+LIVE_CHANGES = 50_000  # a second
 
 _SHOWN = 100
 _STARTS = 7
@@ -44,8 +46,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--rounds", type=int, default=3, help="how often each text is typed (default: 3)")
     options = parser.parse_args(arguments)
     report = Report(Machine.of(Path(".")), sys.stdout, sys.stderr)
-    for measure in PARTS:
-        measure(report, options.rounds)
+    for part in PARTS:
+        part(report, options.rounds)
     report.finish()
     return 0
 
@@ -126,4 +128,34 @@ def _until(command: list[str], shown: bytes) -> float:
     return taken
 
 
-PARTS: tuple[Callable[[Report, int], None], ...] = (measure_completion, measure_errors, measure_start)
+def measure_results(report: Report, rounds: int) -> None:
+    """Report how long a large result takes until its first screen is written."""
+    report.begin("A result of 100,000 rows")
+    asked, shown = first_screen()
+    figures = (("until it is answered", asked), ("until the first screen is written", shown))
+    report.add([Figure(name, spent * 1e3, "ms") for name, spent in figures])
+
+
+def measure_live(report: Report, rounds: int) -> None:
+    """Report whether a live table keeps up with changes that come at a rate, in the same process as these."""
+    report.begin(f"A live table of {KEYS:,} rows at {LIVE_CHANGES:,} changes a second")
+    report.doing("watching")
+    found = measure(LIVE_CHANGES)
+    report.add(
+        [
+            Figure("changes", found.changes_per_second, "/s"),
+            Figure("pictures", found.frames_per_second, "/s"),
+            Figure("from a commit until the table shows it, median", found.lag * 1e3, "ms"),
+            Figure("the same, worst", found.worst_lag * 1e3, "ms"),
+            Figure("rows left behind at the end", found.rows_left, "rows", 0),
+        ]
+    )
+
+
+PARTS: tuple[Callable[[Report, int], None], ...] = (
+    measure_completion,
+    measure_errors,
+    measure_start,
+    measure_results,
+    measure_live,
+)

@@ -123,17 +123,6 @@ def measure(changes_per_second: int = 50_000, seconds: float = 10.0) -> Figures:
                        KEYS + appended[0] - counted)  # fmt: skip
 
 
-def main() -> None:
-    """Print the figures."""
-    asked, shown = first_screen()
-    print(f"100,000 rows: answered in {asked * 1000:.0f} ms, first screen after {shown * 1000:.0f} ms")
-    found = measure()
-    print(
-        f"live table: {found.changes_per_second:,.0f} changes/s, {found.frames_per_second:.1f} pictures/s, lag "
-        f"{found.lag * 1000:.0f} ms (worst {found.worst_lag * 1000:.0f} ms), {found.rows_left:,} rows left behind"
-    )
-
-
 def _feed(database: headwater.Database, rows_per_second: int, seconds: float) -> int:
     """Appends rows at a steady rate; gives how many."""
     at_once, begun, appended = rows_per_second // _COMMITS_PER_SECOND, perf_counter(), 0
@@ -152,7 +141,3 @@ def _rows(first: int, count: int) -> pa.Table:
 
 def _nothing() -> headwater.ChangeBatch:
     raise AssertionError("the rows that are there come at once")
-
-
-if __name__ == "__main__":
-    main()
