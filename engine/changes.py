@@ -32,7 +32,7 @@ Places = npt.NDArray[np.int64]
 
 
 class Asked(Protocol):
-    """Whoever answers queries over what a statement sees: a `Reader`, or a transaction."""
+    """Whoever answers queries over what a statement sees: a `Reader`, or what a transaction sees."""
 
     def query(self, query: syntax.Query) -> Result:
         """The answer to a query."""

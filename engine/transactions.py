@@ -7,7 +7,9 @@ commits might as well have run alone, at the moment of its commit. One that only
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -16,21 +18,16 @@ from headwater.engine import changes, given_rows, ingest
 from headwater.engine.consuming import Consumer
 from headwater.engine.own_writes import OwnWrites
 from headwater.engine.parts import Parts
-from headwater.engine.positions import sources
 from headwater.engine.queues import receipts_of
-from headwater.engine.reading import Place, key_of
-from headwater.engine.reads import Reads
 from headwater.engine.result import Result
 from headwater.engine.scripts import Outcome, Scripts, refuse_endless
 from headwater.engine.session import is_about_session
+from headwater.engine.sight import Sight
 from headwater.engine.statements import inserted_rows, refuse_derived
 from headwater.engine.writing import rows_said
 from headwater.errors import HeadwaterError, MemberFenced, SqlError, Unsupported
 from headwater.parser import Parameters, syntax
-from headwater.planner import Catalog, Input, Relation, refuse_statement
-from headwater.planner.key_constants import Key
-from headwater.planner.logical import StreamSource, TableSource
-from headwater.values import Column
+from headwater.planner import Relation, refuse_statement
 
 _Change = syntax.Insert | syntax.Update | syntax.Delete
 # What is run as outside of a transaction: what only asks about the catalog, and RECEIVE, which lends and gives nothing.
@@ -52,21 +49,18 @@ class Transaction:
         """Use `Database.transaction`. `prepared` is a statement with what its names mean in the database."""
         self._pipeline, self._reader, self._writer = parts.pipeline, parts.reader, parts.writer
         self._groups, self._queues = parts.groups, parts.queues
-        self._pipeline.catch_up()
-        with self._pipeline.lock:
-            self._version = self._pipeline.circuit.version
         self._run_outside = run_outside
         self._prepared = prepared
         self._scripts = Scripts(parts.session, self.run)
-        self._reads = Reads()
         self._own = OwnWrites(self._pipeline.log)
+        self._sight = Sight(self._pipeline, self._reader, self._own)
         self._consumed: list[Consumer] = []
         self._state = "open"  # or 'failed', when a statement has, or 'over'
 
     @property
     def version(self) -> int:
         """The version that it sees, besides its own writes."""
-        return self._version
+        return self._sight.version
 
     @property
     def is_over(self) -> bool:
@@ -90,7 +84,7 @@ class Transaction:
     def append(self, name: str, rows: Any) -> int:
         """Writes rows to a source stream or table; gives how many. See `Database.append` for what `rows` may be."""
         self._check_open()
-        with _Failing(self):
+        with self._failing():
             relation = self._pipeline.catalog.find(syntax.Identifier(name))
             refuse_derived(relation, None)
             return self._write(relation, given_rows.read(relation, rows))
@@ -124,7 +118,7 @@ class Transaction:
             raise
 
     def _commit(self) -> int:
-        check = (lambda: self._reads.check(self._pipeline)) if self._reads else None
+        check = partial(self._sight.reads.check, self._pipeline) if self._sight.reads else None
         while True:
             offsets = [consumer.offsets() for consumer in self._consumed]  # raises MemberFenced where they are lost
             try:
@@ -171,13 +165,13 @@ class Transaction:
                 "a statement of this transaction has failed, so nothing more can be done in it", statement.span,
                 hint="ROLLBACK ends it",
             )  # fmt: skip
-        with _Failing(self):
+        with self._failing():
             return self._run(statement)
 
     def _run(self, statement: syntax.Statement) -> Result:
         match statement:
             case syntax.Query(emit=None):
-                return self.query(statement)
+                return self._sight.query(statement)
             case syntax.Insert() | syntax.Update() | syntax.Delete():
                 refuse_statement(statement)
                 return self._change(self._prepared(statement))
@@ -214,13 +208,13 @@ class Transaction:
             if isinstance(statement.query.body, syntax.Values):
                 rows = inserted_rows(statement, relation, self._pipeline.catalog.functions)
             else:
-                rows = changes.selected(statement, relation, self._pipeline.catalog, self)
+                rows = changes.selected(statement, relation, self._pipeline.catalog, self._sight)
             word, count = "inserted", self._write(relation, rows)
         else:
             if isinstance(statement, syntax.Update):
-                word, (delta, count) = "updated", changes.updated(statement, relation, self)
+                word, (delta, count) = "updated", changes.updated(statement, relation, self._sight)
             else:
-                word, (delta, count) = "deleted", changes.deleted(statement, relation, self)
+                word, (delta, count) = "deleted", changes.deleted(statement, relation, self._sight)
             self._own.add(relation, ingest.changes(relation, delta, self._pipeline.log))
         return Result.of_message(f"{word} {rows_said(count)}, to be committed", changed=count)
 
@@ -228,7 +222,7 @@ class Transaction:
         settling = self._queues.settling(statement, receipts_of(statement, self._reader))
         self._own.add(settling.relation, settling.appends)
         for key in settling.keys:
-            self._reads.add(settling.relation.id, settling.version, key)
+            self._sight.reads.add(settling.relation.id, settling.version, key)
         return Result.of_message(f"{settling.message}, to be committed")
 
     def _write(self, relation: Relation, rows: pa.RecordBatch) -> int:
@@ -239,73 +233,11 @@ class Transaction:
         if self.is_over:
             raise SqlError("this transaction is over", None if at is None else at.span, hint="begin another one")
 
-    # ---------------------------------------------------------------- what it sees
-
-    def query(self, query: syntax.Query) -> Result:
-        """The answer to a query, as of the transaction's version and with its own writes."""
-        return self._reader.query(query, self._place)
-
-    def columns(self, query: syntax.Query, catalog: Catalog) -> tuple[Column, ...]:
-        """See `Reader.columns`."""
-        return self._reader.columns(query, catalog)
-
-    def numbered(self, query: syntax.Query, relation: Relation, key: Key) -> tuple[pa.RecordBatch, pa.Table]:
-        """See `Reader.numbered`."""
-        return self._reader.numbered(query, relation, key, self._place)
-
-    def _place(self, source: Input) -> Place | None:
-        """Where to read an input: as of the transaction's version, with its own writes on top."""
-        if source.as_of is not None or source.changes is not None:
-            return None
-        own = self._own_of(source)
-        if source.relation is not None and not source.relation.is_derived:
-            self._reads.add(source.relation.id, self.version, key_of(source))
-        else:
-            for leaf in _sources(source):
-                self._reads.add(leaf.id, self.version)
-        if own is None and self._pipeline.circuit.version == self._pipeline.log.version == self.version:
-            return None  # it is what it is now
-        cut = self._reader.at(source, self.version)
-        if own is None:
-            return cut
-        return lambda: self._own.over(own, self._reader.rows(source, cut), self.version)
-
-    def _own_of(self, source: Input) -> Relation | None:
-        """The relation that is read, if this transaction has written to it.
-
-        Raises SqlError for one that is computed from such a relation.
-        """
-        relation = source.relation
-        if relation is not None and not relation.is_derived:
-            return self._own.relations.get(relation.id)
-        for leaf in _sources(source):
-            if leaf.id in self._own.relations:
-                what = "this" if relation is None else f'"{relation.name}"'
-                raise SqlError(
-                    f'{what} is computed from "{leaf.name}", to which this transaction has written',
-                    hint="ask after COMMIT, or before the transaction writes there",
-                )
-        return None
-
-    def fail(self) -> None:
-        """Note that a statement of it has failed."""
-        self._state = "failed"
-
-
-class _Failing:
-    """A context in which an error of a statement makes its transaction fail."""
-
-    def __init__(self, transaction: Transaction) -> None:
-        self._transaction = transaction
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, HeadwaterError):
-            self._transaction.fail()
-
-
-def _sources(source: Input) -> list[StreamSource | TableSource]:
-    """The relations with a log of their own that an input is computed from."""
-    return sources([source.plan if source.relation is None else source.relation.content()])
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Inside, an error of a statement makes the transaction fail."""
+        try:
+            yield
+        except HeadwaterError:
+            self._state = "failed"
+            raise

@@ -281,3 +281,10 @@ def test_a_closed_database_has_nothing_to_watch(shop: Database) -> None:
     shop.close()
     with pytest.raises(HeadwaterError, match="the database is closed"):
         shop.subscribe("SELECT * FROM s")
+
+
+def test_the_changes_come_as_arrow_batches_with_what_happened_to_each_row(shop: Database) -> None:
+    add(shop, (1, 5))
+    batches = list(shop.subscribe("SELECT k, total FROM totals EMIT CHANGES LIMIT 1").arrow_batches())
+    assert [batch.schema.names for batch in batches] == [["_op", "_version", "k", "total"]]
+    assert batches[0].select(["_op", "k", "total"]).to_pylist() == [{"_op": "+", "k": 1, "total": 5}]
