@@ -126,23 +126,24 @@ class Queues:
     def _records(self, stream: Relation, held: pa.RecordBatch) -> pa.Table:
         """The records of a stream that rows of a queue stand for; those that retention has taken are left out."""
         leaf = StreamSource(stream.id, stream.name, (*stream.columns, *PSEUDO_TYPES))
-        found = []
-        for partition, offset in zip(*(held.column(n).to_pylist() for n in (PARTITION, RECORD)), strict=True):
-            chunk = self._record(stream, partition, offset)
-            found += [chunk] if chunk is not None else []
-        return pa.Table.from_batches([rows_of(found, leaf)])
+        places = _places(held, PARTITION, RECORD)
+        found: dict[tuple[int, int], Chunk] = {}
+        versions = {self._version_of(stream, place) for place in places}
+        for version in sorted(v for v in versions if v is not None):
+            for chunk in self._pipeline.log.scan(stream.id, version - 1, version):
+                for partition, offset in places:
+                    row = offset - chunk.offset
+                    if chunk.partition == partition and 0 <= row < chunk.rows.num_rows:
+                        one = chunk.rows.slice(row, 1)
+                        found[partition, offset] = Chunk(version, chunk.time_us, partition, offset, one)
+        return pa.Table.from_batches([rows_of([found[place] for place in places if place in found], leaf)])
 
-    def _record(self, stream: Relation, partition: int, offset: int) -> Chunk | None:
-        log = self._pipeline.log
+    def _version_of(self, stream: Relation, place: tuple[int, int]) -> int | None:
+        """The version that committed a record; None if retention has taken it."""
         try:
-            version = log.version_of(stream.id, partition, offset)
+            return self._pipeline.log.version_of(stream.id, *place)
         except PositionGone:
             return None
-        for chunk in log.scan(stream.id, version - 1, version):
-            place = offset - chunk.offset
-            if chunk.partition == partition and 0 <= place < chunk.rows.num_rows:
-                return Chunk(chunk.version, chunk.time_us, partition, offset, chunk.rows.slice(place, 1))
-        return None
 
     def _next_due(self, relation: Relation) -> int:
         """In how many µs the next record that is held is due."""
