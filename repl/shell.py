@@ -35,7 +35,7 @@ from headwater.repl.output import Output
 from headwater.repl.ranking import count_uses
 from headwater.repl.report import show_error
 from headwater.repl.settings import Settings, config_file, configured
-from headwater.repl.signals import interruptible, let_signals_interrupt, refuse_to_go_on
+from headwater.repl.signals import interruptible, refuse_to_go_on
 from headwater.repl.toolbar import Toolbar
 from headwater.repl.underline import ErrorUnderliner
 from headwater.repl.words import command_of
@@ -108,13 +108,12 @@ def _run(database: Database, output: Output, text: str) -> None:
 
 def _run_typed(database: Database, output: Output, text: str) -> None:
     command = command_of(text)
-    let_signals_interrupt()
     if "\n" in text.strip() and any(line.lstrip().startswith("\\") for line in text.splitlines()):
         run_script(database, output, text)
     elif command is not None:
         run_command(database, output, command)
     elif text.strip():
-        output.typed, output.last = text, last_of(text)
+        output.last = last_of(text)
         output.run(database, text)
 
 

@@ -25,14 +25,6 @@ def take_signals() -> None:
         signal.signal(signal.SIGHUP, _end)
 
 
-def let_signals_interrupt() -> None:
-    """Let signals end system calls, as they do when Python begins. An event loop, such as that of a prompt, leaves them
-    set so that calls begin again: then Ctrl-C would not reach DuckDB while it runs a query.
-    """
-    for number in _ENDING:
-        signal.siginterrupt(number, True)
-
-
 @contextmanager
 def interruptible(interrupt: Callable[[], None]) -> Iterator[None]:
     """Inside, a signal that is to end what runs also calls `interrupt`, in a thread of its own: the program's thread
