@@ -59,10 +59,6 @@ class Following:
     marks: frozenset[str]
 
     @property
-    def takes_name(self) -> bool:
-        return "IDENTIFIER" in self.marks
-
-    @property
     def takes_expression(self) -> bool:
         return {"NUMBER", "IDENTIFIER", "CASE"} <= self.marks
 

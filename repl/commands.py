@@ -24,6 +24,7 @@ from headwater.repl.lineage import show_lineage
 from headwater.repl.output import Output
 from headwater.repl.settings import AUTO, OPTIONS
 from headwater.repl.showing import copy_rows, expand, redirect
+from headwater.repl.sql_files import read_sql
 from headwater.repl.tutorial import tutorial
 from headwater.repl.watching import watch
 from headwater.values import Column
@@ -177,13 +178,3 @@ COMMANDS = {
         Command("\\q", "", "leave", _quit),
     )
 }
-
-
-def read_sql(path: str) -> str:
-    """The text of a file of SQL; one that cannot be read is a HeadwaterError."""
-    try:
-        return Path(path).expanduser().read_text(encoding="utf-8")
-    except OSError as error:
-        raise HeadwaterError(f'cannot read "{path}": {error.strerror}') from error
-    except UnicodeDecodeError as error:
-        raise HeadwaterError(f'"{path}" is not UTF-8 text (byte {error.start})') from error

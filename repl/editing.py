@@ -13,6 +13,7 @@ from tempfile import NamedTemporaryFile
 from headwater.engine.database import Database
 from headwater.errors import HeadwaterError
 from headwater.repl.output import Output
+from headwater.repl.sql_files import read_sql
 
 _EDITORS = ("sensible-editor", "nano", "vim", "vi", "emacs")
 
@@ -27,7 +28,7 @@ def edit(database: Database, output: Output, argument: str) -> None:
         output.draft = _text_of(path)
         return
     with NamedTemporaryFile("w", suffix=".sql", encoding="utf-8", delete=False) as file:
-        file.write(f"{output.typed.strip()}\n")
+        file.write(f"{output.last};\n" if output.last else "")
     try:
         _open(Path(file.name))
         output.draft = _text_of(Path(file.name))
@@ -52,11 +53,4 @@ def _open(path: Path) -> None:
 
 
 def _text_of(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8").rstrip()
-    except FileNotFoundError:
-        return ""
-    except OSError as error:
-        raise HeadwaterError(f'cannot read "{path}": {error.strerror}') from error
-    except UnicodeDecodeError as error:
-        raise HeadwaterError(f'"{path}" is not UTF-8 text (byte {error.start})') from error
+    return read_sql(str(path)).rstrip() if path.exists() else ""  # it was not saved

@@ -93,9 +93,9 @@ def _run(arguments: Sequence[str]) -> int:
     gc.disable()
     from headwater.engine.database import connect
     from headwater.repl.command_lines import run_script
-    from headwater.repl.commands import read_sql
     from headwater.repl.output import Output
     from headwater.repl.progress import shown_progress
+    from headwater.repl.sql_files import read_sql
 
     gc.freeze()
     gc.enable()

@@ -34,9 +34,9 @@ class Output:
     """Where answers go, and how they look there: as `settings` say.
 
     Messages go to `stream`, rows to `target` or, without one, there too. `travel` is from which point of the log the
-    user of this output looks. `typed` is what was typed last at the prompt, `last` the last statement that was run, and
-    `draft` the text with which the next prompt begins. `files` are those that are being run, the outermost first. `ask`
-    reads a line from the user, where there is one.
+    user of this output looks. `last` is the last statement that was run, `draft` the text with which the next prompt
+    begins. `files` are those that are being run, the outermost first. `ask` reads a line from the user, where there is
+    one.
     """
 
     stream: TextIO
@@ -44,7 +44,6 @@ class Output:
     travel: Travel = field(default_factory=Travel)
     target: Sink | None = None
     _home: Sink | None = None
-    typed: str = ""
     draft: str = ""
     last: str = ""
     files: list[str] = field(default_factory=list)

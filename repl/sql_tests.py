@@ -16,8 +16,8 @@ from headwater import errors
 from headwater.engine.database import connect
 from headwater.errors import AssertionFailed, HeadwaterError, Span, SqlError, SyntaxProblem, UnknownName, suggestion
 from headwater.parser import pieces
-from headwater.repl.commands import read_sql
 from headwater.repl.report import as_ours
+from headwater.repl.sql_files import read_sql
 
 _TEST, _ERROR, _MESSAGE = "test", "expected.error", "expected.message"
 _DIRECTIVE = re.compile(r"^[ \t]*--@(?P<name>[^\s:]*)[ \t]*:?[ \t]*(?P<value>.*?)[ \t\r]*$", re.MULTILINE)
