@@ -77,7 +77,8 @@ class Catalogs:
                     for gone in change.gone[name]:
                         del known[gone]
                     known.update(change.come[name])
-        return Catalog(**maps, next_id=latest.next_id)
+        parts: dict[str, Any] = {**maps, "next_id": latest.next_id}
+        return Catalog(**parts)
 
     def last_with(self, name: str) -> int | None:
         """The last version at which there was a stream, table or view of a name that there is no more."""

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from headwater.engine.recovery import images_of
 from headwater.engine.stops import NOTE
 from headwater.errors import Unsupported
 from headwater.executor.clocks import commit_time
@@ -121,7 +122,7 @@ def steps_of(log: Log, relation: Relation, after: int) -> Iterator[tuple[int, in
     made = next((v, note["frontier"]) for v, note in log.kept("ddl") if relation.id in _ids(note))
     still = _standing_still(log, relation)
     steps = ((version, step["to"]) for version, step in log.notes("step", max(after, made[0])))
-    images = sorted((image.note["last_step"][0], image.note["frontier"]) for image in log.images())
+    images = sorted((image.note["last_step"][0], image.note["frontier"]) for image in images_of(log))
     if made[0] > after:
         yield made
     for written, to in merge(steps, images):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from headwater.engine.apart import Apart
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.result import Result
 from headwater.engine.stops import Stop
@@ -18,21 +19,25 @@ from headwater.planner import Relation
 _DONE = {"PAUSE": "paused", "RESUME": "resumed", "TERMINATE": "terminated"}
 
 
-def control(statement: syntax.Control, pipeline: Pipeline) -> Result:
+def control(statement: syntax.Control, apart: Apart) -> Result:
     """Runs the statement. Raises SqlError for what is no query, and QueryFailed for one that fails again."""
+    pipelines = apart.all if statement.query is None else [apart.of(apart.main.catalog.find(statement.query))]
+    names = ", ".join(relation.name for pipeline in pipelines for relation in _controlled(statement, pipeline))
+    return Result.of_message(f"{_DONE[statement.action]} {names or 'nothing'}")
+
+
+def _controlled(statement: syntax.Control, pipeline: Pipeline) -> list[Relation]:
+    """The queries of a clock that stand still, or go on, by a statement."""
     with pipeline.defining, pipeline.lock:
         wanted = _wanted(statement, pipeline)
         if statement.action == "RESUME":
-            changed = pipeline.resume(wanted)
-        else:
-            state: Literal["paused", "terminated"] = "paused" if statement.action == "PAUSE" else "terminated"
-            cause = "it is paused" if statement.action == "PAUSE" else "it was terminated"
-            while pipeline.step():
-                pass
-            at = pipeline.circuit.version
-            changed = pipeline.halt([Stop(r.id, state, at, cause) for r in wanted if r.id not in pipeline.stopped])
-    names = ", ".join(relation.name for relation in changed)
-    return Result.of_message(f"{_DONE[statement.action]} {names or 'nothing'}")
+            return pipeline.resume(wanted)
+        state: Literal["paused", "terminated"] = "paused" if statement.action == "PAUSE" else "terminated"
+        cause = "it is paused" if statement.action == "PAUSE" else "it was terminated"
+        while pipeline.step():
+            pass
+        at = pipeline.circuit.version
+        return pipeline.halt([Stop(r.id, state, at, cause) for r in wanted if r.id not in pipeline.stopped])
 
 
 def _wanted(statement: syntax.Control, pipeline: Pipeline) -> list[Relation]:

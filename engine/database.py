@@ -21,6 +21,7 @@ from headwater.engine import (
     retention,
     statements,
 )
+from headwater.engine.apart import Apart
 from headwater.engine.catalogs import Catalogs
 from headwater.engine.consuming import Consumer, Groups
 from headwater.engine.cursor import Cursor
@@ -131,11 +132,14 @@ class Database:
                     self._functions.loaded(catalogs.latest()),
                     background=background,
                     now_us=storage.now_us,
-                    idle=lambda: self._retaining.idle(self.pipeline),
+                    idle=lambda: self._retaining.idle(self.apart),
                 )
             )
-            self.pipeline.limit_state(self.session.state_limit)
+            self.apart = Apart(self.pipeline, background=background, now_us=storage.now_us)
+            self.apart.limit_state(self.session.state_limit)
             self.pipeline.start()
+            if not read_only:
+                self.apart.follow()
         except BaseException:
             self.log.close()
             self._functions.close()
@@ -145,8 +149,8 @@ class Database:
         writer, groups = Writer(self.pipeline, self.reader, storage.now_us), Groups(self.pipeline)
         self._following = Following(self.pipeline, writer, storage.now_us, background=background)
         self._parts = Parts(
-            storage, place, self.session, self._functions, self._retaining, self.pipeline, self.reader, writer, groups,
-            Queues(self.pipeline, writer, groups, storage.now_us), self._following,
+            storage, place, self.session, self._functions, self._retaining, self.pipeline, self.apart, self.reader,
+            writer, groups, Queues(self.pipeline, writer, groups, storage.now_us), self._following,
         )  # fmt: skip
         self._runner = Runner(self._parts, self._diff)
         self._scripts = Scripts(self.session, self._runner.ask)
@@ -401,7 +405,7 @@ class Database:
     def relations(self) -> list[RelationInfo]:
         """All streams and tables, in the order of their making."""
         return [
-            RelationInfo(r.name, r.kind, r.columns, r.definition if r.is_derived else None)
+            RelationInfo(r.name, r.kind, r.columns, r.definition if r.has_query else None)
             for r in self.pipeline.catalog.ordered()
         ]
 
@@ -409,7 +413,7 @@ class Database:
         """Returns when all that is committed or in followed files has gone through the continuous queries."""
         self._check_open()
         self._following.poll()
-        self.pipeline.catch_up()
+        self.apart.settle()
 
     def close(self) -> None:
         """Closes the database. What was acknowledged is on disk already. Calling it again does nothing."""
@@ -418,8 +422,10 @@ class Database:
         self._closed = True
         self._following.close()
         self.pipeline.close()
+        self.apart.close()
         self.log.close()
         self.pipeline.join()
+        self.apart.join()
         self.reader.close()
         self._functions.close()
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from headwater.engine import functions
+from headwater.engine.apart import Apart
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.reading import Reader
 from headwater.engine.result import Result
@@ -40,11 +41,14 @@ Definition = (
 _Create = syntax.CreateRelation | syntax.CreateView | syntax.CreateQueue
 
 
-def define(statement: Definition, pipeline: Pipeline, reader: Reader, known: functions.Functions) -> Result:
+def define(
+    statement: Definition, pipeline: Pipeline, reader: Reader, known: functions.Functions, apart: Apart
+) -> Result:
     """Runs a statement that changes the catalog. Raises SqlError, and then nothing has changed."""
     with pipeline.defining:
         result = _defined(statement, pipeline, reader, known)
         reader.catalogs.learn(pipeline.catalog)
+        apart.follow()
         return result
 
 

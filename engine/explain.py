@@ -11,6 +11,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from headwater.engine.apart import Apart
 from headwater.engine.definitions import to_drop
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.reading import Reader
@@ -37,16 +38,18 @@ from headwater.planner.change_rows import ChangeSource
 from headwater.planner.duckdb_errors import with_users_names
 
 
-def explain(statement: syntax.Explain, pipeline: Pipeline, reader: Reader) -> list[str]:
+def explain(statement: syntax.Explain, apart: Apart, reader: Reader) -> list[str]:
     """The lines of the answer to EXPLAIN. Raises SqlError for what there is nothing to say of."""
-    target = statement.statement
+    target, pipeline = statement.statement, apart.main
     if isinstance(target, syntax.Query) and target.emit is None:
         return _snapshot(statement, target, reader)
     if isinstance(target, syntax.Drop):
         return [f"DROP {item.kind} {quote(item.name)}" for item in to_drop(target, pipeline.catalog)]
     if isinstance(target, syntax.CreateView | syntax.Insert | syntax.Update | syntax.Delete):
         raise Unsupported("EXPLAIN of this statement is not supported yet", target.span)
-    if not isinstance(target, syntax.Identifier):
+    if isinstance(target, syntax.Identifier):
+        pipeline = apart.of(pipeline.catalog.find(target))
+    else:
         target = begun(target, pipeline, reader.points())
     plan = _plan(target, pipeline.catalog)
     if statement.analyze:
@@ -72,7 +75,7 @@ def _plan(target: syntax.Query | syntax.CreateRelation | syntax.Identifier, cata
     if isinstance(target, syntax.CreateRelation):
         if target.query is None:
             raise SqlError("there is nothing to explain without AS SELECT", target.span)
-        plan = define(target, catalog).plan
+        plan = define(target, catalog).query_plan
     else:
         plan = catalog.find(target).plan
         if plan is None:

@@ -1,7 +1,7 @@
 """Where the rows go on which a query fails: into its error stream or a given one, or they are only counted.
 
 They are committed with the output of the step. Those in an error stream are counted by it; the counts of others are in
-the notes of commits that change them:
+the notes of commits that change them, under a name of its own for each clock:
 
     failed_rows    {id of a query: rows that failed so far, …}
 """
@@ -24,10 +24,11 @@ NOTE = "failed_rows"
 
 
 class FailedRows:
-    """The rows that failed, of all queries of a database."""
+    """The rows that failed, of all queries of a clock, whose notes have a `name`."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, name: str = NOTE) -> None:
         self._log = log
+        self._name = name
         self._counts: dict[int, int] = {}  # by the id of a query that has no error stream of its own
 
     def count(self, relation: Relation) -> int:
@@ -53,11 +54,11 @@ class FailedRows:
 
     def note(self) -> dict[str, Any]:
         """What a commit has to say, so that the counts outlive the process."""
-        return {NOTE: {str(id): count for id, count in self._counts.items()}} if self._counts else {}
+        return {self._name: {str(id): count for id, count in self._counts.items()}} if self._counts else {}
 
     def restore(self, note: Mapping[str, Any]) -> None:
         """Takes the counts from what `note` said."""
-        self._counts = {int(id): count for id, count in note.get(NOTE, {}).items()}
+        self._counts = {int(id): count for id, count in note.get(self._name, {}).items()}
 
     def forget(self, present: set[int]) -> None:
         """Keeps the counts of relations that are there."""

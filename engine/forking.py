@@ -8,7 +8,7 @@ can still be computed.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
@@ -16,13 +16,14 @@ from typing import Any
 from headwater.engine.catalogs import Catalogs
 from headwater.engine.outputs import created_at
 from headwater.engine.positions import Points, no_more
-from headwater.engine.recovery import recorded
+from headwater.engine.recovery import images_of, recorded
 from headwater.engine.result import Result
 from headwater.engine.stops import stops_of
 from headwater.errors import OutOfRange, PositionGone, StorageError
 from headwater.executor.feed import Cut
 from headwater.executor.past import check_computable
 from headwater.parser import syntax
+from headwater.planner import Catalog
 from headwater.storage import Log, OsStorage
 from headwater.storage.fork import Fork, fork
 
@@ -73,22 +74,29 @@ def _check_computable(log: Log, version: int) -> None:
     catalog = Catalogs(log).at(version)
     if not any(log.start(relation.id).version for relation in catalog.ordered()):
         return
-    images = [image for image in log.images() if _is_of(image.note, version)]
-    stopped, created = stops_of(log, catalog, version), created_at(log)
-    kept = [r for r in catalog.ordered() if (r.is_derived or not r.is_stream) and r.id not in stopped]
-    frontier = max([recorded(log, images, version).last_step[1], *(created.get(r.id, 0) for r in kept if r.is_derived)])
-    earliest = []
-    for relation in kept:
-        try:
-            check_computable(log, relation.content(), Cut(frontier), images)
-        except PositionGone as gone:
-            earliest.append(gone.earliest)
+    clocks = {relation.clock for relation in catalog.ordered()}
+    earliest = [gone for clock in clocks for gone in _not_computable(log, version, catalog.in_clock(clock))]
     if earliest:
         raise PositionGone(
             f"version {version} is no more: retention has taken what it was made of",
             earliest=max(earliest),
             hint=f"the earliest version is {max(earliest)}",
         )
+
+
+def _not_computable(log: Log, version: int, catalog: Catalog) -> Iterator[int]:
+    """For each relation of the catalog's clock that cannot be computed as it was at a version: since when it can be."""
+    clock = catalog.clock
+    images = [image for image in images_of(log, clock) if _is_of(image.note, version)]
+    stopped, created = stops_of(log, catalog, version), {} if clock else created_at(log)
+    kept = [r for r in catalog.ordered() if (r.is_derived or not r.is_stream) and r.id not in stopped]
+    last = recorded(log, images, version, clock=clock).last_step[1]
+    frontier = max([last, *(created.get(r.id, 0) for r in kept if r.is_derived)])
+    for relation in kept:
+        try:
+            check_computable(log, relation.content(), Cut(frontier), images)
+        except PositionGone as gone:
+            yield gone.earliest
 
 
 def _version_at(as_of: syntax.AsOf, points: Points) -> int:

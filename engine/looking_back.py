@@ -67,9 +67,10 @@ def _row_count(relation: Relation, version: int, reader: Reader) -> int | None:
 
 def _queries(catalog: Catalog, version: int, pipeline: Pipeline) -> list[tuple[object, ...]]:
     """Values for `query_facts.NAMES`; what a query held then is not known."""
-    stops = stops_of(pipeline.log, catalog, version)
+    clocks = {relation.clock for relation in catalog.ordered()}
+    stops = {id: s for clock in clocks for id, s in stops_of(pipeline.log, catalog.in_clock(clock), version).items()}
     rows: list[tuple[object, ...]] = []
-    for relation in (r for r in catalog.ordered() if r.is_derived):
+    for relation in (r for r in catalog.ordered() if r.has_query):
         stop = stops.get(relation.id)
         facts = {
             "name": relation.name,
@@ -99,6 +100,6 @@ def _described(
     if relation.is_stream:
         ends = pipeline.log.ends(relation.id, version)
         facts += [(f"end of partition {p}", str(end)) for p, end in sorted(ends.items())]
-    if relation.plan is not None:
-        facts += [("plan", line) for line in explain_plan(relation.plan).splitlines()]
+    if relation.query_plan is not None:
+        facts += [("plan", line) for line in explain_plan(relation.query_plan).splitlines()]
     return statements.described(relation, facts)

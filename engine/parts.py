@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from headwater.engine.apart import Apart
 from headwater.engine.consuming import Groups
 from headwater.engine.following import Following
 from headwater.engine.functions import Functions
@@ -26,6 +27,7 @@ class Parts:
     functions: Functions
     retaining: Retaining
     pipeline: Pipeline
+    apart: Apart
     reader: Reader
     writer: Writer
     groups: Groups

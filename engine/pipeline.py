@@ -12,12 +12,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from headwater.engine.background import Background
 from headwater.engine.budgets import Budget, budget_of
 from headwater.engine.catching_up import CatchingUp, Changes, right_up_to, stopped_circuit
 from headwater.engine.checkpoints import Checkpoints
+from headwater.engine.failed_rows import NOTE as FAILED_ROWS
 from headwater.engine.failed_rows import FailedRows
 from headwater.engine.outputs import by_partition, content_digest, created_at, digest_of
-from headwater.engine.recovery import checked, recorded
+from headwater.engine.recovery import checked, named, recorded
 from headwater.engine.stops import (
     NOTE,
     Stop,
@@ -45,6 +47,8 @@ from headwater.values import Delta, concat_deltas
 class Pipeline:
     """The circuit of all derived relations and source tables, and the thread that moves it.
 
+    The catalog is seen from the clock of these queries; source tables are kept by the database's own.
+
     `lock` guards the circuit and the catalog. Whoever asks for the state now first calls `catch_up`, so a query sees
     every commit that was acknowledged before it began. Who changes the catalog holds `defining` all the while, and
     takes `lock` after it: only the end of a definition holds up the steps.
@@ -70,7 +74,7 @@ class Pipeline:
         self.stopped = stops_of(log, catalog)
         self.state_limit: int | None = None  # bytes that the state of a query may have, where it does not say itself
         self._digests: dict[int, int] = {}  # id of a derived table → digest of its content
-        self.failed_rows = FailedRows(log)
+        self.failed_rows = FailedRows(log, named(FAILED_ROWS, catalog.clock))
         self._fed = 0  # the last version in which a step wrote errors
         self._budgets: tuple[Circuit, dict[int, Budget]] | None = None
         self._checkpoints = Checkpoints(log, background=background)
@@ -79,9 +83,9 @@ class Pipeline:
         self._failed_at = 0
         self._moved = threading.Condition(self.lock)
         self._now_us = now_us
-        self._idle = idle
+        self.beside: Callable[[], None] = lambda: None  # moves what has to move before somebody asks for the present
         self._closed = False
-        self._thread = threading.Thread(target=self._run, name="headwater-steps", daemon=True) if background else None
+        self._thread = Background(self, log, now_us, idle, "headwater-steps") if background else None
 
     def start(self) -> None:
         """Brings the circuit to where the log says it was, and starts the thread."""
@@ -103,7 +107,7 @@ class Pipeline:
 
     def join(self) -> None:
         """Waits for the threads to end; the log has been closed, which wakes them."""
-        if self._thread is not None and self._thread.is_alive() and self._thread is not threading.current_thread():
+        if self._thread is not None:
             self._thread.join()
         self._checkpoints.join()
 
@@ -119,6 +123,8 @@ class Pipeline:
 
     def catch_up(self, version: int | None = None) -> None:
         """Returns when everything up to `version` (default: committed before the call) has gone through all queries."""
+        if version is None:
+            self.beside()
         target = self.log.version if version is None else version
         self._reach(target)
         for _ in range(self._error_levels() if self._fed > target else 0):
@@ -130,7 +136,7 @@ class Pipeline:
             return 1 + len({leaf.id for leaf in self.circuit.leaves} & {r.errors_into for r in self.derived()})
 
     def _reach(self, target: int) -> None:
-        if self._thread is None or threading.current_thread() is self._thread:
+        if self._thread is None or self._thread.is_this():
             while self.position < target:
                 self.step()
             if self.tick(self.due):
@@ -159,7 +165,7 @@ class Pipeline:
                 return False
             to = circuit.step_end(self.log, self.log.version)
             rows = self._input_rows(circuit.version, to)
-            if not rows and not circuit.is_due(self.log, to):
+            if not rows and not circuit.is_due(self.log, to) and not self._is_new:
                 circuit.version = to
                 self.last_step = (to, to)
                 self._moved.notify_all()
@@ -173,6 +179,11 @@ class Pipeline:
             self._checkpoints.count(rows, self.circuit, self._image_note())
             self._moved.notify_all()
             return True
+
+    @property
+    def _is_new(self) -> bool:
+        """Whether these are queries of a clock that has made no step: what they give for no rows is still to come."""
+        return self.catalog.clock > 0 and not self.last_step[0]
 
     @property
     def due(self) -> int | None:
@@ -217,8 +228,8 @@ class Pipeline:
 
     def _commit_step(self, appends: Sequence[Append], to: int, more: dict[str, Any]) -> Commit:
         """Commits the output of a step that brought all running queries to version `to`; `more` is kept for ever."""
-        note = {"step": {"to": to, "digests": self._recorded_digests()}, **self.failed_rows.note(), **more}
-        commit = self.log.commit(appends, note, keep=bool(more))
+        step = {named("step", self.catalog.clock): {"to": to, "digests": self._recorded_digests()}}
+        commit = self.log.commit(appends, {**step, **self.failed_rows.note(), **more}, keep=bool(more))
         self.last_step = (commit.version, to)
         self._note_fed(appends, commit)
         return commit
@@ -281,31 +292,17 @@ class Pipeline:
         return save_image(self.log, states, note, self._checkpoints.slices.pause()).version
 
     def _image_note(self) -> dict[str, Any]:
-        return {"last_step": self.last_step, "digests": self._recorded_digests(), **self.failed_rows.note()}
+        note = {"last_step": self.last_step, "digests": self._recorded_digests(), **self.failed_rows.note()}
+        return {**note, "clock": self.catalog.clock} if self.catalog.clock else note
 
-    def _run(self) -> None:
-        while not self._closed:
-            seen = self.log.version
-            try:
-                while self.step():
-                    pass
-                due = self.due
-                self.tick(due)
-                self._failure = None
-            except Exception as error:
-                due = None
-                with self.lock:
-                    self._failure, self._failed_at = error, seen  # who waits is told; the next commit is the next try
-                    self._moved.notify_all()
-            try:
-                self.log.wait(seen, self._seconds_until(due))
-            except StorageError:
-                return
-
-    def _seconds_until(self, due: int | None) -> float | None:
-        """How long the thread may sleep; a clock that is set anew is noticed within an hour."""
-        until = None if due is None else min(max(due - self._now_us(), 0) / 1e6, 3600.0)
-        return min((seconds for seconds in (until, self._idle()) if seconds is not None), default=None)
+    def tried(self, version: int, failure: Exception | None) -> None:
+        """Hears from the thread how far it came, so that who waits is told of a failure."""
+        if failure is None:
+            self._failure = None
+            return
+        with self.lock:
+            self._failure, self._failed_at = failure, version
+            self._moved.notify_all()
 
     # ---------------------------------------------------------------- catalog
 
@@ -335,7 +332,7 @@ class Pipeline:
 
     def roots(self) -> list[Plan]:
         """The plans of all that the circuit keeps."""
-        kept = [r for r in self.catalog.ordered() if r.is_derived or not r.is_stream]
+        kept = [r for r in self.catalog.ordered() if r.is_derived or not (r.is_stream or self.catalog.clock)]
         return [r.content() for r in kept if r.id not in self.stopped]
 
     def coming(self, made: Sequence[Relation], catalog: Catalog) -> CatchingUp:
@@ -433,14 +430,16 @@ class Pipeline:
 
     def _recover(self) -> None:
         """Brings the circuit to the end of the last step, through the same steps, and compares the digests."""
-        known = recorded(self.log)
+        known = recorded(self.log, clock=self.catalog.clock)
         self.last_step = known.last_step
         self.failed_rows.restore(known.failed_rows)
-        created = created_at(self.log)
+        created = {} if self.catalog.clock else created_at(self.log)
         frontier = max([self.last_step[1], *(created.get(r.id, 0) for r in self.running())])
         stops = sorted({*known.steps, *created.values()})
         try:
-            self._circuit = circuit_at(self.log, self.roots(), Cut(frontier), stops)
+            self._circuit = (
+                Circuit(self.roots()) if self._is_new else circuit_at(self.log, self.roots(), Cut(frontier), stops)
+            )
         except PositionGone as gone:
             raise CorruptLog(
                 "no image of the running queries can be read, and retention has taken what they were computed from",

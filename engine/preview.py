@@ -38,7 +38,7 @@ def preview(statement: syntax.Preview, pipeline: Pipeline, reader: Reader) -> Re
         )  # fmt: skip
     with pipeline.defining:
         planned = making(create, pipeline, reader)
-        new = planned.relations[0]
+        new = planned.relations[0].seen_from(planned.relations[0].clock)
         coming = pipeline.coming([new], planned.catalog)
         with pipeline.lock:
             while pipeline.step():

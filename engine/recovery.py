@@ -17,6 +17,16 @@ from headwater.storage import Image, Log
 logger = logging.getLogger("headwater")
 
 
+def named(note: str, clock: int) -> str:
+    """What a note of a step is called: each clock has its own."""
+    return f"{note}:{clock}" if clock else note
+
+
+def images_of(log: Log, clock: int = 0) -> list[Image]:
+    """The images that the queries of a clock have saved, oldest first."""
+    return [image for image in log.images() if image.note.get("clock", 0) == clock]
+
+
 @dataclass(frozen=True)
 class Recorded:
     """What was recorded with the last image and the steps after it."""
@@ -28,26 +38,28 @@ class Recorded:
     frontier: int  # of the image; 0 without one
 
 
-def recorded(log: Log, images: Sequence[Image] | None = None, upto: int | None = None) -> Recorded:
-    """What the log says as of a version (default: now), going by the last of some images (default: all).
+def recorded(log: Log, images: Sequence[Image] | None = None, upto: int | None = None, *, clock: int = 0) -> Recorded:
+    """What the log says of the queries of a clock as of a version (default: now), going by the last of their images
+    (default: all that there are).
 
     Steps that were made while the image was being saved come after it, wherever they stand. What an image says itself
     of rows that failed is no younger than its last step.
     """
-    images = log.images() if images is None else images
+    images = images_of(log, clock) if images is None else images
+    failed_name = named(FAILED_ROWS, clock)
     upto = log.version if upto is None else upto
     published = {image.version for image in log.images()}
     note = images[-1].note if images else {}
     digests, last_step = note.get("digests", {}), tuple(note.get("last_step", (0, 0)))
     begin = last_step[0]
-    counts = [count for version, count in log.notes(FAILED_ROWS, begin) if version <= upto and version not in published]
+    counts = [count for version, count in log.notes(failed_name, begin) if version <= upto and version not in published]
     steps = []
-    for version, step in log.notes("step", begin):
+    for version, step in log.notes(named("step", clock), begin):
         if version > upto:
             break
         digests, last_step = step["digests"], (version, step["to"])
         steps.append(step["to"])
-    failed_rows = {FAILED_ROWS: counts[-1]} if counts else note
+    failed_rows = {failed_name: counts[-1]} if counts else note
     return Recorded(last_step, tuple(steps), digests, failed_rows, note.get("frontier", 0))
 
 

@@ -11,14 +11,16 @@ In: a pipeline; out: a commit that says what is no more, or nothing if there was
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from headwater.engine.apart import Apart
 from headwater.engine.ingest import FRAME_ROWS
 from headwater.engine.past import Past
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.positions import sources
+from headwater.engine.recovery import images_of
 from headwater.errors import StorageError
 from headwater.executor.circuit import stored_changes
 from headwater.executor.feed import Cut
@@ -43,15 +45,15 @@ class Retaining:
         self._opened = storage.now_us(), storage.monotonic()
         self._looked_at = storage.monotonic()
 
-    def idle(self, pipeline: Pipeline) -> float | None:
+    def idle(self, apart: Apart) -> float | None:
         """Does what is due between steps; gives the seconds until there may be more to do."""
-        if not is_wanted(pipeline):
+        if not is_wanted(apart.main):
             return None
         now = self._storage.monotonic()
         if now - self._looked_at >= INTERVAL_SECONDS:
             self._looked_at = now
             try:
-                retain(pipeline, self.now_us())
+                retain(apart, self.now_us())
             except StorageError as error:
                 logger.warning("retention has to wait: %s", error)
         return INTERVAL_SECONDS
@@ -70,20 +72,21 @@ def is_wanted(pipeline: Pipeline) -> bool:
     return any(not relation.log.is_kept_for_ever for relation in pipeline.catalog.ordered())
 
 
-def retain(pipeline: Pipeline, now_us: int) -> bool:
+def retain(apart: Apart, now_us: int) -> bool:
     """Take out what need not be kept any more at a time in µs since 1970; False if nothing was.
 
     While a definition is being made, nothing is: it may read all of the log.
     """
-    if not pipeline.defining.acquire(blocking=False):
+    if not apart.main.defining.acquire(blocking=False):
         return False
     try:
-        return _retain(pipeline, now_us)
+        return _retain(apart, now_us)
     finally:
-        pipeline.defining.release()
+        apart.main.defining.release()
 
 
-def _retain(pipeline: Pipeline, now_us: int) -> bool:
+def _retain(apart: Apart, now_us: int) -> bool:
+    pipeline = apart.main
     with pipeline.lock:
         log = pipeline.log
         moving = [r for r in pipeline.catalog.ordered() if r.id not in pipeline.stopped]
@@ -91,18 +94,17 @@ def _retain(pipeline: Pipeline, now_us: int) -> bool:
         wanted = {r: v for r in kept if (v := _limit(log, r, now_us)) and _is_worth_it(log, r, v)}
         if not wanted:
             return False
-        horizon = _horizon(pipeline)
-        if max(wanted.values()) > horizon:
-            pipeline.checkpoint()
-            horizon = _horizon(pipeline)
+        for clock in apart.all:
+            if max(wanted.values()) > _horizon(clock):
+                clock.checkpoint()
+        horizon = min(map(_horizon, apart.all))
         wanted = {r: min(v, horizon) for r, v in wanted.items() if _is_worth_it(log, r, min(v, horizon))}
         for relation, version in wanted.items():
             if not relation.is_stream:
                 _fold(pipeline, relation, version)
         starts = {relation.id: version for relation, version in wanted.items() if relation.is_stream}
-        unusable = _unusable_images(pipeline, starts)
-        begins = (min(i.version, i.note["last_step"][0]) for i in log.images() if i not in unusable)
-        oldest = next(begins, horizon)
+        unusable = [image for clock in apart.all for image in _unusable_images(clock, starts)]
+        oldest = min(_begin(clock, unusable, horizon) for clock in apart.all)
         if starts or unusable:
             log.retain(starts, history=oldest, discard=unusable)
         return bool(wanted)
@@ -151,6 +153,13 @@ def _fold(pipeline: Pipeline, relation: Relation, version: int) -> None:
     log.compact(relation.id, version, [Append(relation.id, 0, part, relation.log.compression) for part in parts])
 
 
+def _begin(pipeline: Pipeline, unusable: Sequence[Image], horizon: int) -> int:
+    """The first version that is needed to know where the queries of a clock are."""
+    images = (image for image in images_of(pipeline.log, pipeline.catalog.clock) if image not in unusable)
+    begins = (min(image.version, image.note["last_step"][0]) for image in images)
+    return next(begins, min(horizon, pipeline.last_step[0]) if pipeline.catalog.clock else horizon)
+
+
 def _unusable_images(pipeline: Pipeline, moved: Mapping[int, int]) -> list[Image]:
     """Images from before the start of something that each query needs; the youngest are kept in any case."""
     log = pipeline.log
@@ -158,4 +167,6 @@ def _unusable_images(pipeline: Pipeline, moved: Mapping[int, int]) -> list[Image
         max((max(log.start(leaf.id).version, moved.get(leaf.id, 0)) for leaf in sources([root])), default=0)
         for root in pipeline.roots()
     ]
-    return [image for image in log.images()[:-2] if image.note["frontier"] < min(needs, default=0)]
+    return [
+        image for image in images_of(log, pipeline.catalog.clock)[:-2] if image.note["frontier"] < min(needs, default=0)
+    ]

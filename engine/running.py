@@ -88,7 +88,7 @@ class Runner:
             case syntax.Preview():
                 return preview(statement, pipeline, reader)
             case syntax.Control():
-                return control(statement, pipeline)
+                return control(statement, parts.apart)
             case syntax.Fork():
                 return forking.run(statement, reader.points(), parts.place)
             case syntax.Diff():
@@ -96,8 +96,8 @@ class Runner:
             case syntax.Checkpoint():
                 parts.following.poll()
                 pipeline.catch_up()
-                version = pipeline.checkpoint()
-                retention.retain(pipeline, parts.retaining.now_us())
+                version = max(clock.checkpoint() for clock in parts.apart.all)
+                retention.retain(parts.apart, parts.retaining.now_us())
                 return Result.of_message(f"checkpoint at version {version}")
             case syntax.Describe(name=name, kind="FUNCTION"):
                 return statements.describe_function(name, pipeline.known())
@@ -114,10 +114,12 @@ class Runner:
                 return why_missing.explain_missing(statement, pipeline, reader)
             case _ if is_about_session(statement):
                 result = parts.session.run(statement)
-                pipeline.limit_state(parts.session.state_limit)
+                parts.apart.limit_state(parts.session.state_limit)
                 return result
             case _:
-                return statements.show(statement, pipeline, reader, parts.storage.now_us(), parts.following.facts)
+                return statements.show(
+                    statement, pipeline, reader, parts.storage.now_us(), parts.following.facts, parts.apart
+                )
 
     def watch(self, query: syntax.Query, from_version: int | None = None) -> Subscription:
         """Watches a query, from now or from the version that a client has."""
@@ -150,7 +152,7 @@ class Runner:
         parts = self._parts
         if isinstance(statement, syntax.CreateRelation):
             statement = completed(statement)
-        result = definitions.define(statement, parts.pipeline, parts.reader, parts.functions)
+        result = definitions.define(statement, parts.pipeline, parts.reader, parts.functions, parts.apart)
         if isinstance(statement, syntax.CreateRelation) and is_of_files(statement):
             parts.following.start()
             parts.following.poll()  # so that what is in them is there when the statement has ended
@@ -164,7 +166,7 @@ class Runner:
 
     def _assert(self, statement: syntax.AssertValues | syntax.AssertRelation) -> Result:
         pipeline, session = self._parts.pipeline, self._parts.session
-        pipeline.catch_up()
+        self._parts.apart.settle()
         if isinstance(statement, syntax.AssertRelation):
             return asserts.assert_relation(statement, pipeline.catalog.find(statement.name))
         relation = pipeline.catalog.find(statement.relation)

@@ -9,6 +9,7 @@ import duckdb
 import pyarrow as pa
 
 from headwater.engine import functions, log_facts, query_facts
+from headwater.engine.apart import Apart
 from headwater.engine.explain import explain
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.reading import Reader
@@ -33,7 +34,9 @@ _NUMBER = pa.int64()
 Facts: TypeAlias = Callable[[Relation], list[tuple[str, str]]]
 
 
-def show(statement: syntax.Statement, pipeline: Pipeline, reader: Reader, now_us: int, of_files: Facts) -> Result:
+def show(
+    statement: syntax.Statement, pipeline: Pipeline, reader: Reader, now_us: int, of_files: Facts, apart: Apart
+) -> Result:
     """The answer to a statement that only looks: SHOW, DESCRIBE or EXPLAIN. `of_files` tells how far files are read."""
     match statement:
         case syntax.Show(what="STREAMS" | "TABLES", extended=extended):
@@ -47,16 +50,16 @@ def show(statement: syntax.Statement, pipeline: Pipeline, reader: Reader, now_us
             return named(what, pipeline.known())
         case syntax.Show(what="QUERIES"):
             pipeline.catch_up()
-            return queries(query_facts.queries(pipeline))
+            return queries([row for clock in apart.all for row in query_facts.queries(clock)])
         case syntax.Show(what="GROUPS"):
             return _groups(pipeline)
         case syntax.Show(what="QUEUES"):
             pipeline.catch_up()
             return _queues(pipeline)
         case syntax.Describe():
-            return _describe(pipeline.catalog.find(statement.name), statement.extended, pipeline, of_files)
+            return _describe(pipeline.catalog.find(statement.name), statement.extended, apart, of_files)
         case syntax.Explain():
-            return _result(("plan",), [(line,) for line in explain(statement, pipeline, reader)])
+            return _result(("plan",), [(line,) for line in explain(statement, apart, reader)])
     raise AssertionError(statement)
 
 
@@ -88,7 +91,7 @@ def relations(
     rows: list[tuple[object, ...]] = []
     for relation in wanted:
         key = ", ".join(relation.key or relation.partition_key)
-        origin = "query" if relation.is_derived else "errors" if relation.errors_of is not None else "source"
+        origin = "query" if relation.has_query else "errors" if relation.errors_of is not None else "source"
         origin = "files" if relation.files is not None else origin
         row = (relation.name, origin, key or None, relation.partitions, row_count(relation))
         rows.append(row if facts is None else (*row, *facts(relation)))
@@ -155,9 +158,11 @@ def described(relation: Relation, facts: Sequence[tuple[str, str]]) -> Result:
     return _result(("column", "type", "role"), rows + [(f"· {name}", value, None) for name, value in facts])
 
 
-def _describe(relation: Relation, extended: bool, pipeline: Pipeline, of_files: Facts) -> Result:
+def _describe(relation: Relation, extended: bool, apart: Apart, of_files: Facts) -> Result:
     if not extended:
         return described(relation, [])
+    pipeline = apart.of(relation)
+    relation = relation.seen_from(relation.clock)
     facts = [("kind", relation.kind), ("definition", relation.definition)]
     facts.append(("partitions", str(relation.partitions)))
     if relation.is_stream:
@@ -165,7 +170,7 @@ def _describe(relation: Relation, extended: bool, pipeline: Pipeline, of_files: 
     if relation.files is not None:
         facts += of_files(relation)
     if relation.plan is not None:
-        pipeline.catch_up()
+        apart.main.catch_up()
         facts += query_facts.facts(relation, pipeline)
         facts += [("plan", line) for line in explain_plan(relation.plan).splitlines()]
     return described(relation, facts)
@@ -193,9 +198,10 @@ def refuse_derived(relation: Relation, span: Span | None) -> None:
         raise SqlError(
             f'the rows of "{relation.name}" come from files', span, hint=f"add them to {relation.files.path}"
         )
-    if relation.is_derived or relation.errors_of is not None:
+    if relation.has_query or relation.errors_of is not None:
+        origin = "a query that fails" if not relation.has_query else "its query"
         raise SqlError(
-            f'the rows of "{relation.name}" come from {"its query" if relation.is_derived else "a query that fails"}',
+            f'the rows of "{relation.name}" come from {origin}',
             span,
             hint="change the streams and tables it reads",
         )

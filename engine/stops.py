@@ -48,14 +48,17 @@ class Stop:
 
 
 def stops_of(log: Log, catalog: Catalog, upto: int | None = None) -> dict[int, Stop]:
-    """The queries that stand still as of a version (default: now), by the ids of their relations: a fold of the log."""
+    """The queries that stand still as of a version (default: now), by the ids of their relations: a fold of the log.
+
+    They are those of the clock that the catalog is seen from.
+    """
     stopped: dict[int, Stop] = {}
     for _, note in log.kept(NOTE, upto):
         for stop in note.get("stop", ()):
             stopped[stop["id"]] = Stop(**stop)
         for id in note.get("resume", ()):
             stopped.pop(id, None)
-    present = {relation.id for relation in catalog.relations.values()}
+    present = {relation.id for relation in catalog.relations.values() if relation.is_derived}
     return {id: stop for id, stop in stopped.items() if id in present}
 
 

@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from headwater.engine.recovery import images_of
 from headwater.engine.stops import NOTE
 from headwater.executor.circuit import holder_of
 from headwater.executor.feed import Cut, first_version
@@ -60,7 +61,7 @@ def points_around(log: Log, relation: Relation, upto: int) -> tuple[Iterator[Poi
     """The images from which the changes in a table's log go on to a version of it, the nearest first, and the version
     of the log at which the next one stands, if there is one.
     """
-    images = log.images()
+    images = images_of(log)
     first = bisect_right(images, upto, key=lambda image: _stands_at(image, relation))
     following = next(_points(log, relation, images[first:]), None)
     return _points(log, relation, reversed(images[:first])), None if following is None else following.version

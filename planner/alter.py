@@ -19,7 +19,7 @@ def altered(statement: syntax.Alter, catalog: Catalog) -> Relation:
         raise SqlError(
             f'"{relation.name}" is a {kind.lower()}', statement.name.span, hint=f"ALTER {kind} {relation.name} …"
         )
-    if relation.is_derived:
+    if relation.has_query:
         raise SqlError(
             f'the columns of "{relation.name}" come from its query', statement.name.span,
             hint=f"CREATE OR REPLACE {relation.kind} {relation.name} AS SELECT …",

@@ -53,6 +53,9 @@ class Relation:
     `columns` are those of `SELECT *`. `partition_key` columns choose the partition of a source relation's row.
     `timestamp` names the column that is the event time; else ROWTIME is given with the row, or the append time.
 
+    A query may belong to another `clock` than the database's, which is 0: then its circuit moves at a pace of its own.
+    Seen from here the relation is a source that only that query writes: its plan is in `apart`, and it has no `plan`.
+
     Rows on which the query fails go to the log `errors_into`, are only counted (SKIP), or stop it (FAIL). `state_limit`
     is how many bytes of state it may hold. Of an error stream, `errors_of` is the id of the query. The state of a queue
     is a table that has a `queue`.
@@ -78,6 +81,8 @@ class Relation:
     state_limit: int | None = None
     queue: Queue | None = None
     files: FileSource | None = None  # where its rows come from, if that is files
+    clock: int = 0
+    apart: Plan | None = None
 
     @property
     def is_stream(self) -> bool:
@@ -86,6 +91,23 @@ class Relation:
     @property
     def is_derived(self) -> bool:
         return self.plan is not None
+
+    @property
+    def query_plan(self) -> Plan | None:
+        """The plan of the continuous query that writes it, whatever its clock."""
+        return self.plan or self.apart
+
+    @property
+    def has_query(self) -> bool:
+        """Whether a continuous query writes it, whatever its clock."""
+        return self.query_plan is not None
+
+    def seen_from(self, clock: int) -> Relation:
+        """The same relation for queries of a clock: what has another clock is read from its log."""
+        if not self.has_query:
+            return self
+        is_here = self.clock == clock
+        return replace(self, plan=self.query_plan if is_here else None, apart=None if is_here else self.query_plan)
 
     @property
     def key(self) -> tuple[str, ...] | None:
@@ -139,7 +161,7 @@ class NamedType:
 class Catalog:
     """All relations, views, named types and functions by their names in lower case, and the next free id.
 
-    Relations and views share their names; their ids are shared by functions too.
+    Relations and views share their names; their ids are shared by functions too. All is as seen from a `clock`.
     """
 
     relations: Mapping[str, Relation] = field(default_factory=dict)
@@ -147,6 +169,14 @@ class Catalog:
     types: Mapping[str, NamedType] = field(default_factory=dict)
     functions: Mapping[str, Function] = field(default_factory=dict)
     next_id: int = 1
+    clock: int = 0
+
+    def in_clock(self, clock: int) -> Catalog:
+        """The same catalog, as queries of another clock see it."""
+        if clock == self.clock:
+            return self
+        seen = {name: relation.seen_from(clock) for name, relation in self.relations.items()}
+        return replace(self, relations=seen, clock=clock)
 
     def get(self, name: str) -> Relation | None:
         """The relation of that name in any case, or None; error streams are found by their names, too."""
@@ -233,6 +263,7 @@ class Catalog:
             {**later.types, **self.types},
             {**later.functions, **self.functions},
             later.next_id,
+            self.clock,
         )
 
     def dependents(self, item: Relation | View | Function) -> list[Relation | View]:

@@ -18,6 +18,7 @@ from headwater.planner.properties import (
     OF_QUERIES,
     PROPERTIES,
     Properties,
+    has_own_clock,
     idle_timeout_us,
     log_options,
     partitions,
@@ -82,6 +83,8 @@ def _derived(
     if START in properties:
         raise Unsupported("a point to begin at is found where a query is made, not here", properties[START].span)
     is_stream = statement.kind == "STREAM"
+    outside, clock = catalog, catalog.next_id if has_own_clock(properties) else catalog.clock
+    catalog = catalog.in_clock(clock)
     idle_us = idle_timeout_us(properties)
     bound = bind_query(query, catalog, as_table=not is_stream, as_stream=is_stream, idle_us=idle_us)
     if idle_us is not None and not any(isinstance(node, Silence) for node in walk_plan(bound.plan)):
@@ -116,9 +119,10 @@ def _derived(
         on_error=_action(clause),
         errors_into=own if target is None else target.id,
         state_limit=state_limit(properties),
+        clock=clock,
     )
     refuse_circle(relation, clause, catalog)
-    return relation
+    return relation.seen_from(outside.clock)
 
 
 def _action(clause: syntax.OnError | None) -> Literal["INSERT", "SKIP", "FAIL"]:

@@ -49,7 +49,7 @@ def target_of(clause: syntax.OnError | None, catalog: Catalog) -> Relation | Non
     if clause is None or clause.into is None:
         return None
     target = catalog.find(clause.into)
-    if not target.is_stream or target.is_derived or target.errors_of is not None:
+    if not target.is_stream or target.has_query or target.errors_of is not None:
         raise SqlError(
             f'errors cannot go into "{target.name}", which is not a stream that rows are put into', clause.into.span,
             hint=f"CREATE STREAM failed ({_listed(ERROR_COLUMNS)}), or leave columns out",
@@ -97,7 +97,7 @@ def _reached(id: int, catalog: Catalog) -> Iterator[int]:
 
 def sources_of(relation: Relation) -> set[int]:
     """The ids of the logs that a query is computed from."""
-    nodes = walk_plan(relation.plan) if relation.plan is not None else ()
+    nodes = walk_plan(relation.query_plan) if relation.query_plan is not None else ()
     return {node.id for node in nodes if isinstance(node, Source)}
 
 

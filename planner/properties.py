@@ -9,7 +9,7 @@ from headwater.errors import SqlError, UnknownName, Unsupported, suggestion
 from headwater.parser import syntax
 from headwater.planner.catalog import LogOptions
 
-OF_QUERIES = frozenset({"idle_timeout", "start", "state_limit"})  # of what a continuous query writes alone
+OF_QUERIES = frozenset({"clock", "idle_timeout", "start", "state_limit"})  # of what a continuous query writes alone
 OF_FILES = frozenset(
     {"path", "follow", "header", "delimiter", "quote", "null", "poll"}
 )  # of a stream that follows files
@@ -127,6 +127,14 @@ def state_limit(properties: Properties) -> int | None:
     if size is None:
         raise SqlError(f"cannot read '{item.value}' as a size of state", item.span, hint="write state_limit = '1 GB'")
     return size
+
+
+def has_own_clock(properties: Properties) -> bool:
+    """Whether a query is to move at a pace of its own."""
+    item = properties.get("clock")
+    if item is not None and item.value.lower() not in ("own", "shared"):
+        raise SqlError(f"there is no clock '{item.value}'", item.span, hint="write clock = 'own', or clock = 'shared'")
+    return item is not None and item.value.lower() == "own"
 
 
 def bytes_of(text: str) -> int | None:

@@ -89,7 +89,7 @@ def _refuse_other_kind(statement: OfQuery, old: Item) -> None:
     kind = "VIEW" if isinstance(statement, syntax.CreateView) else statement.kind
     if kind != old.kind:
         raise SqlError(f'"{old.name}" is a {old.kind.lower()}', span, hint=f"DROP {old.kind} {old.name}; first")
-    if isinstance(old, Relation) and not (old.is_derived and statement.query is not None):
+    if isinstance(old, Relation) and not (old.has_query and statement.query is not None):
         raise SqlError(
             f'"{old.name}" cannot be replaced: it has rows that no query makes', span,
             hint=f"ALTER {old.kind} {old.name} ADD COLUMN …, or DROP {old.kind} {old.name}; first",

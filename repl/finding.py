@@ -85,11 +85,12 @@ def _facts(item: Relation | View, catalog: Catalog, database: Database) -> Itera
             yield "event time", item.timestamp
         if item.partitions > 1:
             yield "partitions", f"{item.partitions:,}"
-        stop = database.pipeline.stopped.get(item.id)
+        pipeline, item = database.apart.of(item), item.seen_from(item.clock)
+        stop = pipeline.stopped.get(item.id)
         if stop is not None:
             yield "state", f"{stop.state} at version {stop.version:,}: {stop.cause}"
         elif item.is_derived:
-            yield "state", f"running, lag: {_lag(pace(item, database.pipeline, database.reader.points().now_us))}"
+            yield "state", f"running, lag: {_lag(pace(item, pipeline, database.reader.points().now_us))}"
     made_of = _made_of(item, catalog)
     if made_of is not None:
         yield "made of", made_of
@@ -111,10 +112,11 @@ def broken(statement: str) -> str:
 
 def show_queries(database: Database, output: Output, argument: str) -> None:
     """\\dq: the continuous queries, how fast they go, how far they are behind, what they hold and what failed."""
-    pipeline, now_us = database.pipeline, database.reader.points().now_us
-    known = {row[0]: dict(zip(query_facts.NAMES, row, strict=True)) for row in query_facts.queries(pipeline)}
+    now_us = database.reader.points().now_us
+    found = [row for pipeline in database.apart.all for row in query_facts.queries(pipeline)]
+    known = {row[0]: dict(zip(query_facts.NAMES, row, strict=True)) for row in found}
     rows: list[tuple[object, ...]] = []
-    for relation in pipeline.derived():
+    for relation, pipeline in [(r, p) for p in database.apart.all for r in p.derived()]:
         facts = known.get(relation.name)
         if facts is None:
             continue  # made between the two looks
@@ -143,13 +145,14 @@ def _lag(at: Pace) -> str:
 
 def show_info(database: Database, output: Output, argument: str) -> None:
     """\\info: which database this is, and where the shell keeps what is its own."""
-    pipeline, position = database.pipeline, output.travel.position(database)
-    running = len(pipeline.running())
+    position = output.travel.position(database)
+    running = sum(len(p.running()) for p in database.apart.all)
+    stopped = sum(len(p.stopped) for p in database.apart.all)
     facts = [
         ("database", database.path or "in memory: it is gone when you leave"),
         ("version", f"{database.version:,}"),
         ("you stand at", "the present" if position is None else f"version {position:,}"),
-        ("queries", f"{running:,} running, {len(pipeline.stopped):,} stopped"),
+        ("queries", f"{running:,} running, {stopped:,} stopped"),
         ("configuration", str(config_file())),
         ("history", str(history_file())),
         ("headwater", __version__),

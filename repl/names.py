@@ -42,7 +42,7 @@ class Names:
 def names_of(database: Database) -> Names:
     """The names that a database has now."""
     catalog = database.pipeline.catalog
-    relations = [Named(r.name, r.kind.lower(), r.columns, r.definition, r.is_derived) for r in catalog.ordered()]
+    relations = [Named(r.name, r.kind.lower(), r.columns, r.definition, r.has_query) for r in catalog.ordered()]
     views = [Named(view.name, "view", definition=view.definition) for view in catalog.views.values()]
     return Names(
         {named.name.lower(): named for named in (*relations, *views)},

@@ -41,8 +41,8 @@ class Toolbar:
         """What there is to say, in order."""
         database, pipeline = self.database, self.database.pipeline
         position = self.travel.position(database)
-        queries = sum(relation.is_derived for relation in list(pipeline.catalog.relations.values()))
-        stopped, failed = len(pipeline.stopped), self._failed()
+        queries = sum(relation.has_query for relation in list(pipeline.catalog.relations.values()))
+        stopped, failed = sum(len(p.stopped) for p in database.apart.all), self._failed()
         behind = database.version - pipeline.position if queries > stopped else 0
         where = "in memory" if database.path is None else visible(database.path)
         said = [
@@ -60,9 +60,10 @@ class Toolbar:
 
     def _failed(self) -> int:
         """On how many rows queries have failed."""
-        pipeline, version = self.database.pipeline, self.database.version
+        version = self.database.version
         if self._errors[0] != version:
-            self._errors = (version, sum(map(pipeline.failed_rows.count, pipeline.derived())))
+            failed = (p.failed_rows.count(r) for p in self.database.apart.all for r in p.derived())
+            self._errors = (version, sum(failed))
         return self._errors[1]
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
+from random import Random
 from typing import Any
 
 import duckdb
@@ -63,8 +65,13 @@ class Case:
         self.made: dict[str, Query] = {}
         self.late: list[Query] = []  # queries that are made once there are rows already
         self.history: list[tuple[int, dict[str, Rows]]] = []
-        made = given if given is not None else [self.generator.query() for _ in range(queries)]
+        clocks = Random(seed)
+        made = given if given is not None else [self._query(clocks) for _ in range(queries)]
         self.begin(made, late=0 if given is not None else (queries + 1) // 2)
+
+    def _query(self, clocks: Random) -> Query:
+        """A random query, one in six with a clock of its own."""
+        return replace(self.generator.query(), own_clock=clocks.random() < 1 / 6)
 
     def begin(self, queries: list[Query], late: int) -> None:
         """Makes queries, the last `late` of them later."""
@@ -248,8 +255,8 @@ class Case:
         version = self.oracle.version_of(records)
         self.oracle.set_now(self.db.log.time_of(version) if version else None)
         for name, query in self.made.items():
-            if "FROM s" not in query.sql:
-                continue  # the stream is not a source of it
+            if "FROM s" not in query.sql or query.own_clock:
+                continue  # the stream is not a source of it, or is not for who reads it
             rows = self.as_of(name, f"OFFSET (s => {records})")
             self.compare(
                 name, rows, self.oracle.answer(query.oracle, version, records), f"{name} as of record {records}"

@@ -24,10 +24,12 @@ class Query:
     oracle: str
     errors: str | None = None  # the records of s, by partition and offset, that must be in its error stream
     is_stream: bool = False  # whether a stream keeps its rows, and not a table
+    own_clock: bool = False
 
     def statement(self, name: str) -> str:
         """What makes it run."""
-        return f"CREATE {'STREAM' if self.is_stream else 'TABLE'} {name} AS {self.sql}"
+        clock = " WITH (clock = 'own')" if self.own_clock else ""
+        return f"CREATE {'STREAM' if self.is_stream else 'TABLE'} {name}{clock} AS {self.sql}"
 
     @property
     def rounding(self) -> float:
