@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import pyarrow as pa
 
+from headwater.engine.violations import Written
 from headwater.executor.feed import rows_of, with_weights
 from headwater.executor.state import TableState
 from headwater.planner import Relation
@@ -20,6 +22,7 @@ class OwnWrites:
     def __init__(self, log: Log) -> None:
         self._log = log
         self._appends: list[Append] = []
+        self.counts = Counter[tuple[int, int]]()  # how many rows each check has left out
         self.relations: dict[int, Relation] = {}  # those that have some
 
     @property
@@ -38,6 +41,12 @@ class OwnWrites:
         if written:
             self._appends += written
             self.relations[relation.id] = relation
+
+    def add_written(self, made: Written) -> None:
+        """Take up what a statement writes, with the rows that go elsewhere."""
+        for relation, appends in made.parts:
+            self.add(relation, appends)
+        self.counts.update(made.counts)
 
     def over(self, relation: Relation, rows: pa.Table, version: int) -> pa.Table:
         """The rows of a source relation, which has `rows` at a version, with what was written since."""

@@ -127,7 +127,7 @@ class Pipeline:
     def _error_levels(self) -> int:
         """How many streams of errors there are that queries read, and one more."""
         with self.lock:
-            return 1 + len({leaf.id for leaf in self.circuit.leaves} & {r.errors_into for r in self.derived()})
+            return 1 + len({leaf.id for leaf in self.circuit.leaves} & {id for r in self.derived() for id in r.outlets})
 
     def _reach(self, target: int) -> None:
         if self._thread is None or threading.current_thread() is self._thread:

@@ -8,11 +8,12 @@ from typing import TypeAlias
 import duckdb
 import pyarrow as pa
 
-from headwater.engine import functions, log_facts, query_facts
+from headwater.engine import functions, log_facts, query_facts, violations
 from headwater.engine.explain import explain
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.reading import Reader
 from headwater.engine.result import Result
+from headwater.engine.violations import CHECK_GROUP
 from headwater.errors import NullRefused, Span, SqlError, TypeProblem, Unsupported
 from headwater.executor.evaluate import connection
 from headwater.executor.python_functions import raise_interrupt
@@ -101,7 +102,7 @@ def _groups(pipeline: Pipeline) -> Result:
     log = pipeline.log
     names = {relation.id: relation.name for relation in pipeline.catalog.ordered()}
     rows: list[tuple[object, ...]] = []
-    for group in (name for name in log.groups() if not name.startswith(FILE_GROUP)):
+    for group in (name for name in log.groups() if not name.startswith((FILE_GROUP, CHECK_GROUP))):
         for (stream, partition), offset in sorted(log.group_offsets(group).items()):
             lag = max(0, log.ends(stream).get(partition, 0) - offset)
             rows.append((group, log.generation(group), names.get(stream), partition, offset, lag))
@@ -164,6 +165,8 @@ def _describe(relation: Relation, extended: bool, pipeline: Pipeline, of_files: 
         facts += [(f"end of partition {p}", str(end)) for p, end in sorted(pipeline.log.ends(relation.id).items())]
     if relation.files is not None:
         facts += of_files(relation)
+    if not relation.is_derived:
+        facts += violations.facts(relation, pipeline.catalog, violations.counted(relation, pipeline.log))
     if relation.plan is not None:
         pipeline.catch_up()
         facts += query_facts.facts(relation, pipeline)

@@ -3,6 +3,7 @@
 from headwater.planner.alter import altered
 from headwater.planner.bind import BoundQuery, bind_query
 from headwater.planner.catalog import Catalog, Relation, View
+from headwater.planner.checks import Check, checked_nodes
 from headwater.planner.create import define
 from headwater.planner.define_function import define_function, replaced_function
 from headwater.planner.explain import explain_plan, explain_warnings, plan_document
@@ -17,6 +18,7 @@ from headwater.planner.views import Item, define_item, replaced
 __all__ = [
     "BoundQuery",
     "Catalog",
+    "Check",
     "Function",
     "Input",
     "Item",
@@ -26,6 +28,7 @@ __all__ = [
     "View",
     "altered",
     "bind_query",
+    "checked_nodes",
     "define",
     "define_function",
     "define_item",

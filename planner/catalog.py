@@ -10,6 +10,7 @@ from typing import Literal
 
 from headwater.errors import NameTaken, Span, UnknownName, suggestion
 from headwater.parser.syntax import Identifier, Query
+from headwater.planner.checks import Check
 from headwater.planner.error_streams import ERROR_COLUMNS, FIRST_ID, SUFFIX, error_stream_id, owner_name, refuse_taken
 from headwater.planner.file_options import FileSource
 from headwater.planner.logical import Plan, StreamSource, TableSource
@@ -54,8 +55,8 @@ class Relation:
     `timestamp` names the column that is the event time; else ROWTIME is given with the row, or the append time.
 
     Rows on which the query fails go to the log `errors_into`, are only counted (SKIP), or stop it (FAIL). `state_limit`
-    is how many bytes of state it may hold. Of an error stream, `errors_of` is the id of the query. The state of a queue
-    is a table that has a `queue`.
+    is how many bytes of state it may hold. `checks` hold for each row. Of an error stream, `errors_of` is the id of the
+    query. The state of a queue is a table that has a `queue`.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Relation:
     errors_into: int | None = None
     errors_of: int | None = None
     state_limit: int | None = None
+    checks: tuple[Check, ...] = ()
     queue: Queue | None = None
     files: FileSource | None = None  # where its rows come from, if that is files
 
@@ -86,6 +88,11 @@ class Relation:
     @property
     def is_derived(self) -> bool:
         return self.plan is not None
+
+    @property
+    def outlets(self) -> set[int]:
+        """The ids of the streams that rows go to on which the query fails, or which violate a check."""
+        return {id for id in (self.errors_into, *(check.into for check in self.checks)) if id is not None}
 
     @property
     def key(self) -> tuple[str, ...] | None:
@@ -236,15 +243,15 @@ class Catalog:
         )
 
     def dependents(self, item: Relation | View | Function) -> list[Relation | View]:
-        """The derived relations and views that read or call `item`, or put their errors into it, directly or not, in
-        the order of their making.
+        """The relations and views that read or call `item`, or put into it what fails or violates a check, directly
+        or not, in the order of their making.
         """
         found = {item.id, error_stream_id(item.id)}
         dependents: list[Relation | View] = []
         others: list[Relation | View] = [*self.relations.values(), *self.views.values()]
         for other in sorted(others, key=lambda other: other.id):
-            into = other.errors_into if isinstance(other, Relation) else None
-            if found.intersection(other.reads) or (into in found and into is not None and into < FIRST_ID):
+            into = {id for id in other.outlets if id < FIRST_ID} if isinstance(other, Relation) else set[int]()
+            if found.intersection(other.reads) or found & into:
                 found |= {other.id, error_stream_id(other.id)}
                 dependents.append(other)
         return dependents

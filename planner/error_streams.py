@@ -6,7 +6,7 @@ definition of its own, goes when `hot` goes, and its log begins with the first e
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from headwater.errors import NameTaken, SqlError, TypeProblem
@@ -64,6 +64,8 @@ def target_of(clause: syntax.OnError | None, catalog: Catalog) -> Relation | Non
     empty = next((name for name in target.not_null if name.lower() in MAY_BE_NULL), None)
     if empty is not None:
         raise SqlError(f'errors do not fit into "{target.name}": {empty} cannot be NOT NULL', clause.into.span)
+    if target.checks:
+        raise SqlError(f'errors cannot go into "{target.name}", which has a CHECK of its own', clause.into.span)
     if target.timestamp is not None:
         raise SqlError(
             f'errors do not fit into "{target.name}": its event time is a column', clause.into.span,
@@ -72,27 +74,26 @@ def target_of(clause: syntax.OnError | None, catalog: Catalog) -> Relation | Non
     return target
 
 
-def refuse_circle(relation: Relation, clause: syntax.OnError | None, catalog: Catalog) -> None:
-    """Raises SqlError if the errors of `relation` would come back to it, by way of other queries or at once."""
-    if clause is None or clause.into is None or relation.errors_into is None:
-        return
-    if sources_of(relation) & set(_reached(relation.errors_into, catalog)):
-        raise SqlError(
-            f'"{relation.name}" would read its own errors', clause.into.span, hint="put them into another stream"
-        )
+def refuse_circle(relation: Relation, clauses: Sequence[syntax.OnError | syntax.Check], catalog: Catalog) -> None:
+    """Raises SqlError if what `relation` puts elsewhere would come back to it, by way of other queries or at once."""
+    for clause in clauses:
+        if clause.into is not None and sources_of(relation) & set(_reached(catalog.find(clause.into).id, catalog)):
+            what = "its own errors" if isinstance(clause, syntax.OnError) else "the rows that violate its CHECK"
+            raise SqlError(
+                f'"{relation.name}" would read {what}', clause.into.span, hint="put them into another stream"
+            )
 
 
 def _reached(id: int, catalog: Catalog) -> Iterator[int]:
-    """The logs that rows of the log `id` can come to as errors, itself first."""
+    """The logs that rows of the log `id` can come to as errors or violations, itself first."""
     seen, ahead = {id}, [id]
     while ahead:
         source = ahead.pop()
         yield source
         for other in catalog.relations.values():
-            into = other.errors_into
-            if into is not None and into not in seen and source in sources_of(other):
-                seen.add(into)
-                ahead.append(into)
+            if source == other.id or source in sources_of(other):
+                ahead += other.outlets - seen
+                seen |= other.outlets
 
 
 def sources_of(relation: Relation) -> set[int]:

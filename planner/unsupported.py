@@ -36,7 +36,6 @@ REFUSED: dict[type[syntax.Node], str] = {
 
 _IN_STATEMENTS = (
     _Part(syntax.CreateRelation, "source", "CREATE SOURCE"),
-    _Part(syntax.CreateRelation, "check", "CHECK"),
     _Part(syntax.CreateRelation, "watermark", "WATERMARK"),
     _Part(syntax.ColumnDefinition, "default", "DEFAULT"),
     _Part(syntax.ColumnDefinition, "computed", "a computed column"),

@@ -24,10 +24,11 @@ class Query:
     oracle: str
     errors: str | None = None  # the records of s, by partition and offset, that must be in its error stream
     is_stream: bool = False  # whether a stream keeps its rows, and not a table
+    checks: str = ""  # CHECK clauses of what keeps it
 
     def statement(self, name: str) -> str:
         """What makes it run."""
-        return f"CREATE {'STREAM' if self.is_stream else 'TABLE'} {name} AS {self.sql}"
+        return f"CREATE {'STREAM' if self.is_stream else 'TABLE'} {name} AS {self.sql} {self.checks}".rstrip()
 
     @property
     def rounding(self) -> float:
