@@ -150,7 +150,8 @@ class Runner:
         parts = self._parts
         if isinstance(statement, syntax.CreateRelation):
             statement = completed(statement)
-        result = definitions.define(statement, parts.pipeline, parts.reader, parts.functions)
+        with parts.pipeline.defining, parts.writer.defining(statement):
+            result = definitions.define(statement, parts.pipeline, parts.reader, parts.functions)
         if isinstance(statement, syntax.CreateRelation) and is_of_files(statement):
             parts.following.start()
             parts.following.poll()  # so that what is in them is there when the statement has ended

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import duckdb
 import pyarrow as pa
 
-from headwater.engine import functions, log_facts, query_facts, violations
+from headwater.engine import assertions, functions, log_facts, query_facts, violations
 from headwater.engine.explain import explain
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.reading import Reader
@@ -19,6 +19,7 @@ from headwater.executor.evaluate import connection
 from headwater.executor.python_functions import raise_interrupt
 from headwater.parser import syntax, unparse
 from headwater.planner import Catalog, Function, Relation, View, explain_plan
+from headwater.planner.alerts import FIRST_ID as FIRST_ALERT_ID
 from headwater.planner.calls import with_duckdb_calls
 from headwater.planner.duckdb_errors import cause_of, function_that_raised, with_users_names
 from headwater.planner.names import names_in
@@ -51,6 +52,11 @@ def show(statement: syntax.Statement, pipeline: Pipeline, reader: Reader, now_us
             return queries(query_facts.queries(pipeline))
         case syntax.Show(what="GROUPS"):
             return _groups(pipeline)
+        case syntax.Show(what="ASSERTIONS"):
+            pipeline.catch_up()
+            wanted = [r for r in pipeline.catalog.ordered() if r.reaction is not None]
+            counts = {relation.id: _row_count(relation, pipeline) for relation in wanted}
+            return _result(assertions.NAMES, assertions.shown(wanted, counts, pipeline.log), assertions.NUMBERS)
         case syntax.Show(what="QUEUES"):
             pipeline.catch_up()
             return _queues(pipeline)
@@ -90,7 +96,7 @@ def relations(
     for relation in wanted:
         key = ", ".join(relation.key or relation.partition_key)
         origin = "query" if relation.is_derived else "errors" if relation.errors_of is not None else "source"
-        origin = "files" if relation.files is not None else origin
+        origin = "files" if relation.files is not None else "assertion" if relation.reaction is not None else origin
         row = (relation.name, origin, key or None, relation.partitions, row_count(relation))
         rows.append(row if facts is None else (*row, *facts(relation)))
     names = ("name", "from", "key", "partitions", "rows", *(() if facts is None else log_facts.NAMES))
@@ -170,6 +176,8 @@ def _describe(relation: Relation, extended: bool, pipeline: Pipeline, of_files: 
     if relation.plan is not None:
         pipeline.catch_up()
         facts += query_facts.facts(relation, pipeline)
+        if relation.reaction is not None:
+            facts += assertions.facts(relation, _row_count(relation, pipeline), pipeline.log)
         facts += [("plan", line) for line in explain_plan(relation.plan).splitlines()]
     return described(relation, facts)
 
@@ -196,9 +204,14 @@ def refuse_derived(relation: Relation, span: Span | None) -> None:
         raise SqlError(
             f'the rows of "{relation.name}" come from files', span, hint=f"add them to {relation.files.path}"
         )
-    if relation.is_derived or relation.errors_of is not None:
+    if relation.reaction is not None:
         raise SqlError(
-            f'the rows of "{relation.name}" come from {"its query" if relation.is_derived else "a query that fails"}',
+            f'"{relation.name}" has the rows that violate an assertion', span, hint="change what the assertion reads"
+        )
+    if relation.is_derived or relation.errors_of is not None:
+        from_what = "an assertion" if relation.id >= FIRST_ALERT_ID else "a query that fails"
+        raise SqlError(
+            f'the rows of "{relation.name}" come from {"its query" if relation.is_derived else from_what}',
             span,
             hint="change the streams and tables it reads",
         )

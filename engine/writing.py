@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import MappingProxyType
 
 import pyarrow as pa
@@ -11,6 +12,7 @@ from headwater.engine import changes, ingest
 from headwater.engine.gate import Gate
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.reading import Reader
+from headwater.engine.rejecting import Sentry
 from headwater.engine.result import Acknowledgement, Result
 from headwater.engine.statements import inserted_rows, refuse_derived
 from headwater.engine.violations import Counts, Written, offsets_of, sort_out, together, written
@@ -28,6 +30,13 @@ class Writer:
         self._reader = reader
         self._now_us = now_us
         self._gate = Gate()
+        self._sentry = Sentry(pipeline)
+
+    def defining(self, statement: syntax.Statement) -> AbstractContextManager[None]:
+        """Inside, nobody writes, if the statement may make an assertion that REJECTs what is written."""
+        is_new = isinstance(statement, syntax.CreateAssertion) and statement.action == "REJECT"
+        may_be_remade = getattr(statement, "or_replace", False) and self._sentry.has_guards
+        return self._gate.alone() if is_new or may_be_remade else nullcontext()
 
     def append(self, relation: Relation, rows: pa.RecordBatch) -> Acknowledgement:
         """Commits rows, which have the columns of the relation."""
@@ -58,10 +67,10 @@ class Writer:
         """Commits what a transaction has written, the groups' offsets, and how many rows checks have left out, if
         `check`, during which nobody else writes, does not raise. Gives the version.
         """
-        with self._gate.together() if check is None and not counts else self._gate.alone():
+        with self._inside(appends, alone=check is not None or bool(counts)):
             if check is not None:
                 check()
-            return self._log.commit(appends, offsets=[*offsets, *offsets_of(counts, self._log)]).version
+            return self._committed(appends, [*offsets, *offsets_of(counts, self._log)]).version
 
     def append_all(self, relation: Relation, batches: Iterable[pa.RecordBatch]) -> Acknowledgement:
         """Commits rows that come in batches, all or none: nothing is written before the last batch is here."""
@@ -106,15 +115,31 @@ class Writer:
     def _commit_written(self, relation: Relation, parts: Sequence[Written]) -> Acknowledgement:
         """Commits rows that were sorted out: alone where some are left out, as their count goes on from the last."""
         made = parts[0] if len(parts) == 1 else together(parts)
-        with self._gate.alone() if made.counts else self._gate.together():
+        with self._inside(made.appends, alone=bool(made.counts)):
             return self._commit(made, relation)
 
     def _commit(self, made: Written, relation: Relation) -> Acknowledgement:
         appends = made.appends
         if not appends and not made.counts:
             return Acknowledgement(self._log.version, {}, 0)
-        commit = self._log.commit(appends, offsets=offsets_of(made.counts, self._log))
-        return _acknowledgement(commit, relation)
+        return _acknowledgement(self._committed(appends, offsets_of(made.counts, self._log)), relation)
+
+    @contextmanager
+    def _inside(self, appends: Sequence[Append], alone: bool) -> Iterator[None]:
+        """Inside, `appends` may be committed: by one alone if it has to be, or if an assertion has to look at them."""
+        if not alone:
+            with self._gate.together():
+                if not self._sentry.concerns(appends):
+                    yield
+                    return
+        with self._gate.alone():
+            yield
+
+    def _committed(self, appends: Sequence[Append], offsets: Sequence[GroupOffsets]) -> Commit:
+        """Commits, unless that would break an assertion."""
+        if self._sentry.concerns(appends):
+            return self._sentry.commit(appends, lambda: self._log.commit(appends, offsets=offsets))
+        return self._log.commit(appends, offsets=offsets)
 
 
 def rows_said(count: int, left_out: int = 0) -> str:

@@ -196,6 +196,10 @@ class CheckViolated(DataError, IntegrityError):
     """Rows of which one violates a CHECK of the relation they are given to. Nothing was written."""
 
 
+class AssertionViolated(DataError, IntegrityError):
+    """A commit that would break an assertion that REJECTs. Nothing was written."""
+
+
 class StorageError(OperationalError):
     """The database directory cannot be used."""
 

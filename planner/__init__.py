@@ -1,6 +1,7 @@
 """The planner: AST and catalog → logical plan, or DuckDB statement. Pure: it never touches the log."""
 
 from headwater.planner.alter import altered
+from headwater.planner.assertions import paused_by
 from headwater.planner.bind import BoundQuery, bind_query
 from headwater.planner.catalog import Catalog, Relation, View
 from headwater.planner.checks import Check, checked_nodes
@@ -36,6 +37,7 @@ __all__ = [
     "explain_plan",
     "explain_warnings",
     "is_only_ordered",
+    "paused_by",
     "plan_document",
     "plan_snapshot",
     "point_of",

@@ -10,6 +10,7 @@ from typing import Literal
 
 from headwater.errors import NameTaken, Span, UnknownName, suggestion
 from headwater.parser.syntax import Identifier, Query
+from headwater.planner import alerts
 from headwater.planner.checks import Check
 from headwater.planner.error_streams import ERROR_COLUMNS, FIRST_ID, SUFFIX, error_stream_id, owner_name, refuse_taken
 from headwater.planner.file_options import FileSource
@@ -17,6 +18,7 @@ from headwater.planner.logical import Plan, StreamSource, TableSource
 from headwater.planner.user_functions import Function
 from headwater.values import ROWOFFSET, ROWPARTITION, ROWTIME, Column
 
+Reaction = Literal["ALERT", "REJECT", "PAUSE"]
 PSEUDO_TYPES = (Column(ROWTIME, "TIMESTAMP"), Column(ROWPARTITION, "INTEGER"), Column(ROWOFFSET, "BIGINT"))
 
 
@@ -79,6 +81,7 @@ class Relation:
     state_limit: int | None = None
     checks: tuple[Check, ...] = ()
     queue: Queue | None = None
+    reaction: Reaction | None = None  # of the table of what violates an assertion: what becomes of a violation
     files: FileSource | None = None  # where its rows come from, if that is files
 
     @property
@@ -86,13 +89,19 @@ class Relation:
         return self.kind == "STREAM"
 
     @property
+    def made_as(self) -> str:
+        """What stands behind CREATE and DROP for it."""
+        return "QUEUE" if self.queue is not None else "ASSERTION" if self.reaction is not None else self.kind
+
+    @property
     def is_derived(self) -> bool:
         return self.plan is not None
 
     @property
     def outlets(self) -> set[int]:
-        """The ids of the streams that rows go to on which the query fails, or which violate a check."""
-        return {id for id in (self.errors_into, *(check.into for check in self.checks)) if id is not None}
+        """The ids of the streams that a query writes besides its own: of errors, of violations, and of alerts."""
+        own = None if self.reaction is None else alerts.alert_stream_id(self.id)
+        return {id for id in (self.errors_into, own, *(check.into for check in self.checks)) if id is not None}
 
     @property
     def key(self) -> tuple[str, ...] | None:
@@ -120,6 +129,14 @@ def error_stream(query: Relation) -> Relation | None:
     return Relation(f"{query.name}{SUFFIX}", id, "STREAM", ERROR_COLUMNS, "", errors_of=query.id, log=query.log)
 
 
+def alert_stream(assertion: Relation) -> Relation | None:
+    """The stream in which an assertion tells of violations."""
+    if assertion.reaction is None:
+        return None
+    id = alerts.alert_stream_id(assertion.id)
+    return Relation(f"{assertion.name}{alerts.SUFFIX}", id, "STREAM", alerts.COLUMNS, "", errors_of=assertion.id)
+
+
 @dataclass(frozen=True)
 class View:
     """A name for a query, whose first columns may have other names. `reads` are the ids of what its text names."""
@@ -131,7 +148,7 @@ class View:
     columns: tuple[Identifier, ...] = ()
     reads: tuple[int, ...] = ()
 
-    kind = "VIEW"
+    kind = made_as = "VIEW"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +179,9 @@ class Catalog:
     def _error_stream_named(self, name: str) -> Relation | None:
         owner = owner_name(name)
         query = self.relations.get(owner) if owner is not None else None
-        return None if query is None else error_stream(query)
+        assertion = self.relations.get(name.lower().removesuffix(alerts.SUFFIX))
+        found = [None if query is None else error_stream(query), None if assertion is None else alert_stream(assertion)]
+        return next((r for r in found if r is not None and r.name.lower() == name.lower()), None)
 
     def view(self, name: Identifier) -> View | None:
         """The view that `name` refers to, or None."""
@@ -194,8 +213,7 @@ class Catalog:
         """With a relation or view, whose name and id must be new."""
         taken = self.named(item.name)
         if taken is not None and getattr(taken, "errors_of", None) is None:
-            kind = "QUEUE" if isinstance(taken, Relation) and taken.queue is not None else taken.kind
-            raise NameTaken(f'"{taken.name}" exists already', span, hint=f"DROP {kind} {taken.name}; first")
+            raise NameTaken(f'"{taken.name}" exists already', span, hint=f"DROP {taken.made_as} {taken.name}; first")
         refuse_taken(item, self)
         return replace(self.with_item(item), next_id=max(self.next_id, item.id + 1))
 
@@ -246,26 +264,27 @@ class Catalog:
         """The relations and views that read or call `item`, or put into it what fails or violates a check, directly
         or not, in the order of their making.
         """
-        found = {item.id, error_stream_id(item.id)}
+        found = {item.id, error_stream_id(item.id), alerts.alert_stream_id(item.id)}
         dependents: list[Relation | View] = []
         others: list[Relation | View] = [*self.relations.values(), *self.views.values()]
         for other in sorted(others, key=lambda other: other.id):
             into = {id for id in other.outlets if id < FIRST_ID} if isinstance(other, Relation) else set[int]()
             if found.intersection(other.reads) or found & into:
-                found |= {other.id, error_stream_id(other.id)}
+                found |= {other.id, error_stream_id(other.id), alerts.alert_stream_id(other.id)}
                 dependents.append(other)
         return dependents
 
     @property
     def ids(self) -> set[int]:
         """The ids of all relations, error streams among them, and functions."""
-        owning = {r.errors_into for r in self.relations.values() if r.errors_into is not None}
+        owning = {id for r in self.relations.values() for id in r.outlets}
         named = {r.id for r in self.relations.values()} | {f.id for f in self.functions.values()}
         return named | owning
 
     def error_streams(self) -> list[Relation]:
-        """The error streams of all queries that have one, in the order of their making."""
-        return [stream for stream in map(error_stream, self.ordered()) if stream is not None]
+        """The error streams of all queries that have one, and those of alerts, in the order of their making."""
+        both = [stream for query in self.ordered() for stream in (error_stream(query), alert_stream(query))]
+        return [stream for stream in both if stream is not None]
 
     def ordered(self) -> list[Relation]:
         """All relations in the order of their making, which is an order of dependency too."""

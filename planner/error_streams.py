@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 from headwater.errors import NameTaken, SqlError, TypeProblem
 from headwater.parser import syntax
-from headwater.planner.logical import Source, walk_plan
+from headwater.planner.alerts import FIRST_ID as FIRST_ALERT_ID
+from headwater.planner.alerts import SUFFIX as ALERTS
+from headwater.planner.logical import Plan, Source, walk_plan
 from headwater.values import Column
 
 if TYPE_CHECKING:
@@ -77,7 +79,7 @@ def target_of(clause: syntax.OnError | None, catalog: Catalog) -> Relation | Non
 def refuse_circle(relation: Relation, clauses: Sequence[syntax.OnError | syntax.Check], catalog: Catalog) -> None:
     """Raises SqlError if what `relation` puts elsewhere would come back to it, by way of other queries or at once."""
     for clause in clauses:
-        if clause.into is not None and sources_of(relation) & set(_reached(catalog.find(clause.into).id, catalog)):
+        if clause.into is not None and sources_of(relation.plan) & set(_reached(catalog.find(clause.into).id, catalog)):
             what = "its own errors" if isinstance(clause, syntax.OnError) else "the rows that violate its CHECK"
             raise SqlError(
                 f'"{relation.name}" would read {what}', clause.into.span, hint="put them into another stream"
@@ -91,19 +93,28 @@ def _reached(id: int, catalog: Catalog) -> Iterator[int]:
         source = ahead.pop()
         yield source
         for other in catalog.relations.values():
-            if source == other.id or source in sources_of(other):
+            if source == other.id or source in sources_of(other.plan):
                 ahead += other.outlets - seen
                 seen |= other.outlets
 
 
-def sources_of(relation: Relation) -> set[int]:
+def sources_of(plan: Plan | None) -> set[int]:
     """The ids of the logs that a query is computed from."""
-    nodes = walk_plan(relation.plan) if relation.plan is not None else ()
+    nodes = walk_plan(plan) if plan is not None else ()
     return {node.id for node in nodes if isinstance(node, Source)}
 
 
 def refuse_taken(item: Relation | View, catalog: Catalog) -> None:
-    """Raises NameTaken if a new relation or view and an error stream would have one name."""
+    """Raises NameTaken if a new relation or view and an error stream, or one of alerts, would have one name."""
+    known = catalog.get(item.name)
+    if known is not None and known.errors_of is not None and known.id >= FIRST_ALERT_ID:
+        raise NameTaken(f'"{item.name}" is the stream of alerts of an assertion', hint="choose another name")
+    alerts = catalog.named(f"{item.name}{ALERTS}")
+    if alerts is not None and getattr(item, "reaction", None) is not None:
+        raise NameTaken(
+            f'"{item.name}" would have the stream of alerts "{alerts.name}", and there is a {alerts.kind.lower()} of '
+            "that name", hint="choose another name",
+        )  # fmt: skip
     name = owner_name(item.name)
     owner = catalog.relations.get(name) if name is not None else None
     if owner is not None and owner.errors_into == error_stream_id(owner.id):
