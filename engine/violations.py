@@ -76,7 +76,7 @@ def sort_out(relation: Relation, rows: pa.RecordBatch) -> Sorted:
             row = json_of(relation.columns, rows.slice(first, 1))[0].as_py()
             raise CheckViolated(
                 f'row {first} violates {check.text} of "{relation.name}": {row}',
-                hint=f"so do {len(wrong) - 1:,} more rows; nothing was written" if len(wrong) > 1 else None,
+                hint=f"nothing was written; {len(wrong):,} of {rows.num_rows:,} rows violate it",
             )
         left_out[number] = rows.take(pa.array(passing[wrong]))
         passing = np.delete(passing, wrong)
