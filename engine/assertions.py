@@ -66,16 +66,20 @@ def pauses(relations: Sequence[Relation], catalog: Catalog, circuit: Circuit, ch
     return list(found.values())
 
 
-def shown(relations: Sequence[Relation], rows_of: Mapping[int, int | None], log: Log) -> list[tuple[object, ...]]:
-    """Values for `NAMES` of each assertion, given how many rows violate it; None for one that stands still."""
+def shown(
+    relations: Sequence[Relation], rows_of: Mapping[int, int | None], log: Log, version: int | None = None
+) -> list[tuple[object, ...]]:
+    """Values for `NAMES` of each assertion as of a version (default: now), given how many rows violate it; None for one
+    that stands still.
+    """
     shown: list[tuple[object, ...]] = []
     for relation in relations:
         stream = alert_stream(relation)
         if stream is None:
             continue
-        rows, told = rows_of[relation.id], log.row_count(stream.id)  # violated and over come in turn
+        rows, told = rows_of[relation.id], log.row_count(stream.id, version)  # violated and over come in turn
         state = "stands still" if rows is None else VIOLATED if rows else "holds"
-        since = _last_version(stream, log) if told else None
+        since = _last_version(stream, log, version) if told else None
         condition = relation.definition.partition(" CHECK ")[2].rpartition(" ON VIOLATION ")[0][1:-1]
         shown.append((relation.name, relation.reaction, state, rows, (told + 1) // 2, since, condition))
     return shown
@@ -90,8 +94,8 @@ def facts(relation: Relation, rows: int | None, log: Log) -> list[tuple[str, str
     return []
 
 
-def _last_version(stream: Relation, log: Log) -> int:
-    end = log.ends(stream.id)[0]
+def _last_version(stream: Relation, log: Log, version: int | None) -> int:
+    end = log.ends(stream.id, version)[0]
     version = log.version_of(stream.id, 0, end - 1)
     *_, last = log.scan(stream.id, version - 1, version, ["version"])
     return int(last.rows.column("version")[-1].as_py())

@@ -26,6 +26,7 @@ from headwater.planner.names import names_in
 from headwater.planner.queues import group_of
 from headwater.planner.scope import Scope, ScopeColumn
 from headwater.planner.sql_types import arrow_schema
+from headwater.storage import Log
 from headwater.values import ROWTIME, Column
 
 FILE_GROUP = "$file "  # what begins the names of groups that say how far files are read
@@ -56,7 +57,7 @@ def show(statement: syntax.Statement, pipeline: Pipeline, reader: Reader, now_us
             pipeline.catch_up()
             wanted = [r for r in pipeline.catalog.ordered() if r.reaction is not None]
             counts = {relation.id: _row_count(relation, pipeline) for relation in wanted}
-            return _result(assertions.NAMES, assertions.shown(wanted, counts, pipeline.log), assertions.NUMBERS)
+            return asserted(wanted, counts, pipeline.log)
         case syntax.Show(what="QUEUES"):
             pipeline.catch_up()
             return _queues(pipeline)
@@ -101,6 +102,11 @@ def relations(
         rows.append(row if facts is None else (*row, *facts(relation)))
     names = ("name", "from", "key", "partitions", "rows", *(() if facts is None else log_facts.NAMES))
     return _result(names, rows, frozenset({"partitions", "rows"}) | log_facts.NUMBERS)
+
+
+def asserted(wanted: list[Relation], counts: Mapping[int, int | None], log: Log, version: int | None = None) -> Result:
+    """The answer to SHOW ASSERTIONS, given how many rows violate each."""
+    return _result(assertions.NAMES, assertions.shown(wanted, counts, log, version), assertions.NUMBERS)
 
 
 def _groups(pipeline: Pipeline) -> Result:

@@ -54,6 +54,18 @@ def test_alerts_tell_at_which_commit_it_begins_to_be_violated_and_when_it_is_ove
     ]
 
 
+def test_show_assertions_tells_what_was_so_then(accounts: Database) -> None:
+    accounts.execute("CREATE ASSERTION debt CHECK (NOT EXISTS (SELECT * FROM accounts WHERE balance < 0))")
+    accounts.append("accounts", [(1, -1)])
+    broken = accounts.version
+    accounts.settle()
+    told = accounts.version
+    accounts.append("accounts", [(1, 1)])
+    assert rows(accounts, "SHOW ASSERTIONS")[0][2:4] == ("holds", 0)
+    assert rows(accounts, f"SHOW ASSERTIONS AS OF VERSION {told}")[0][2:6] == ("violated", 1, 1, broken)
+    assert rows(accounts, "EXPLAIN DROP ASSERTION debt") == [("DROP ASSERTION debt",)]
+
+
 def test_one_that_is_violated_when_it_is_made_tells_so_at_once(accounts: Database) -> None:
     accounts.execute("CREATE ASSERTION poor CHECK (NOT EXISTS (SELECT id FROM accounts WHERE balance < 60))")
     ((state, _, count, _),) = rows(accounts, "SELECT * FROM poor_alerts")
