@@ -55,6 +55,7 @@ bench: setup  ## Measure, and print the figures that the README states
 	$(BIN)/headwater bench past
 	$(BIN)/headwater bench fork
 	$(BIN)/headwater bench transactions
+	$(BIN)/headwater bench guards
 	$(BIN)/headwater bench shell
 
 lock:  ## Write requirements-dev.lock anew from the newest releases

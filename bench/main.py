@@ -11,9 +11,21 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="headwater bench", description="Measure Headwater on this machine.")
     parser.add_argument(
         "name",
-        choices=("log", "nexmark", "state", "past", "fork", "transactions", "files", "shell", "flights", "parse"),
+        choices=(
+            "log",
+            "nexmark",
+            "state",
+            "past",
+            "fork",
+            "transactions",
+            "guards",
+            "files",
+            "shell",
+            "flights",
+            "parse",
+        ),
         help="the commit log; Nexmark's queries; state and latency; the past; forks; transactions, groups and queues; "
-        "files; the shell; the demo's queries; or the parser",
+        "checks and assertions; files; the shell; the demo's queries; or the parser",
     )
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="see headwater bench NAME --help")
     options = parser.parse_args(arguments)
@@ -53,6 +65,10 @@ def _benchmark(name: str) -> Callable[[Sequence[str]], int]:
         from headwater.bench import transactions
 
         return transactions.main
+    if name == "guards":
+        from headwater.bench import guards
+
+        return guards.main
     if name == "files":
         from headwater.bench import files
 

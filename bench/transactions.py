@@ -63,13 +63,13 @@ def _measure(directory: Path, report: Report, seconds: float, rows: int) -> None
         """)
         db.append("accounts", {"id": list(range(_ACCOUNTS)), "balance": [100] * _ACCOUNTS})
         report.begin("Transactions, per second")
-        bare = _rate(lambda _: _bare_sync(directory), 1, seconds)
+        bare = rate(lambda _: _bare_sync(directory), 1, seconds)
         figures = [Figure("a bare write and fdatasync, one after the other", bare, "/s")]
         for name, run in (("inserts into two streams", _inserting), ("transfers between two accounts", _transferring)):
             for writers in (1, WRITERS):
                 report.doing(f"{name}, {writers} at a time")
-                rate = _rate(partial(run, db), writers, seconds)
-                figures.append(Figure(f"{name}, {writers} at a time", rate, "/s"))
+                found = rate(partial(run, db), writers, seconds)
+                figures.append(Figure(f"{name}, {writers} at a time", found, "/s"))
         report.add(figures)
         report.begin("Reading a stream on, rows per second")
         report.doing("appending")
@@ -80,7 +80,7 @@ def _measure(directory: Path, report: Report, seconds: float, rows: int) -> None
         report.add([Figure("received from a queue and acknowledged", _worked_off(db, seconds), "rows/s")])
 
 
-def _rate(run: Callable[[int], Callable[[], None]], threads: int, seconds: float) -> float:
+def rate(run: Callable[[int], Callable[[], None]], threads: int, seconds: float) -> float:
     """How often per second the functions that `run` makes, one for each thread, can be called."""
     until, counts = perf_counter() + seconds, [0] * threads
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from headwater.engine.budgets import budget_of
 from headwater.engine.stops import failed
@@ -22,6 +23,14 @@ ROUNDS = 8  # in each, relations catch up with what came during the one before
 Changes = dict[Plan, list[Delta]]  # of each root of a circuit, a delta per step
 
 
+class Moved(NamedTuple):
+    """A circuit that was moved, what it gave on the way, and what went wrong."""
+
+    circuit: Circuit
+    changes: Changes
+    trouble: Trouble
+
+
 class CatchingUp:
     """Relations on their way to where the others are, beside them: their circuit, what it gave so far, what failed.
 
@@ -37,6 +46,11 @@ class CatchingUp:
         self._log = log
         self._derived = [r for r in relations if r.is_derived]
         self._budgets = {r.id: budget_of(r, circuit, catalog, state_limit) for r in self._derived}
+
+    @property
+    def moved(self) -> Moved:
+        """The circuit with what it gave so far."""
+        return Moved(self.circuit, self.changes, self.trouble)
 
     def follow(self, position: Callable[[], int]) -> None:
         """Comes to about where the others are, whose `position` moves on meanwhile: what is left is little."""

@@ -18,6 +18,7 @@ import pyarrow as pa
 from headwater.engine import ingest, statements
 from headwater.engine.reading import ROW_NUMBER, ROWS
 from headwater.engine.result import Result
+from headwater.engine.violations import Sorted, sort_out
 from headwater.errors import NullRefused, SqlError, Unsupported
 from headwater.executor.key_index import KeyIndex
 from headwater.executor.keys import Words, key_words
@@ -44,8 +45,10 @@ class Asked(Protocol):
         """The rows of a table, of which the row with a `key` is enough, and a query over them with their places."""
 
 
-def updated(statement: syntax.Update, relation: Relation, reader: Asked) -> tuple[Delta, int]:
-    """What an UPDATE appends, and how many rows it changes. Raises SqlError if a new row must not be."""
+def updated(statement: syntax.Update, relation: Relation, reader: Asked) -> tuple[Delta, Sorted]:
+    """What an UPDATE appends, and how the checks sort the new rows: a row whose new one is left out stays as it is.
+    Raises SqlError if a new row must not be.
+    """
     _refuse_other_than_table(statement, relation)
     targets = statements.targets_of(tuple(a.column for a in statement.assignments), relation)
     values = tuple(
@@ -62,14 +65,18 @@ def updated(statement: syntax.Update, relation: Relation, reader: Asked) -> tupl
     old = rows.take(pa.array(places))
     new = _with_values(relation, old, answer, targets)
     _refuse_nulls(relation, new, targets, statement.assignments)
+    found = sort_out(relation, new)
+    if found.left_out:
+        places, passing = places[found.passing], pa.array(found.passing)
+        old, new = old.take(passing), new.take(passing)
     if not relation.primary_key:
-        return consolidate(concat_deltas(old.schema, [_removed(old), Delta(new)])), len(places)
+        return consolidate(concat_deltas(old.schema, [_removed(old), Delta(new)])), found
     if keeps_key:
-        return Delta(new), len(places)
+        return Delta(new), found
     before, after = _keys(relation, rows), _keys(relation, new)
     _refuse_same_key(statement, relation, np.delete(before, places, axis=0), after)
     gone = np.flatnonzero(_index(after).find(before[places]) < 0)
-    return concat_deltas(old.schema, [_removed(old.take(pa.array(gone))), Delta(new)]), len(places)
+    return concat_deltas(old.schema, [_removed(old.take(pa.array(gone))), Delta(new)]), found
 
 
 def deleted(statement: syntax.Delete, relation: Relation, reader: Asked) -> tuple[Delta, int]:

@@ -10,6 +10,7 @@ from headwater.engine import functions
 from headwater.engine.apart import Apart
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.reading import Reader
+from headwater.engine.rejecting import refuse_violated
 from headwater.engine.result import Result
 from headwater.engine.starts import begun
 from headwater.engine.stops import refuse_stopped
@@ -25,12 +26,14 @@ from headwater.planner import (
     define_type,
     replaced,
 )
+from headwater.planner.alerts import FIRST_ID as FIRST_ALERT_ID
 from headwater.values import Column
 
 Definition = (
     syntax.CreateRelation
     | syntax.CreateView
     | syntax.CreateQueue
+    | syntax.CreateAssertion
     | syntax.CreateType
     | syntax.CreateFunction
     | syntax.Alter
@@ -38,7 +41,7 @@ Definition = (
 )
 
 
-_Create = syntax.CreateRelation | syntax.CreateView | syntax.CreateQueue
+_Create = syntax.CreateRelation | syntax.CreateView | syntax.CreateQueue | syntax.CreateAssertion
 
 
 def define(
@@ -124,17 +127,30 @@ def _create(statement: _Create, pipeline: Pipeline, reader: Reader) -> Result:
         return Result.of_message(f"{existing.name} exists already")
     planned = making(statement, pipeline, reader)
     made = planned.made
+    for relation in planned.relations:
+        if relation.reaction == "REJECT":
+            refuse_violated(relation, pipeline.log, statement)
     rows = pipeline.define(planned.catalog, planned.relations, planned.note)
     word = "created" if existing is None else "replaced"
     also = f", and {', '.join(item.name for item in made[1:])} with it" if made[1:] else ""
     count = f" with {rows:,} rows" if rows else ""
-    return Result.of_message(f"{word} {made[0].kind.lower()} {made[0].name}{also}{count}")
+    return Result.of_message(f"{word} {_word(made[0])} {made[0].name}{also}{count}")
+
+
+def _word(item: Item) -> str:
+    """What a new item is called; the state of a queue is a table."""
+    return "assertion" if item.made_as == "ASSERTION" else item.kind.lower()
 
 
 def _refuse_error_stream(item: Item | None, name: syntax.Identifier, catalog: Catalog) -> None:
     """Raises SqlError for the error stream of a query, which is not defined for itself."""
     if isinstance(item, Relation) and item.errors_of is not None:
         owner = next(r for r in catalog.relations.values() if r.id == item.errors_of)
+        if item.id >= FIRST_ALERT_ID:
+            raise SqlError(
+                f'"{item.name}" is the stream of alerts of "{owner.name}"', name.span,
+                hint=f"it comes and goes with {owner.name}",
+            )  # fmt: skip
         raise SqlError(
             f'"{item.name}" is the error stream of "{owner.name}"', name.span,
             hint=f"it comes and goes with {owner.name}; ON ERROR says where its errors go",
@@ -215,12 +231,12 @@ def to_drop(statement: syntax.Drop, catalog: Catalog) -> Sequence[Item]:
     """What a DROP removes, dependants first. Raises where it must not."""
     item = catalog.item(statement.name)
     _refuse_error_stream(item, statement.name, catalog)
-    if isinstance(item, Relation) and item.queue is not None and statement.kind != "QUEUE":
-        raise SqlError(f'"{item.name}" is a queue', statement.name.span, hint=f"DROP QUEUE {item.name}")
-    if item.kind != statement.kind and not (isinstance(item, Relation) and item.queue is not None):
+    if item.made_as != statement.kind:
+        article = "an" if item.made_as == "ASSERTION" else "a"
         raise SqlError(
-            f'"{item.name}" is a {item.kind.lower()}', statement.name.span, hint=f"DROP {item.kind} {item.name}"
-        )
+            f'"{item.name}" is {article} {item.made_as.lower()}', statement.name.span,
+            hint=f"DROP {item.made_as} {item.name}",
+        )  # fmt: skip
     dependents = catalog.dependents(item)
     if dependents and not statement.cascade:
         names = ", ".join(d.name for d in dependents)

@@ -44,7 +44,7 @@ def explain(statement: syntax.Explain, apart: Apart, reader: Reader) -> list[str
     if isinstance(target, syntax.Query) and target.emit is None:
         return _snapshot(statement, target, reader)
     if isinstance(target, syntax.Drop):
-        return [f"DROP {item.kind} {quote(item.name)}" for item in to_drop(target, pipeline.catalog)]
+        return [f"DROP {item.made_as} {quote(item.name)}" for item in to_drop(target, pipeline.catalog)]
     if isinstance(target, syntax.CreateView | syntax.Insert | syntax.Update | syntax.Delete):
         raise Unsupported("EXPLAIN of this statement is not supported yet", target.span)
     if isinstance(target, syntax.Identifier):

@@ -238,7 +238,7 @@ class Following:
         return [*good, *self._errors(relation, path, [*bad, *((first, cause, _shown(row)) for cause, row in refused)])]
 
     def _stored(self, relation: Relation, rows: pa.RecordBatch) -> list[Append]:
-        return ingest.appends(relation, rows, self._log, self._now_us())
+        return self._writer.written(relation, rows).appends
 
     def _errors(self, relation: Relation, path: str, bad: Sequence[tuple[int, str, str]]) -> list[Append]:
         target = error_stream(relation)

@@ -49,6 +49,10 @@ def _shown(
             return statements.relations(wanted, lambda relation: _row_count(relation, version, reader))
         case "VIEWS" | "TYPES" | "FUNCTIONS":
             return statements.named(statement.what, catalog)
+        case "ASSERTIONS":
+            wanted = [r for r in catalog.ordered() if r.reaction is not None]
+            counts = {relation.id: _row_count(relation, version, reader) for relation in wanted}
+            return statements.asserted(wanted, counts, pipeline.log, version)
         case "QUERIES":
             return statements.queries(_queries(catalog, version, pipeline))
     raise Unsupported(f"SHOW {statement.what} AS OF is not supported", as_of.span, hint="leave out AS OF")

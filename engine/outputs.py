@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 
-from headwater.executor.circuit import Circuit
+from headwater.executor.circuit import Circuit, stored_changes
 from headwater.executor.keys import Words, mix, row_words
+from headwater.executor.state import consolidated
 from headwater.planner import Relation
+from headwater.planner.sql_types import arrow_schema
 from headwater.storage import Append, Log
-from headwater.values import ROWOFFSET, ROWPARTITION, Weights
+from headwater.values import ROWOFFSET, ROWPARTITION, Delta, Weights, concat_deltas
 
 
 def created_at(log: Log) -> dict[int, int]:
@@ -30,6 +34,20 @@ def content_digest(words: Words, weights: Weights) -> int:
     """A digest of a multiset of rows, whatever their order: the sum of their hashes times their weights."""
     hashed = mix(words[:, 0] + mix(words[:, 1] + np.uint64(1)))
     return int((hashed * weights.astype(np.uint64)).sum(dtype=np.uint64))
+
+
+def output_of(relation: Relation, deltas: Sequence[Delta]) -> tuple[list[Append], int]:
+    """What a derived relation's log gains, and what the digest of a table does."""
+    assert relation.plan is not None
+    delta = concat_deltas(arrow_schema(relation.plan.columns), deltas)
+    if not len(delta):
+        return [], 0
+    if relation.is_stream:
+        return by_partition(relation, delta.rows), 0
+    delta, words = consolidated(delta)
+    digest = content_digest(words, delta.weight_array)
+    stored = [Append(relation.id, 0, stored_changes(delta), relation.log.compression)] if len(delta) else []
+    return stored, digest
 
 
 def by_partition(relation: Relation, rows: pa.RecordBatch) -> list[Append]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import pyarrow as pa
 
+from headwater.engine.violations import Written
 from headwater.executor.feed import rows_of, with_weights
 from headwater.executor.state import TableState
 from headwater.planner import Relation
@@ -20,6 +22,7 @@ class OwnWrites:
     def __init__(self, log: Log) -> None:
         self._log = log
         self._appends: list[Append] = []
+        self.counts = Counter[tuple[int, int]]()  # how many rows each check has left out
         self.relations: dict[int, Relation] = {}  # those that have some
 
     @property
@@ -39,25 +42,32 @@ class OwnWrites:
             self._appends += written
             self.relations[relation.id] = relation
 
+    def add_written(self, made: Written) -> None:
+        """Take up what a statement writes, with the rows that go elsewhere."""
+        for relation, appends in made.parts:
+            self.add(relation, appends)
+        self.counts.update(made.counts)
+
     def over(self, relation: Relation, rows: pa.Table, version: int) -> pa.Table:
         """The rows of a source relation, which has `rows` at a version, with what was written since."""
         leaf = relation.source()
         assert isinstance(leaf, StreamSource | TableSource), "only source relations are written"
-        own = rows_of(self._chunks(relation, version), leaf)
+        own = rows_of(chunks_of(self._appends, relation.id, self._log, version), leaf)
         if isinstance(leaf, StreamSource):
             return pa.concat_tables([rows, pa.Table.from_batches([own.select(rows.column_names)])])
         return pa.Table.from_batches([_changed(leaf, rows, with_weights(own))])
 
-    def _chunks(self, relation: Relation, version: int) -> list[Chunk]:
-        """The appends as the log will have them, if nothing else is written to the relation meanwhile."""
-        ends = dict(self._log.ends(relation.id, version))
-        chunks = []
-        for append in self._appends:
-            if append.stream == relation.id:
-                offset = ends.get(append.partition, 0)
-                chunks.append(Chunk(version + 1, 0, append.partition, offset, append.rows))
-                ends[append.partition] = offset + append.rows.num_rows
-        return chunks
+
+def chunks_of(appends: Sequence[Append], id: int, log: Log, version: int) -> list[Chunk]:
+    """Appends to a relation as the log will have them after a version, if nothing else is written to it meanwhile."""
+    ends = dict(log.ends(id, version))
+    chunks = []
+    for append in appends:
+        if append.stream == id and append.rows.num_rows:
+            offset = ends.get(append.partition, 0)
+            chunks.append(Chunk(version + 1, 0, append.partition, offset, append.rows))
+            ends[append.partition] = offset + append.rows.num_rows
+    return chunks
 
 
 def _changed(leaf: TableSource, rows: pa.Table, delta: Delta) -> pa.RecordBatch:

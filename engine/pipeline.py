@@ -12,13 +12,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from headwater.engine import assertions
 from headwater.engine.background import Background
 from headwater.engine.budgets import Budget, budget_of
-from headwater.engine.catching_up import CatchingUp, Changes, right_up_to, stopped_circuit
+from headwater.engine.catching_up import CatchingUp, Moved, right_up_to, stopped_circuit
 from headwater.engine.checkpoints import Checkpoints
 from headwater.engine.failed_rows import NOTE as FAILED_ROWS
 from headwater.engine.failed_rows import FailedRows
-from headwater.engine.outputs import by_partition, content_digest, created_at, digest_of
+from headwater.engine.outputs import created_at, digest_of, output_of
 from headwater.engine.recovery import checked, named, recorded
 from headwater.engine.stops import (
     NOTE,
@@ -31,17 +32,15 @@ from headwater.engine.stops import (
     with_dependents,
 )
 from headwater.errors import CorruptLog, PositionGone, QueryFailed, StorageError
-from headwater.executor.circuit import Circuit, stored_changes
+from headwater.executor.circuit import Circuit
 from headwater.executor.clocks import TICK
 from headwater.executor.feed import Cut
 from headwater.executor.past import circuit_at, save_image
-from headwater.executor.state import consolidated
 from headwater.executor.trouble import Trouble
 from headwater.planner import Catalog, Plan, Relation
-from headwater.planner.sql_types import arrow_schema
 from headwater.progress import task
 from headwater.storage import Append, Commit, Log
-from headwater.values import Delta, concat_deltas
+from headwater.values import Delta
 
 
 class Pipeline:
@@ -133,7 +132,7 @@ class Pipeline:
     def _error_levels(self) -> int:
         """How many streams of errors there are that queries read, and one more."""
         with self.lock:
-            return 1 + len({leaf.id for leaf in self.circuit.leaves} & {r.errors_into for r in self.derived()})
+            return 1 + len({leaf.id for leaf in self.circuit.leaves} & {id for r in self.derived() for id in r.outlets})
 
     def _reach(self, target: int) -> None:
         if self._thread is None or self._thread.is_this():
@@ -164,6 +163,7 @@ class Pipeline:
             if circuit.version >= self.log.version:
                 return False
             to = circuit.step_end(self.log, self.log.version)
+            to = assertions.step_end(self.running(), self.log, circuit.version, to)
             rows = self._input_rows(circuit.version, to)
             if not rows and not circuit.is_due(self.log, to) and not self._is_new:
                 circuit.version = to
@@ -216,9 +216,11 @@ class Pipeline:
         plans = {r.id: r.content() for r in running} if stops else {}
         stops = [replace(s, version=right_up_to(plans[s.id], self.log, began, to)) for s in stops]
         gone = {stop.id for stop in stops}
-        appends = self._given([r for r in running if r.id not in gone], self.catalog, changes, trouble, to)
-        for id in gone:
-            self._digests.pop(id, None)
+        going = [r for r in running if r.id not in gone]
+        appends = self._given(going, self.catalog, Moved(circuit, changes, trouble), to)
+        stops += with_dependents(assertions.pauses(going, self.catalog, circuit, changes, to), going, self.catalog)
+        for stop in stops:
+            self._digests.pop(stop.id, None)
         if has_input or appends or stops:
             self._commit_step(appends, to, {NOTE: stop_note(stops)} if stops else {})
         else:
@@ -244,15 +246,16 @@ class Pipeline:
         self.stopped |= {stop.id: stop for stop in stops}
         self._circuit = Circuit(self.roots(), parts=[circuit])
 
-    def _given(
-        self, relations: Sequence[Relation], catalog: Catalog, changes: Changes, trouble: Trouble, to: int
-    ) -> list[Append]:
-        """What the logs of derived relations gain by a step that read up to version `to`, and those of their errors."""
+    def _given(self, relations: Sequence[Relation], catalog: Catalog, moved: Moved, to: int) -> list[Append]:
+        """What the logs of derived relations gain by a step that read up to version `to`, and those of their errors and
+        alerts.
+        """
         appends: list[Append] = []
         for relation in relations:
             if relation.plan is not None:
-                appends += self._output(relation, changes[relation.plan])
-                appends += self.failed_rows.appends(relation, trouble, catalog, to)
+                appends += self._output(relation, moved.changes[relation.plan])
+                appends += self.failed_rows.appends(relation, moved.trouble, catalog, to)
+                appends += assertions.alerts(relation, moved.circuit, moved.changes, self.log, to)
         return appends
 
     def limit_state(self, nbytes: int | None) -> None:
@@ -270,16 +273,10 @@ class Pipeline:
 
     def _output(self, relation: Relation, deltas: Sequence[Delta]) -> list[Append]:
         """What a derived relation's log gains; counts it into the digest of a table."""
-        assert relation.plan is not None
-        delta = concat_deltas(arrow_schema(relation.plan.columns), deltas)
-        if not len(delta):
-            return []
-        if relation.is_stream:
-            return by_partition(relation, delta.rows)
-        delta, words = consolidated(delta)
-        digest = self._digests.get(relation.id, 0) + content_digest(words, delta.weight_array)
-        self._digests[relation.id] = digest % 2**64
-        return [Append(relation.id, 0, stored_changes(delta), relation.log.compression)] if len(delta) else []
+        appends, digest = output_of(relation, deltas)
+        if appends and not relation.is_stream:
+            self._digests[relation.id] = (self._digests.get(relation.id, 0) + digest) % 2**64
+        return appends
 
     def _recorded_digests(self) -> dict[str, int]:
         return {str(id): digest for id, digest in self._digests.items()}
@@ -355,7 +352,7 @@ class Pipeline:
             frontier, counted = self.circuit.version, self.failed_rows.note()
             try:
                 coming.reach(frontier)
-                appends = self._given(made, catalog, coming.changes, coming.trouble, frontier)
+                appends = self._given(made, catalog, coming.moved, frontier)
                 commit = self._rename(catalog, {**note, "frontier": frontier}, appends)
             except BaseException:
                 for relation in made:
@@ -399,7 +396,7 @@ class Pipeline:
                     self._digests |= digest_of(relation, circuit)
                 coming = CatchingUp(self.log, circuit, members, self.catalog, self.state_limit)
                 coming.reach(frontier)
-                appends += self._given(members, self.catalog, coming.changes, coming.trouble, frontier)
+                appends += self._given(members, self.catalog, coming.moved, frontier)
                 parts.insert(0, circuit)
             self._commit_step(appends, frontier, {NOTE: {"resume": [r.id for r in going]}})
         except BaseException:

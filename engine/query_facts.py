@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from headwater.engine import violations
 from headwater.engine.budgets import Budget, budget_of, size
 from headwater.engine.pipeline import Pipeline
 from headwater.planner import Relation
@@ -42,6 +43,7 @@ def facts(relation: Relation, pipeline: Pipeline) -> list[tuple[str, str]]:
                 found.append((f"state of {holding.name}", f"{count:,} rows in {holding.state.nbytes:,} bytes"))
         found.append(("rows that failed", str(pipeline.failed_rows.count(relation))))
         found.append(("rows that failed go to", _way_of_errors(relation, pipeline)))
+        found += violations.facts(relation, pipeline.catalog, pipeline.failed_rows.violations(relation))
         last = _last_failure(relation, pipeline.log)
         if last is not None:
             found.append(("last failure", last))

@@ -152,7 +152,8 @@ class Runner:
         parts = self._parts
         if isinstance(statement, syntax.CreateRelation):
             statement = completed(statement)
-        result = definitions.define(statement, parts.pipeline, parts.reader, parts.functions, parts.apart)
+        with parts.pipeline.defining, parts.writer.defining(statement):
+            result = definitions.define(statement, parts.pipeline, parts.reader, parts.functions, parts.apart)
         if isinstance(statement, syntax.CreateRelation) and is_of_files(statement):
             parts.following.start()
             parts.following.poll()  # so that what is in them is there when the statement has ended

@@ -8,23 +8,26 @@ from typing import TypeAlias
 import duckdb
 import pyarrow as pa
 
-from headwater.engine import functions, log_facts, query_facts
+from headwater.engine import assertions, functions, log_facts, query_facts, violations
 from headwater.engine.apart import Apart
 from headwater.engine.explain import explain
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.reading import Reader
 from headwater.engine.result import Result
+from headwater.engine.violations import CHECK_GROUP
 from headwater.errors import NullRefused, Span, SqlError, TypeProblem, Unsupported
 from headwater.executor.evaluate import connection
 from headwater.executor.python_functions import raise_interrupt
 from headwater.parser import syntax, unparse
 from headwater.planner import Catalog, Function, Relation, View, explain_plan
+from headwater.planner.alerts import FIRST_ID as FIRST_ALERT_ID
 from headwater.planner.calls import with_duckdb_calls
 from headwater.planner.duckdb_errors import cause_of, function_that_raised, with_users_names
 from headwater.planner.names import names_in
 from headwater.planner.queues import group_of
 from headwater.planner.scope import Scope, ScopeColumn
 from headwater.planner.sql_types import arrow_schema
+from headwater.storage import Log
 from headwater.values import ROWTIME, Column
 
 FILE_GROUP = "$file "  # what begins the names of groups that say how far files are read
@@ -53,6 +56,11 @@ def show(
             return queries([row for clock in apart.all for row in query_facts.queries(clock)])
         case syntax.Show(what="GROUPS"):
             return _groups(pipeline)
+        case syntax.Show(what="ASSERTIONS"):
+            pipeline.catch_up()
+            wanted = [r for r in pipeline.catalog.ordered() if r.reaction is not None]
+            counts = {relation.id: _row_count(relation, pipeline) for relation in wanted}
+            return asserted(wanted, counts, pipeline.log)
         case syntax.Show(what="QUEUES"):
             pipeline.catch_up()
             return _queues(pipeline)
@@ -92,11 +100,16 @@ def relations(
     for relation in wanted:
         key = ", ".join(relation.key or relation.partition_key)
         origin = "query" if relation.has_query else "errors" if relation.errors_of is not None else "source"
-        origin = "files" if relation.files is not None else origin
+        origin = "files" if relation.files is not None else "assertion" if relation.reaction is not None else origin
         row = (relation.name, origin, key or None, relation.partitions, row_count(relation))
         rows.append(row if facts is None else (*row, *facts(relation)))
     names = ("name", "from", "key", "partitions", "rows", *(() if facts is None else log_facts.NAMES))
     return _result(names, rows, frozenset({"partitions", "rows"}) | log_facts.NUMBERS)
+
+
+def asserted(wanted: list[Relation], counts: Mapping[int, int | None], log: Log, version: int | None = None) -> Result:
+    """The answer to SHOW ASSERTIONS, given how many rows violate each."""
+    return _result(assertions.NAMES, assertions.shown(wanted, counts, log, version), assertions.NUMBERS)
 
 
 def _groups(pipeline: Pipeline) -> Result:
@@ -104,7 +117,7 @@ def _groups(pipeline: Pipeline) -> Result:
     log = pipeline.log
     names = {relation.id: relation.name for relation in pipeline.catalog.ordered()}
     rows: list[tuple[object, ...]] = []
-    for group in (name for name in log.groups() if not name.startswith(FILE_GROUP)):
+    for group in (name for name in log.groups() if not name.startswith((FILE_GROUP, CHECK_GROUP))):
         for (stream, partition), offset in sorted(log.group_offsets(group).items()):
             lag = max(0, log.ends(stream).get(partition, 0) - offset)
             rows.append((group, log.generation(group), names.get(stream), partition, offset, lag))
@@ -169,9 +182,13 @@ def _describe(relation: Relation, extended: bool, apart: Apart, of_files: Facts)
         facts += [(f"end of partition {p}", str(end)) for p, end in sorted(pipeline.log.ends(relation.id).items())]
     if relation.files is not None:
         facts += of_files(relation)
+    if not relation.is_derived:
+        facts += violations.facts(relation, pipeline.catalog, violations.counted(relation, pipeline.log))
     if relation.plan is not None:
         apart.main.catch_up()
         facts += query_facts.facts(relation, pipeline)
+        if relation.reaction is not None:
+            facts += assertions.facts(relation, _row_count(relation, pipeline), pipeline.log)
         facts += [("plan", line) for line in explain_plan(relation.plan).splitlines()]
     return described(relation, facts)
 
@@ -198,10 +215,14 @@ def refuse_derived(relation: Relation, span: Span | None) -> None:
         raise SqlError(
             f'the rows of "{relation.name}" come from files', span, hint=f"add them to {relation.files.path}"
         )
-    if relation.has_query or relation.errors_of is not None:
-        origin = "a query that fails" if not relation.has_query else "its query"
+    if relation.reaction is not None:
         raise SqlError(
-            f'the rows of "{relation.name}" come from {origin}',
+            f'"{relation.name}" has the rows that violate an assertion', span, hint="change what the assertion reads"
+        )
+    if relation.has_query or relation.errors_of is not None:
+        from_what = "an assertion" if relation.id >= FIRST_ALERT_ID else "a query that fails"
+        raise SqlError(
+            f'the rows of "{relation.name}" come from {"its query" if relation.has_query else from_what}',
             span,
             hint="change the streams and tables it reads",
         )

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from headwater.engine.budgets import Budget
+from headwater.engine.violations import why_stopped
 from headwater.errors import HeadwaterError, QueryFailed
 from headwater.executor.trouble import Trouble
 from headwater.planner import Catalog, Relation
@@ -120,6 +121,9 @@ def _cause(relation: Relation, trouble: Trouble) -> tuple[str, str | None] | Non
         node, error = broken
         message = error.message if isinstance(error, HeadwaterError) else f"{type(error).__name__}: {error}".strip(": ")
         return f"{message}, in {type(node).__name__} {node.label()}", None
+    violated = why_stopped(relation, trouble)
+    if violated is not None:
+        return violated, "ON VIOLATION DROP leaves such rows out"
     if relation.on_error == "FAIL":
         rows = trouble.errors(relation.plan)
         if rows.num_rows:

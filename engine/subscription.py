@@ -85,7 +85,7 @@ class Subscription:
         self._alone = derived[written[0].id] if _is_one_stream(leaves) and written else None
         self._stored = [leaf for leaf in written if leaf not in self._feeds and self._alone is None]
         self._follows_steps = bool(written) and self._alone is None
-        errors = {relation.errors_into for relation in derived.values()}
+        errors = {id for relation in derived.values() for id in relation.outlets}
         self._waits = bool(written or self._read()) or any(leaf.id in errors for leaf in leaves)
         self.version = from_version
         self._stored_version = 0

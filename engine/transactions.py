@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from headwater.engine import changes, given_rows, ingest
+from headwater.engine import changes, given_rows
 from headwater.engine.consuming import Consumer
 from headwater.engine.own_writes import OwnWrites
 from headwater.engine.parts import Parts
@@ -112,7 +112,7 @@ class Transaction:
                 hint="nothing was committed, and it is over; BEGIN it again",
             )
         try:
-            return self._commit() if self._own.appends or self._consumed else 0
+            return self._commit() if self._own.appends or self._own.counts or self._consumed else 0
         except HeadwaterError:
             self._rewind()
             raise
@@ -122,7 +122,7 @@ class Transaction:
         while True:
             offsets = [consumer.offsets() for consumer in self._consumed]  # raises MemberFenced where they are lost
             try:
-                return self._writer.commit(self._own.appends, offsets, check)
+                return self._writer.commit(self._own.appends, offsets, check, self._own.counts)
             except MemberFenced:  # the group has begun a generation just now, in which the partitions may be the same
                 continue
 
@@ -209,14 +209,13 @@ class Transaction:
                 rows = inserted_rows(statement, relation, self._pipeline.catalog.functions)
             else:
                 rows = changes.selected(statement, relation, self._pipeline.catalog, self._sight)
-            word, count = "inserted", self._write(relation, rows)
+            made = self._writer.written(relation, rows)
+            word, count = "inserted", rows.num_rows - made.left_out
         else:
-            if isinstance(statement, syntax.Update):
-                word, (delta, count) = "updated", changes.updated(statement, relation, self._sight)
-            else:
-                word, (delta, count) = "deleted", changes.deleted(statement, relation, self._sight)
-            self._own.add(relation, ingest.changes(relation, delta, self._pipeline.log))
-        return Result.of_message(f"{word} {rows_said(count)}, to be committed", changed=count)
+            word = "updated" if isinstance(statement, syntax.Update) else "deleted"
+            made, count = self._writer.changed(statement, relation, self._sight)
+        self._own.add_written(made)
+        return Result.of_message(f"{word} {rows_said(count, made.left_out)}, to be committed", changed=count)
 
     def _settle(self, statement: syntax.Ack | syntax.Nack) -> Result:
         settling = self._queues.settling(statement, receipts_of(statement, self._reader))
@@ -226,8 +225,9 @@ class Transaction:
         return Result.of_message(f"{settling.message}, to be committed")
 
     def _write(self, relation: Relation, rows: pa.RecordBatch) -> int:
-        self._own.add(relation, self._writer.appends(relation, rows))
-        return int(rows.num_rows)
+        made = self._writer.written(relation, rows)
+        self._own.add_written(made)
+        return int(rows.num_rows) - made.left_out
 
     def _check_open(self, at: syntax.Node | None = None) -> None:
         if self.is_over:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from types import MappingProxyType
 
 import pyarrow as pa
 
@@ -10,8 +12,10 @@ from headwater.engine import changes, ingest
 from headwater.engine.gate import Gate
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.reading import Reader
+from headwater.engine.rejecting import Sentry
 from headwater.engine.result import Acknowledgement, Result
 from headwater.engine.statements import inserted_rows, refuse_derived
+from headwater.engine.violations import Counts, Written, offsets_of, sort_out, together, written
 from headwater.parser import syntax
 from headwater.planner import Relation
 from headwater.storage import Append, Commit, GroupOffsets
@@ -26,34 +30,51 @@ class Writer:
         self._reader = reader
         self._now_us = now_us
         self._gate = Gate()
+        self._sentry = Sentry(pipeline)
+
+    def defining(self, statement: syntax.Statement) -> AbstractContextManager[None]:
+        """Inside, nobody writes, if the statement may make an assertion that REJECTs what is written."""
+        is_new = isinstance(statement, syntax.CreateAssertion) and statement.action == "REJECT"
+        may_be_remade = getattr(statement, "or_replace", False) and self._sentry.has_guards
+        return self._gate.alone() if is_new or may_be_remade else nullcontext()
 
     def append(self, relation: Relation, rows: pa.RecordBatch) -> Acknowledgement:
         """Commits rows, which have the columns of the relation."""
-        appends = self.appends(relation, rows)
-        with self._gate.together():
-            return self._commit(appends)
+        return self._commit_written(relation, [self.written(relation, rows)])
 
     def appends(self, relation: Relation, rows: pa.RecordBatch) -> list[Append]:
         """Rows, which have the columns of the relation, as they are committed. Raises DataError if they must not be."""
         return ingest.appends(relation, rows, self._log, self._now_us())
 
-    def commit(
-        self, appends: Sequence[Append], offsets: Sequence[GroupOffsets], check: Callable[[], None] | None
-    ) -> int:
-        """Commits what a transaction has written and the groups' offsets, if `check`, during which nobody else writes,
-        does not raise. Gives the version.
+    def written(self, relation: Relation, rows: pa.RecordBatch) -> Written:
+        """Rows, which have the columns of the relation, as its checks let them be committed. Raises DataError if they
+        must not be.
         """
-        with self._gate.together() if check is None else self._gate.alone():
+        if not relation.checks:
+            return Written([(relation, self.appends(relation, rows))], {})
+        ingest.refuse_nulls(relation, rows)
+        found = sort_out(relation, rows)
+        own = self.appends(relation, rows.take(pa.array(found.passing)))
+        return written(relation, found, own, self._pipeline.catalog, self.appends)
+
+    def commit(
+        self,
+        appends: Sequence[Append],
+        offsets: Sequence[GroupOffsets],
+        check: Callable[[], None] | None,
+        counts: Counts = MappingProxyType({}),
+    ) -> int:
+        """Commits what a transaction has written, the groups' offsets, and how many rows checks have left out, if
+        `check`, during which nobody else writes, does not raise. Gives the version.
+        """
+        with self._inside(appends, alone=check is not None or bool(counts)):
             if check is not None:
                 check()
-            return self._log.commit(appends, offsets=offsets).version
+            return self._committed(appends, [*offsets, *offsets_of(counts, self._log)]).version
 
     def append_all(self, relation: Relation, batches: Iterable[pa.RecordBatch]) -> Acknowledgement:
         """Commits rows that come in batches, all or none: nothing is written before the last batch is here."""
-        now_us = self._now_us()
-        appends = [append for rows in batches for append in ingest.appends(relation, rows, self._log, now_us)]
-        with self._gate.together():
-            return self._commit(appends)
+        return self._commit_written(relation, [self.written(relation, rows) for rows in batches])
 
     def insert(self, statement: syntax.Insert) -> Result:
         """Runs INSERT. Raises SqlError for rows that do not fit, or a relation that is no source."""
@@ -61,37 +82,77 @@ class Writer:
         refuse_derived(relation, statement.relation.span)
         if isinstance(statement.query.body, syntax.Values):
             rows = inserted_rows(statement, relation, self._pipeline.catalog.functions)
-            count = self.append(relation, rows).rows
-            return Result.of_message(f"inserted {rows_said(count)}", changed=count)
-        with self._gate.alone():
-            rows = changes.selected(statement, relation, self._pipeline.catalog, self._reader)
-            self._commit(self.appends(relation, rows))
-        return Result.of_message(f"inserted {rows_said(rows.num_rows)}", changed=rows.num_rows)
+            made = self.written(relation, rows)
+            self._commit_written(relation, [made])
+        else:
+            with self._gate.alone():
+                rows = changes.selected(statement, relation, self._pipeline.catalog, self._reader)
+                made = self.written(relation, rows)
+                self._commit(made, relation)
+        count = rows.num_rows - made.left_out
+        return Result.of_message(f"inserted {rows_said(count, made.left_out)}", changed=count)
 
     def change(self, statement: syntax.Update | syntax.Delete) -> Result:
         """Runs UPDATE or DELETE: no rows come in between the state that it sees and its commit."""
         with self._gate.alone(), self._pipeline.lock:
             relation = self._pipeline.catalog.find(statement.relation)
-            if isinstance(statement, syntax.Update):
-                delta, count = changes.updated(statement, relation, self._reader)
-            else:
-                delta, count = changes.deleted(statement, relation, self._reader)
-            self._commit(ingest.changes(relation, delta, self._log))
+            made, count = self.changed(statement, relation, self._reader)
+            self._commit(made, relation)
         word = "updated" if isinstance(statement, syntax.Update) else "deleted"
-        return Result.of_message(f"{word} {rows_said(count)}", changed=count)
+        return Result.of_message(f"{word} {rows_said(count, made.left_out)}", changed=count)
 
-    def _commit(self, appends: Sequence[Append]) -> Acknowledgement:
-        return _acknowledgement(self._log.commit(appends)) if appends else Acknowledgement(self._log.version, {}, 0)
+    def changed(
+        self, statement: syntax.Update | syntax.Delete, relation: Relation, seen: changes.Asked
+    ) -> tuple[Written, int]:
+        """What an UPDATE or DELETE writes that sees what `seen` does, and how many rows it changes."""
+        if isinstance(statement, syntax.Delete):
+            delta, count = changes.deleted(statement, relation, seen)
+            return Written([(relation, ingest.changes(relation, delta, self._log))], {}), count
+        delta, found = changes.updated(statement, relation, seen)
+        own = ingest.changes(relation, delta, self._log)
+        return written(relation, found, own, self._pipeline.catalog, self.appends), len(found.passing)
+
+    def _commit_written(self, relation: Relation, parts: Sequence[Written]) -> Acknowledgement:
+        """Commits rows that were sorted out: alone where some are left out, as their count goes on from the last."""
+        made = parts[0] if len(parts) == 1 else together(parts)
+        with self._inside(made.appends, alone=bool(made.counts)):
+            return self._commit(made, relation)
+
+    def _commit(self, made: Written, relation: Relation) -> Acknowledgement:
+        appends = made.appends
+        if not appends and not made.counts:
+            return Acknowledgement(self._log.version, {}, 0)
+        return _acknowledgement(self._committed(appends, offsets_of(made.counts, self._log)), relation)
+
+    @contextmanager
+    def _inside(self, appends: Sequence[Append], alone: bool) -> Iterator[None]:
+        """Inside, `appends` may be committed: by one alone if it has to be, or if an assertion has to look at them."""
+        if not alone:
+            with self._gate.together():
+                if not self._sentry.concerns(appends):
+                    yield
+                    return
+        with self._gate.alone():
+            yield
+
+    def _committed(self, appends: Sequence[Append], offsets: Sequence[GroupOffsets]) -> Commit:
+        """Commits, unless that would break an assertion."""
+        if self._sentry.concerns(appends):
+            return self._sentry.commit(appends, lambda: self._log.commit(appends, offsets=offsets))
+        return self._log.commit(appends, offsets=offsets)
 
 
-def rows_said(count: int) -> str:
-    """`1 row`, `1,200 rows`."""
-    return f"{count:,} row{'' if count == 1 else 's'}"
+def rows_said(count: int, left_out: int = 0) -> str:
+    """`1 row`, `1,200 rows`; and how many a CHECK has left out."""
+    said = f"{count:,} row{'' if count == 1 else 's'}"
+    return f"{said}, and left out {left_out:,} that violate{'s' if left_out == 1 else ''} a CHECK" if left_out else said
 
 
-def _acknowledgement(commit: Commit) -> Acknowledgement:
+def _acknowledgement(commit: Commit, relation: Relation) -> Acknowledgement:
+    """Where the rows of a relation went."""
     offsets: dict[int, tuple[int, int]] = {}
-    for extent in commit.extents:
+    extents = [extent for extent in commit.extents if extent.stream == relation.id]
+    for extent in extents:
         first = offsets.get(extent.partition, (extent.offset, 0))[0]
         offsets[extent.partition] = (first, extent.offset + extent.count)
-    return Acknowledgement(commit.version, offsets, sum(extent.count for extent in commit.extents))
+    return Acknowledgement(commit.version, offsets, sum(extent.count for extent in extents))

@@ -12,6 +12,7 @@ from typing import TypeGuard
 
 import pyarrow as pa
 
+from headwater.executor.checks import Checks
 from headwater.executor.clocks import (
     Clock,
     Silences,
@@ -81,6 +82,7 @@ class Circuit:
         self._clocked = _clocked_ids(self.roots)
         self.holders = self._all_holders()
         self.failing = self._all_failing()
+        self._checks = [(node, made) for node, made in self._operators.items() if isinstance(made, Checks)]
 
     def _kept(self, root: Plan, known: Mapping[Plan, TableState]) -> TableState:
         operator = self._operators[root]
@@ -212,6 +214,9 @@ class Circuit:
                 if trouble is not None:
                     rows = [told(failures, source, log, after, upto) for failures in found]
                     trouble.rows.setdefault(node, []).extend(rows)
+        for node, operator in self._checks:
+            if trouble is not None and operator.violating is not None:
+                trouble.violations.setdefault(node, []).append(operator.violating)
 
     # ---------------------------------------------------------------- looking
 

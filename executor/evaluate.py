@@ -17,7 +17,7 @@ from headwater.executor.row_errors import ROW_ERRORS, Failures, failing_rows
 from headwater.executor.state import empty_delta, select_rows
 from headwater.executor.time_texts import TimeText, TimeTexts, with_text_columns
 from headwater.parser import quote
-from headwater.planner.logical import Filter, Plan, Project
+from headwater.planner.logical import Checked, Filter, Plan, Project
 from headwater.planner.sql_types import arrow_schema, cast_from_arrow
 from headwater.values import WEIGHT, Delta
 
@@ -135,9 +135,9 @@ def _failing_sql(chain: Chain) -> str:
 
 
 def chain_below(node: Plan) -> Chain:
-    """The longest chain of filters and projections that ends in `node`, the lowest first."""
+    """The longest chain of filters and projections that ends in `node`, the lowest first. A check stands alone."""
     chain: list[Filter | Project] = []
-    while isinstance(node, Filter | Project):
+    while isinstance(node, Filter | Project) and not isinstance(node, Checked):
         chain.append(node)
         node = node.source
     return tuple(reversed(chain))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from headwater.executor.aggregate import GroupBy
 from headwater.executor.asof import NearestRows
+from headwater.executor.checks import Checks
 from headwater.executor.clocks import ArrivalTimes, CommitClock, Silences
 from headwater.executor.constants import ConstantRows
 from headwater.executor.evaluate import Evaluate, chain_below
@@ -28,6 +29,7 @@ from headwater.planner.logical import (
     Arrivals,
     AsofJoin,
     Changelog,
+    Checked,
     CommitTimes,
     Constant,
     Filter,
@@ -72,6 +74,8 @@ def operator_of(node: Plan) -> Operator:
             return Upsert(node) if key else LogReader(node)
         case Changelog() | CommitTimes():
             return LogReader(node)
+        case Checked():
+            return Checks(node)
         case Filter() | Project():
             return Evaluate(chain_below(node))
         case StreamTime():

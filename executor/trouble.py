@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from headwater.executor.key_index import Slots
 from headwater.executor.row_errors import Failures, error_schema
-from headwater.planner.logical import Plan, StreamSource, StreamTime, walk_plan
+from headwater.planner.logical import Checked, Plan, StreamSource, StreamTime, walk_plan
 from headwater.storage import Log
 from headwater.values import empty_batch
 
@@ -18,10 +18,12 @@ from headwater.values import empty_batch
 class Trouble:
     """Collected by a circuit on its way, for whoever moves it: by the node of an operator, what it could not do.
 
-    `rows` are those of an error stream. `failed` are operators that raised an error; what follows is `broken`.
+    `rows` are those of an error stream, `violations` those that a check has left out. `failed` are operators that
+    raised an error; what follows is `broken`.
     """
 
     rows: dict[Plan, list[pa.RecordBatch]] = field(default_factory=dict)
+    violations: dict[Plan, list[pa.RecordBatch]] = field(default_factory=dict)
     failed: dict[Plan, Exception] = field(default_factory=dict)
     broken: set[Plan] = field(default_factory=set)
 
@@ -35,6 +37,11 @@ class Trouble:
         if root not in self.broken:
             return None
         return next((node, self.failed[node]) for node in walk_plan(root) if node in self.failed)
+
+    def violating(self, check: Checked) -> pa.RecordBatch | None:
+        """The rows that a check has left out, if there are any."""
+        found = self.violations.get(check)
+        return pa.concat_batches(found) if found else None
 
     def errors(self, root: Plan) -> pa.RecordBatch:
         """The rows that failed on the way to `root`."""

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from headwater.errors import (
         AlreadyOpen,
         AssertionFailed,
+        AssertionViolated,
+        CheckViolated,
         CorruptLog,
         DatabaseError,
         DataError,
@@ -73,6 +75,8 @@ __all__ = [
     "Acknowledgement",
     "AlreadyOpen",
     "AssertionFailed",
+    "AssertionViolated",
+    "CheckViolated",
     "Change",
     "ChangeBatch",
     "Consumer",

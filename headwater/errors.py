@@ -192,6 +192,14 @@ class NullRefused(TypeProblem, DataError, IntegrityError):
     """A NULL for a column that has none: of INSERT and UPDATE, where `span` is the value's place, and of rows given."""
 
 
+class CheckViolated(DataError, IntegrityError):
+    """Rows of which one violates a CHECK of the relation they are given to. Nothing was written."""
+
+
+class AssertionViolated(DataError, IntegrityError):
+    """A commit that would break an assertion that REJECTs. Nothing was written."""
+
+
 class StorageError(OperationalError):
     """The database directory cannot be used."""
 

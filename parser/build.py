@@ -52,6 +52,7 @@ class Definitions(NamedTuple):
 
     columns: tuple[ColumnDefinition, ...]
     watermark: Watermark | None = None
+    checks: tuple[syntax.Check, ...] = ()
 
 
 @v_args(wrapper=placed)
@@ -65,7 +66,7 @@ class Builder(QueryBuilder):
     source = from_beginning = not_exists = present
     relation_kind = connector_kind = subject = describe_kind = control_action = copy_direction = words
     port_direction = reaction = sync_direction = words
-    properties = parameters = assignments = alterations = ports = bindings = statements = items
+    properties = parameters = assignments = alterations = ports = bindings = statements = checks = items
     wait = every = print_limit = timeout = only
 
     # ------------------------------------------------------------ define
@@ -81,7 +82,7 @@ class Builder(QueryBuilder):
         definitions: Definitions | None,
         properties: tuple[Property, ...] | None,
         query: Query | None,
-        check: syntax.Check | None,
+        checks: tuple[syntax.Check, ...] | None,
         on_error: syntax.OnError | None,
     ) -> CreateRelation:
         if definitions is None and properties is None and query is None:
@@ -89,20 +90,18 @@ class Builder(QueryBuilder):
                 f"CREATE {kind} needs columns or a query", Span(span.end, span.end),
                 hint=f"CREATE {kind} {name.text} (id BIGINT, …), or CREATE {kind} {name.text} AS SELECT …",
             )  # fmt: skip
-        if check is not None and query is None:
-            raise SyntaxProblem("CHECK here needs a query to check", check.span, hint="write AS SELECT … before it")
         if on_error is not None and query is None:
             raise SyntaxProblem(
                 "ON ERROR here needs a query that can fail", on_error.span, hint="write AS SELECT … before it"
             )
-        columns, watermark = definitions or ((), None)
+        columns, watermark, among = definitions or Definitions(())
         return CreateRelation(
             kind, name, columns, properties or (), query, bool(or_replace), bool(if_not_exists), bool(source),
-            watermark, check, on_error, span=span,
+            watermark, (*among, *(checks or ())), on_error, span=span,
         )  # fmt: skip
 
     create_materialized_view = makes(
-        CreateRelation, "or_replace if_not_exists name properties query on_error", kind="TABLE"
+        CreateRelation, "or_replace if_not_exists name properties query checks on_error", kind="TABLE"
     )
     create_view = makes(syntax.CreateView, "or_replace if_not_exists name columns query")
     create_type = makes(syntax.CreateType, "or_replace if_not_exists name type")
@@ -165,14 +164,16 @@ class Builder(QueryBuilder):
                     f'PRIMARY KEY names "{name.text}", which is not among the columns', name.span, hint=hint
                 )
             columns[places[0]] = replace(columns[places[0]], primary_key=True)
-        return Definitions(tuple(columns), *watermarks)
+        checks = tuple(part for part in parts if isinstance(part, syntax.Check))
+        return Definitions(tuple(columns), watermarks[0] if watermarks else None, checks)
 
     watermark = makes(Watermark, "column expression")
 
     def column_definition(self, span: Span, name: Identifier, type_: str, *constraints: dict[str, Any]) -> Any:
         given: dict[str, Any] = {}
         for constraint in constraints:
-            given |= constraint
+            checks = (*given.get("checks", ()), *constraint.get("checks", ()))
+            given |= {**constraint, "checks": checks}
         return ColumnDefinition(name, type_, span=span, **given)
 
     def computed_column(self, span: Span, name: Identifier, expression: Expression) -> ColumnDefinition:
@@ -186,6 +187,9 @@ class Builder(QueryBuilder):
 
     def not_null(self, span: Span) -> dict[str, Any]:
         return {"not_null": True}
+
+    def column_check(self, span: Span, check: syntax.Check) -> dict[str, Any]:
+        return {"checks": (check,)}
 
     def nullable(self, span: Span) -> dict[str, Any]:
         return {}
@@ -369,9 +373,11 @@ def _text(name: Identifier | str) -> str:
 
 
 def _columns(definitions: Definitions | None) -> tuple[ColumnDefinition, ...]:
-    """Columns where there can be no watermark."""
+    """Columns where there can be no watermark and no CHECK."""
     if definitions is None:
         return ()
     if definitions.watermark is not None:
         raise SyntaxProblem("WATERMARK cannot stand here", definitions.watermark.span, hint="leave it out")
+    for check in (*definitions.checks, *(check for column in definitions.columns for check in column.checks)):
+        raise SyntaxProblem("CHECK cannot stand here", check.span, hint="leave it out")
     return definitions.columns

@@ -25,6 +25,7 @@ class ColumnDefinition(Node):
     default: Expression | None = None
     computed: Expression | None = None
     header: str | None = None
+    checks: tuple[Check, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class CreateRelation(Node):
     if_not_exists: bool = False
     source: bool = False
     watermark: Watermark | None = None
-    check: Check | None = None
+    checks: tuple[Check, ...] = ()
     on_error: OnError | None = None
 
 

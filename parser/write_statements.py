@@ -50,7 +50,7 @@ def _create_relation(node: syntax.CreateRelation) -> str:
     definitions = _definitions(node.columns, node.watermark)
     kind = f"SOURCE {node.kind}" if node.source else node.kind
     query = clause("AS", node.query)
-    rest = (query, optional(node.check), optional(node.on_error))
+    rest = (query, *(unparse(check) for check in node.checks), optional(node.on_error))
     return _create(node, kind, definitions, _properties(node.properties), *rest)
 
 
@@ -84,6 +84,7 @@ def _column(node: syntax.ColumnDefinition, primary_key: bool) -> str:
         default,
         computed,
         header,
+        *(unparse(check) for check in node.checks),
     )
 
 

@@ -1,8 +1,10 @@
 """The planner: AST and catalog → logical plan, or DuckDB statement. Pure: it never touches the log."""
 
 from headwater.planner.alter import altered
+from headwater.planner.assertions import paused_by
 from headwater.planner.bind import BoundQuery, bind_query
 from headwater.planner.catalog import Catalog, Relation, View
+from headwater.planner.checks import Check, checked_nodes
 from headwater.planner.create import define
 from headwater.planner.define_function import define_function, replaced_function
 from headwater.planner.explain import explain_plan, explain_warnings, plan_document
@@ -17,6 +19,7 @@ from headwater.planner.views import Item, define_item, replaced
 __all__ = [
     "BoundQuery",
     "Catalog",
+    "Check",
     "Function",
     "Input",
     "Item",
@@ -26,6 +29,7 @@ __all__ = [
     "View",
     "altered",
     "bind_query",
+    "checked_nodes",
     "define",
     "define_function",
     "define_item",
@@ -33,6 +37,7 @@ __all__ = [
     "explain_plan",
     "explain_warnings",
     "is_only_ordered",
+    "paused_by",
     "plan_document",
     "plan_snapshot",
     "point_of",

@@ -39,6 +39,8 @@ def _added(action: syntax.Node, relation: Relation) -> Column:
             f'the rows there are have no "{definition.name.text}": it cannot be a key, nor NOT NULL',
             definition.span, hint=f"ADD COLUMN {definition.name.text} {definition.type}",
         )  # fmt: skip
+    if definition.checks:
+        raise Unsupported("a CHECK is made with its relation", definition.checks[0].span, hint="leave it out")
     column = column_of(definition)
     taken = next((c.name for c in relation.columns if c.name.lower() == column.name.lower()), None)
     if taken is not None:

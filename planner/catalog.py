@@ -10,12 +10,15 @@ from typing import Literal
 
 from headwater.errors import NameTaken, Span, UnknownName, suggestion
 from headwater.parser.syntax import Identifier, Query
+from headwater.planner import alerts
+from headwater.planner.checks import Check
 from headwater.planner.error_streams import ERROR_COLUMNS, FIRST_ID, SUFFIX, error_stream_id, owner_name, refuse_taken
 from headwater.planner.file_options import FileSource
 from headwater.planner.logical import Plan, StreamSource, TableSource
 from headwater.planner.user_functions import Function
 from headwater.values import ROWOFFSET, ROWPARTITION, ROWTIME, Column
 
+Reaction = Literal["ALERT", "REJECT", "PAUSE"]
 PSEUDO_TYPES = (Column(ROWTIME, "TIMESTAMP"), Column(ROWPARTITION, "INTEGER"), Column(ROWOFFSET, "BIGINT"))
 
 
@@ -57,8 +60,8 @@ class Relation:
     Seen from here the relation is a source that only that query writes: its plan is in `apart`, and it has no `plan`.
 
     Rows on which the query fails go to the log `errors_into`, are only counted (SKIP), or stop it (FAIL). `state_limit`
-    is how many bytes of state it may hold. Of an error stream, `errors_of` is the id of the query. The state of a queue
-    is a table that has a `queue`.
+    is how many bytes of state it may hold. `checks` hold for each row. Of an error stream, `errors_of` is the id of the
+    query. The state of a queue is a table that has a `queue`.
     """
 
     name: str
@@ -79,7 +82,9 @@ class Relation:
     errors_into: int | None = None
     errors_of: int | None = None
     state_limit: int | None = None
+    checks: tuple[Check, ...] = ()
     queue: Queue | None = None
+    reaction: Reaction | None = None  # of the table of what violates an assertion: what becomes of a violation
     files: FileSource | None = None  # where its rows come from, if that is files
     clock: int = 0
     apart: Plan | None = None
@@ -87,6 +92,11 @@ class Relation:
     @property
     def is_stream(self) -> bool:
         return self.kind == "STREAM"
+
+    @property
+    def made_as(self) -> str:
+        """What stands behind CREATE and DROP for it."""
+        return "QUEUE" if self.queue is not None else "ASSERTION" if self.reaction is not None else self.kind
 
     @property
     def is_derived(self) -> bool:
@@ -108,6 +118,12 @@ class Relation:
             return self
         is_here = self.clock == clock
         return replace(self, plan=self.query_plan if is_here else None, apart=None if is_here else self.query_plan)
+
+    @property
+    def outlets(self) -> set[int]:
+        """The ids of the streams that a query writes besides its own: of errors, of violations, and of alerts."""
+        own = None if self.reaction is None else alerts.alert_stream_id(self.id)
+        return {id for id in (self.errors_into, own, *(check.into for check in self.checks)) if id is not None}
 
     @property
     def key(self) -> tuple[str, ...] | None:
@@ -135,6 +151,14 @@ def error_stream(query: Relation) -> Relation | None:
     return Relation(f"{query.name}{SUFFIX}", id, "STREAM", ERROR_COLUMNS, "", errors_of=query.id, log=query.log)
 
 
+def alert_stream(assertion: Relation) -> Relation | None:
+    """The stream in which an assertion tells of violations."""
+    if assertion.reaction is None:
+        return None
+    id = alerts.alert_stream_id(assertion.id)
+    return Relation(f"{assertion.name}{alerts.SUFFIX}", id, "STREAM", alerts.COLUMNS, "", errors_of=assertion.id)
+
+
 @dataclass(frozen=True)
 class View:
     """A name for a query, whose first columns may have other names. `reads` are the ids of what its text names."""
@@ -146,7 +170,7 @@ class View:
     columns: tuple[Identifier, ...] = ()
     reads: tuple[int, ...] = ()
 
-    kind = "VIEW"
+    kind = made_as = "VIEW"
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +209,9 @@ class Catalog:
     def _error_stream_named(self, name: str) -> Relation | None:
         owner = owner_name(name)
         query = self.relations.get(owner) if owner is not None else None
-        return None if query is None else error_stream(query)
+        assertion = self.relations.get(name.lower().removesuffix(alerts.SUFFIX))
+        found = [None if query is None else error_stream(query), None if assertion is None else alert_stream(assertion)]
+        return next((r for r in found if r is not None and r.name.lower() == name.lower()), None)
 
     def view(self, name: Identifier) -> View | None:
         """The view that `name` refers to, or None."""
@@ -217,8 +243,7 @@ class Catalog:
         """With a relation or view, whose name and id must be new."""
         taken = self.named(item.name)
         if taken is not None and getattr(taken, "errors_of", None) is None:
-            kind = "QUEUE" if isinstance(taken, Relation) and taken.queue is not None else taken.kind
-            raise NameTaken(f'"{taken.name}" exists already', span, hint=f"DROP {kind} {taken.name}; first")
+            raise NameTaken(f'"{taken.name}" exists already', span, hint=f"DROP {taken.made_as} {taken.name}; first")
         refuse_taken(item, self)
         return replace(self.with_item(item), next_id=max(self.next_id, item.id + 1))
 
@@ -267,29 +292,30 @@ class Catalog:
         )
 
     def dependents(self, item: Relation | View | Function) -> list[Relation | View]:
-        """The derived relations and views that read or call `item`, or put their errors into it, directly or not, in
-        the order of their making.
+        """The relations and views that read or call `item`, or put into it what fails or violates a check, directly
+        or not, in the order of their making.
         """
-        found = {item.id, error_stream_id(item.id)}
+        found = {item.id, error_stream_id(item.id), alerts.alert_stream_id(item.id)}
         dependents: list[Relation | View] = []
         others: list[Relation | View] = [*self.relations.values(), *self.views.values()]
         for other in sorted(others, key=lambda other: other.id):
-            into = other.errors_into if isinstance(other, Relation) else None
-            if found.intersection(other.reads) or (into in found and into is not None and into < FIRST_ID):
-                found |= {other.id, error_stream_id(other.id)}
+            into = {id for id in other.outlets if id < FIRST_ID} if isinstance(other, Relation) else set[int]()
+            if found.intersection(other.reads) or found & into:
+                found |= {other.id, error_stream_id(other.id), alerts.alert_stream_id(other.id)}
                 dependents.append(other)
         return dependents
 
     @property
     def ids(self) -> set[int]:
         """The ids of all relations, error streams among them, and functions."""
-        owning = {r.errors_into for r in self.relations.values() if r.errors_into is not None}
+        owning = {id for r in self.relations.values() for id in r.outlets}
         named = {r.id for r in self.relations.values()} | {f.id for f in self.functions.values()}
         return named | owning
 
     def error_streams(self) -> list[Relation]:
-        """The error streams of all queries that have one, in the order of their making."""
-        return [stream for stream in map(error_stream, self.ordered()) if stream is not None]
+        """The error streams of all queries that have one, and those of alerts, in the order of their making."""
+        both = [stream for query in self.ordered() for stream in (error_stream(query), alert_stream(query))]
+        return [stream for stream in both if stream is not None]
 
     def ordered(self) -> list[Relation]:
         """All relations in the order of their making, which is an order of dependency too."""

@@ -9,6 +9,7 @@ from headwater.errors import SqlError, TypeProblem, UnknownName, Unsupported, su
 from headwater.parser import syntax, unparse
 from headwater.planner.bind import BoundQuery, bind_query
 from headwater.planner.catalog import Catalog, Relation
+from headwater.planner.checks import Check, checks_of, clauses_of, with_checks
 from headwater.planner.error_streams import error_stream_id, refuse_circle, target_of
 from headwater.planner.file_sources import file_source
 from headwater.planner.from_items import CARRIED
@@ -57,6 +58,10 @@ def _source(statement: syntax.CreateRelation, catalog: Catalog, properties: Prop
         at = next(c.span for c in statement.columns if c.key)
         raise SqlError("the key of a table is its PRIMARY KEY", at, hint="write PRIMARY KEY")
     files = file_source(statement, properties)
+    not_null = tuple(c.name.text for c in statement.columns if c.not_null or c.primary_key)
+    checks = checks_of(statement, columns, not_null, catalog)
+    if files is not None:
+        _refuse_other_than_fail(checks, statement)
     return Relation(
         name=statement.name.text,
         id=catalog.next_id,
@@ -65,7 +70,8 @@ def _source(statement: syntax.CreateRelation, catalog: Catalog, properties: Prop
         definition=unparse(statement),
         partition_key=primary_key or key,
         primary_key=primary_key,
-        not_null=tuple(c.name.text for c in statement.columns if c.not_null or c.primary_key),
+        not_null=not_null,
+        checks=checks,
         timestamp=_timestamp(statement, columns, properties),
         timestamp_format=timestamp_format(properties),
         partitions=partitions(properties),
@@ -106,6 +112,7 @@ def _derived(
     clause = statement.on_error
     target = target_of(clause, catalog)
     own = error_stream_id(catalog.next_id) if clause is None else None
+    checks = checks_of(statement, bound.columns, (), catalog)
     relation = Relation(
         name=statement.name.text,
         id=catalog.next_id,
@@ -113,16 +120,27 @@ def _derived(
         columns=bound.columns,
         definition=unparse(statement),
         partitions=bound.partitions if is_stream else _source_partitions(bound, catalog),
-        plan=_output(bound, catalog.next_id, statement),
+        plan=with_checks(_output(bound, catalog.next_id, statement), checks),
         reads=(*bound.reads, *bound.views, *bound.functions),
         log=log_options(properties),
         on_error=_action(clause),
         errors_into=own if target is None else target.id,
         state_limit=state_limit(properties),
+        checks=checks,
         clock=clock,
     )
-    refuse_circle(relation, clause, catalog)
+    refuse_circle(relation, [*([clause] if clause else []), *clauses_of(statement)], catalog)
     return relation.seen_from(outside.clock)
+
+
+def _refuse_other_than_fail(checks: tuple[Check, ...], statement: syntax.CreateRelation) -> None:
+    """Raises Unsupported for a row of a file that would go elsewhere than into the error stream of its stream."""
+    for check, clause in zip(checks, clauses_of(statement), strict=True):
+        if check.action != "FAIL":
+            raise Unsupported(
+                "a row of a file that violates a CHECK goes where all go that the stream cannot have", clause.span,
+                hint=f"leave out ON VIOLATION: it is in {statement.name.text}_errors",
+            )  # fmt: skip
 
 
 def _action(clause: syntax.OnError | None) -> Literal["INSERT", "SKIP", "FAIL"]:

@@ -6,12 +6,14 @@ definition of its own, goes when `hot` goes, and its log begins with the first e
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from headwater.errors import NameTaken, SqlError, TypeProblem
 from headwater.parser import syntax
-from headwater.planner.logical import Source, walk_plan
+from headwater.planner.alerts import FIRST_ID as FIRST_ALERT_ID
+from headwater.planner.alerts import SUFFIX as ALERTS
+from headwater.planner.logical import Plan, Source, walk_plan
 from headwater.values import Column
 
 if TYPE_CHECKING:
@@ -64,6 +66,8 @@ def target_of(clause: syntax.OnError | None, catalog: Catalog) -> Relation | Non
     empty = next((name for name in target.not_null if name.lower() in MAY_BE_NULL), None)
     if empty is not None:
         raise SqlError(f'errors do not fit into "{target.name}": {empty} cannot be NOT NULL', clause.into.span)
+    if target.checks:
+        raise SqlError(f'errors cannot go into "{target.name}", which has a CHECK of its own', clause.into.span)
     if target.timestamp is not None:
         raise SqlError(
             f'errors do not fit into "{target.name}": its event time is a column', clause.into.span,
@@ -72,37 +76,45 @@ def target_of(clause: syntax.OnError | None, catalog: Catalog) -> Relation | Non
     return target
 
 
-def refuse_circle(relation: Relation, clause: syntax.OnError | None, catalog: Catalog) -> None:
-    """Raises SqlError if the errors of `relation` would come back to it, by way of other queries or at once."""
-    if clause is None or clause.into is None or relation.errors_into is None:
-        return
-    if sources_of(relation) & set(_reached(relation.errors_into, catalog)):
-        raise SqlError(
-            f'"{relation.name}" would read its own errors', clause.into.span, hint="put them into another stream"
-        )
+def refuse_circle(relation: Relation, clauses: Sequence[syntax.OnError | syntax.Check], catalog: Catalog) -> None:
+    """Raises SqlError if what `relation` puts elsewhere would come back to it, by way of other queries or at once."""
+    for clause in clauses:
+        if clause.into is not None and sources_of(relation.plan) & set(_reached(catalog.find(clause.into).id, catalog)):
+            what = "its own errors" if isinstance(clause, syntax.OnError) else "the rows that violate its CHECK"
+            raise SqlError(
+                f'"{relation.name}" would read {what}', clause.into.span, hint="put them into another stream"
+            )
 
 
 def _reached(id: int, catalog: Catalog) -> Iterator[int]:
-    """The logs that rows of the log `id` can come to as errors, itself first."""
+    """The logs that rows of the log `id` can come to as errors or violations, itself first."""
     seen, ahead = {id}, [id]
     while ahead:
         source = ahead.pop()
         yield source
         for other in catalog.relations.values():
-            into = other.errors_into
-            if into is not None and into not in seen and source in sources_of(other):
-                seen.add(into)
-                ahead.append(into)
+            if source == other.id or source in sources_of(other.query_plan):
+                ahead += other.outlets - seen
+                seen |= other.outlets
 
 
-def sources_of(relation: Relation) -> set[int]:
+def sources_of(plan: Plan | None) -> set[int]:
     """The ids of the logs that a query is computed from."""
-    nodes = walk_plan(relation.query_plan) if relation.query_plan is not None else ()
+    nodes = walk_plan(plan) if plan is not None else ()
     return {node.id for node in nodes if isinstance(node, Source)}
 
 
 def refuse_taken(item: Relation | View, catalog: Catalog) -> None:
-    """Raises NameTaken if a new relation or view and an error stream would have one name."""
+    """Raises NameTaken if a new relation or view and an error stream, or one of alerts, would have one name."""
+    known = catalog.get(item.name)
+    if known is not None and known.errors_of is not None and known.id >= FIRST_ALERT_ID:
+        raise NameTaken(f'"{item.name}" is the stream of alerts of an assertion', hint="choose another name")
+    alerts = catalog.named(f"{item.name}{ALERTS}")
+    if alerts is not None and getattr(item, "reaction", None) is not None:
+        raise NameTaken(
+            f'"{item.name}" would have the stream of alerts "{alerts.name}", and there is a {alerts.kind.lower()} of '
+            "that name", hint="choose another name",
+        )  # fmt: skip
     name = owner_name(item.name)
     owner = catalog.relations.get(name) if name is not None else None
     if owner is not None and owner.errors_into == error_stream_id(owner.id):

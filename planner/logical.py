@@ -54,6 +54,7 @@ __all__ = [
     "Arrivals",
     "AsofJoin",
     "Changelog",
+    "Checked",
     "Clocked",
     "CommitTimes",
     "Constant",
@@ -115,6 +116,16 @@ class Filter(Unary):
 
     def label(self) -> str:
         return self.predicate.sql
+
+
+@dataclass(frozen=True, eq=False)
+class Checked(Filter):
+    """A filter that a CHECK is: the rows that it leaves out are told of. `predicate` is never NULL."""
+
+    @property
+    def violated(self) -> Expression:
+        """What is true of the rows that it leaves out."""
+        return Expression(f"NOT {self.predicate.sql}", "BOOLEAN", self.predicate.reads)
 
 
 @dataclass(frozen=True, eq=False)

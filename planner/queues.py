@@ -91,6 +91,8 @@ def _dead_letter(item: syntax.Property | None, stream: Relation, catalog: Catalo
         raise UnknownName(f'there is no stream "{item.value}"', item.span, hint=f"{hint}; first")
     if not dead.is_stream or dead.has_query or dead.id == stream.id:
         raise SqlError("dead_letter is another stream, into which rows can be inserted", item.span, hint=hint)
+    if dead.checks:
+        raise SqlError(f'"{dead.name}" has a CHECK: what nobody could do has to go somewhere', item.span, hint=hint)
     if dead.columns != stream.columns:
         raise SqlError(f'"{dead.name}" has not the columns of "{stream.name}"', item.span, hint=hint)
     return dead

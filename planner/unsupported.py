@@ -23,7 +23,6 @@ class _Part:
 
 
 REFUSED: dict[type[syntax.Node], str] = {
-    syntax.CreateAssertion: "CREATE ASSERTION",
     syntax.CreateConnector: "CREATE CONNECTOR",
     syntax.CreateInstance: "CREATE INSTANCE",
     syntax.CreatePipeline: "CREATE PIPELINE",
@@ -36,7 +35,6 @@ REFUSED: dict[type[syntax.Node], str] = {
 
 _IN_STATEMENTS = (
     _Part(syntax.CreateRelation, "source", "CREATE SOURCE"),
-    _Part(syntax.CreateRelation, "check", "CHECK"),
     _Part(syntax.CreateRelation, "watermark", "WATERMARK"),
     _Part(syntax.ColumnDefinition, "default", "DEFAULT"),
     _Part(syntax.ColumnDefinition, "computed", "a computed column"),
@@ -49,9 +47,21 @@ _IN_QUERIES = (
     _Part(syntax.Select, "partition_by", "PARTITION BY"),
 )
 
-_DROPPED = frozenset({"FUNCTION", "QUEUE", "STREAM", "TABLE", "TYPE", "VIEW"})
+_DROPPED = frozenset({"ASSERTION", "FUNCTION", "QUEUE", "STREAM", "TABLE", "TYPE", "VIEW"})
 _SHOWN = frozenset(
-    {"FUNCTIONS", "STREAMS", "TABLES", "QUERIES", "GROUPS", "QUEUES", "PROPERTIES", "TYPES", "VARIABLES", "VIEWS"}
+    {
+        "FUNCTIONS",
+        "STREAMS",
+        "TABLES",
+        "QUERIES",
+        "ASSERTIONS",
+        "GROUPS",
+        "QUEUES",
+        "PROPERTIES",
+        "TYPES",
+        "VARIABLES",
+        "VIEWS",
+    }
 )
 _EXTENDED = frozenset({"STREAMS", "TABLES"})
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from headwater.errors import NameTaken, Span, SqlError
 from headwater.parser import parse_statement, syntax, unparse
+from headwater.planner.assertions import define_assertion, refuse_unguarded, violating
 from headwater.planner.catalog import Catalog, Relation, View
 from headwater.planner.create import define
 from headwater.planner.names import relations_in
@@ -15,7 +16,8 @@ from headwater.planner.user_functions import functions_in
 
 Item = Relation | View
 OfQuery = syntax.CreateRelation | syntax.CreateView
-Definition = OfQuery | syntax.CreateQueue
+Replacing = OfQuery | syntax.CreateAssertion
+Definition = OfQuery | syntax.CreateQueue | syntax.CreateAssertion
 
 
 def define_view(statement: syntax.CreateView, catalog: Catalog) -> View:
@@ -41,11 +43,15 @@ def define_item(statement: Definition, catalog: Catalog) -> Item:
             return define_view(statement, catalog)
         case syntax.CreateQueue():
             return define_queue(statement, catalog)
+        case syntax.CreateAssertion():
+            return define_assertion(statement, catalog)
         case syntax.CreateRelation():
-            return define(statement, catalog)
+            relation = define(statement, catalog)
+            refuse_unguarded(relation, catalog, statement.name)
+            return relation
 
 
-def replaced(statement: OfQuery, old: Item, catalog: Catalog) -> tuple[list[Item], list[Item]]:
+def replaced(statement: Replacing, old: Item, catalog: Catalog) -> tuple[list[Item], list[Item]]:
     """What CREATE OR REPLACE takes away, and what it makes in its place, both in an order of dependency.
 
     What depends on the old one is made anew from its own text. Raises SqlError if that is not the same any more.
@@ -53,8 +59,9 @@ def replaced(statement: OfQuery, old: Item, catalog: Catalog) -> tuple[list[Item
     span = statement.name.span
     _refuse_other_kind(statement, old)
     gone = [old, *catalog.dependents(old)]
-    assert statement.query is not None
-    for name in relations_in(statement.query):
+    query = violating(statement) if isinstance(statement, syntax.CreateAssertion) else statement.query
+    assert query is not None
+    for name in relations_in(query):
         if catalog.named(name.text) in gone:
             raise SqlError(f'"{old.name}" would read itself', name.span, hint="read what it is made from")
     for item in reversed(gone):
@@ -84,12 +91,17 @@ def remade(dependents: list[Item], catalog: Catalog, replaced: str, span: Span) 
     return made
 
 
-def _refuse_other_kind(statement: OfQuery, old: Item) -> None:
+def _refuse_other_kind(statement: Replacing, old: Item) -> None:
     span = statement.name.span
-    kind = "VIEW" if isinstance(statement, syntax.CreateView) else statement.kind
-    if kind != old.kind:
-        raise SqlError(f'"{old.name}" is a {old.kind.lower()}', span, hint=f"DROP {old.kind} {old.name}; first")
-    if isinstance(old, Relation) and not (old.has_query and statement.query is not None):
+    kind = "VIEW" if isinstance(statement, syntax.CreateView) else "ASSERTION"
+    kind = statement.kind if isinstance(statement, syntax.CreateRelation) else kind
+    if kind != old.made_as:
+        article = "an" if old.made_as == "ASSERTION" else "a"
+        raise SqlError(
+            f'"{old.name}" is {article} {old.made_as.lower()}', span, hint=f"DROP {old.made_as} {old.name}; first"
+        )
+    has_query = not isinstance(statement, syntax.CreateRelation) or statement.query is not None
+    if isinstance(old, Relation) and not (old.has_query and has_query):
         raise SqlError(
             f'"{old.name}" cannot be replaced: it has rows that no query makes', span,
             hint=f"ALTER {old.kind} {old.name} ADD COLUMN …, or DROP {old.kind} {old.name}; first",

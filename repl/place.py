@@ -186,6 +186,7 @@ _BEFORE_EXPRESSION = frozenset("SELECT WHERE AND OR NOT ON HAVING BY WHEN THEN E
 _OF_KIND = {
     "STREAM": (Kind.STREAM,),
     "TABLE": (Kind.TABLE,),
+    "ASSERTION": (Kind.TABLE,),
     "VIEW": (Kind.VIEW,),
     "TYPE": (Kind.USER_TYPE,),
     "FUNCTION": (Kind.USER_FUNCTION,),

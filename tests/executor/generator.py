@@ -13,6 +13,7 @@ from typing import Any
 
 from tests.executor.aggregate_queries import AggregateQueries
 from tests.executor.asof_queries import AsofQueries
+from tests.executor.check_queries import CheckQueries
 from tests.executor.closing_queries import ClosingQueries
 from tests.executor.failing_queries import FailingQueries
 from tests.executor.function_queries import FunctionQueries
@@ -139,7 +140,7 @@ class Generator:
             self.aggregates_of_all_rows, self.aggregates_of_all_rows, self.sets, self.sets, self.within, self.within,
             self.failing, self.failing, self.recursive, self.recursive, self.typed, self.typed, self.typed,
             self.sessions, self.sessions, self.first_rows, self.first_rows, self.asof, self.temporal, self.rows,
-            self.marks, self.laterals,
+            self.marks, self.laterals, self.checked,
         ])  # fmt: skip
         return make()
 
@@ -168,6 +169,10 @@ class Generator:
 
     def now(self) -> Query:
         return Query(*NowQueries(self.random).query())
+
+    def checked(self) -> Query:
+        sql, checks, oracle = CheckQueries(self.random).query()
+        return Query(sql, oracle, checks=checks)
 
     def failing(self) -> Query:
         return Query(*FailingQueries(self.random).query())

@@ -25,11 +25,12 @@ class Query:
     errors: str | None = None  # the records of s, by partition and offset, that must be in its error stream
     is_stream: bool = False  # whether a stream keeps its rows, and not a table
     own_clock: bool = False
+    checks: str = ""  # CHECK clauses of what keeps it
 
     def statement(self, name: str) -> str:
         """What makes it run."""
         clock = " WITH (clock = 'own')" if self.own_clock else ""
-        return f"CREATE {'STREAM' if self.is_stream else 'TABLE'} {name}{clock} AS {self.sql}"
+        return f"CREATE {'STREAM' if self.is_stream else 'TABLE'} {name}{clock} AS {self.sql} {self.checks}".rstrip()
 
     @property
     def rounding(self) -> float:

@@ -64,7 +64,7 @@ CREATES = short(
             maybe(WATERMARKS),
         ),
         st.builds(
-            ast.CreateRelation, KINDS, IDENTIFIERS, properties=PROPERTIES, query=QUERIES, check=maybe(CHECKS),
+            ast.CreateRelation, KINDS, IDENTIFIERS, properties=PROPERTIES, query=QUERIES, checks=tuples(CHECKS, most=2),
             on_error=maybe(ON_ERRORS),
         ),
     )
