@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from headwater.engine import functions
+from headwater.engine.composing import compose, note_of, with_readers, without_items
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.reading import Reader
 from headwater.engine.result import Result
@@ -24,12 +25,16 @@ from headwater.planner import (
     define_type,
     replaced,
 )
+from headwater.planner.qualified import refuse_place
 from headwater.values import Column
 
 Definition = (
     syntax.CreateRelation
     | syntax.CreateView
     | syntax.CreateQueue
+    | syntax.CreateSchema
+    | syntax.CreatePipeline
+    | syntax.CreateInstance
     | syntax.CreateType
     | syntax.CreateFunction
     | syntax.Alter
@@ -60,6 +65,10 @@ def _defined(statement: Definition, pipeline: Pipeline, reader: Reader, known: f
             return _alter(statement, pipeline)
         case syntax.Drop(kind="TYPE"):
             return _drop_type(statement, pipeline)
+        case syntax.CreateSchema() | syntax.CreatePipeline() | syntax.CreateInstance():
+            return compose(statement, pipeline, lambda v, c: columns_of_view(v, c, reader))
+        case syntax.Drop(kind="SCHEMA" | "PIPELINE" | "INSTANCE"):
+            return compose(statement, pipeline, lambda v, c: columns_of_view(v, c, reader))
         case syntax.Drop():
             return _drop(statement, pipeline)
         case _:
@@ -86,6 +95,7 @@ def making(statement: _Create, pipeline: Pipeline, reader: Reader) -> Making:
         statement = begun(statement, pipeline, reader.points())
     catalog = pipeline.catalog
     existing = catalog.named(statement.name.text)
+    refuse_place(statement.name, catalog)
     _refuse_error_stream(existing, statement.name, catalog)
     if existing is not None and isinstance(statement, syntax.CreateQueue) and statement.or_replace:
         raise SqlError(
@@ -201,9 +211,8 @@ def _drop(statement: syntax.Drop, pipeline: Pipeline) -> Result:
     if statement.if_exists and catalog.named(statement.name.text) is None:
         return Result.of_message(f"there is no {statement.name.text}")
     dropped = to_drop(statement, catalog)
-    for item in dropped:
-        catalog = catalog.remove(item.name)
-    pipeline.rename(catalog, {"drop": [item.name for item in dropped]})
+    after = without_items(dropped, catalog)
+    pipeline.rename(after, note_of(catalog, after))
     return Result.of_message(f"dropped {', '.join(item.name for item in dropped)}")
 
 
@@ -217,7 +226,13 @@ def to_drop(statement: syntax.Drop, catalog: Catalog) -> Sequence[Item]:
         raise SqlError(
             f'"{item.name}" is a {item.kind.lower()}', statement.name.span, hint=f"DROP {item.kind} {item.name}"
         )
-    dependents = catalog.dependents(item)
+    owner = catalog.owner(item.name)
+    if owner is not None:
+        raise SqlError(
+            f'"{item.name}" is a part of the instance {owner.name}', statement.name.span,
+            hint=f"DROP INSTANCE {owner.name}",
+        )  # fmt: skip
+    dependents = [other for other in with_readers([item], catalog) if other is not item]
     if dependents and not statement.cascade:
         names = ", ".join(d.name for d in dependents)
         raise NameTaken(
