@@ -163,7 +163,7 @@ def _with_pipeline(statement: syntax.CreatePipeline, catalog: Catalog, check_vie
     if old is None:
         return after
     users = _users(old, catalog)
-    instances = [i for i in _outermost(catalog) if i.pipeline in (old.name, *(user.name for user in users))]
+    instances = [i for i in outermost(catalog) if i.pipeline in (old.name, *(user.name for user in users))]
     if old.ports != pipeline.ports and instances:
         raise NameTaken(
             f'the ports of "{old.name}" cannot be changed: it has the instances {_names(instances)}', name.span,
@@ -194,7 +194,7 @@ def _users(pipeline: PipelineDefinition, catalog: Catalog) -> list[PipelineDefin
     return users
 
 
-def _outermost(catalog: Catalog) -> list[Instance]:
+def outermost(catalog: Catalog) -> list[Instance]:
     """The instances that users have created, not those inside them."""
     return [i for i in catalog.instances.values() if catalog.owner(i.name) is None]
 
@@ -239,7 +239,7 @@ def _after_drop(statement: syntax.Drop, catalog: Catalog) -> Catalog:
         hint = suggestion(name.text, (s.name for s in catalog.schemas.values()), "schemas")
         raise UnknownName(f'there is no schema "{name.text}"', name.span, hint=hint)
     pipelines = [p for p in catalog.pipelines.values() if _is_in(p.name, schema.name)]
-    instances = [i for i in _outermost(catalog) if _is_in(i.name, schema.name)]
+    instances = [i for i in outermost(catalog) if _is_in(i.name, schema.name)]
     items = [i for i in _items(catalog) if _is_in(i.name, schema.name) and catalog.owner(i.name) is None]
     _refuse_loss([*pipelines, *instances, *items], f'the schema "{schema.name}" holds', statement)
     catalog = _without_instances(instances, statement, catalog)
@@ -252,7 +252,7 @@ def _without_pipelines(pipelines: list[PipelineDefinition], statement: syntax.Dr
     """A catalog without pipelines, those that use them, and the instances of all of these."""
     users = [user for pipeline in pipelines for user in _users(pipeline, catalog) if user not in pipelines]
     gone = [*pipelines, *users]
-    instances = [i for i in _outermost(catalog) if i.pipeline in {p.name for p in gone}]
+    instances = [i for i in outermost(catalog) if i.pipeline in {p.name for p in gone}]
     if pipelines and statement.kind == "PIPELINE":
         _refuse_loss([*users, *instances], f'"{pipelines[0].name}" is used by', statement)
     catalog = _without_instances(instances, statement, catalog)
