@@ -104,7 +104,7 @@ def _instantiated(statement: syntax.CreateInstance, catalog: Catalog, old: Old, 
         raise Unsupported(f"there are more than {DEPTH_MAX} instances inside each other", statement.span)
     pipeline = find_pipeline(statement.pipeline, catalog)
     instance = define_instance(statement, catalog)
-    bound = ports.bound_ports(statement, pipeline, catalog)
+    bound = ports.bound_ports(statement, pipeline, catalog, inside=depth > 0)
     body = _Body(pipeline, instance.name, ports.bound_values(statement, pipeline))
     for name, (port, relation) in bound.items():
         body.names[name] = _Meant(_inside(relation.name), port if _has_more(relation, port) else None)

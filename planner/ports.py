@@ -27,9 +27,12 @@ def key_of(port: syntax.Port) -> tuple[str, ...]:
 
 
 def bound_ports(
-    statement: syntax.CreateInstance, pipeline: PipelineDefinition, catalog: Catalog
+    statement: syntax.CreateInstance, pipeline: PipelineDefinition, catalog: Catalog, *, inside: bool = False
 ) -> dict[str, tuple[syntax.Port, Relation]]:
-    """The relation that each IN port stands for, by its name in lower case. Raises SqlError where one does not fit."""
+    """The relation that each IN port stands for, by its name in lower case. Raises SqlError where one does not fit.
+
+    An instance that is made `inside` another one may read what is private to that.
+    """
     found: dict[str, tuple[syntax.Port, Relation]] = {}
     given = _given(statement, pipeline)
     for port in pipeline.inputs:
@@ -39,7 +42,7 @@ def bound_ports(
                 f'nothing is given for the port {port.name.text} of "{pipeline.name}"', statement.name.span,
                 hint=f"add {port.name.text} => a {port.kind.lower()} with {_listed(columns_of(port))}",
             )  # fmt: skip
-        found[port.name.text.lower()] = port, _relation_for(port, binding, catalog)
+        found[port.name.text.lower()] = port, _relation_for(port, binding, catalog, inside)
     return found
 
 
@@ -108,8 +111,10 @@ def name_in(binding: syntax.Binding) -> Identifier | None:
     return QualifiedName(text, any(part.quoted for part in parts), span=binding.value.span)
 
 
-def _relation_for(port: syntax.Port, binding: syntax.Binding, catalog: Catalog) -> Relation:
+def _relation_for(port: syntax.Port, binding: syntax.Binding, catalog: Catalog, inside: bool) -> Relation:
     name = name_in(binding)
+    if isinstance(name, QualifiedName):
+        name = replace(name, inspected=inside)
     if name is None:
         raise SqlError(
             f"the port {port.name.text} takes the name of a {port.kind.lower()}", binding.value.span,
