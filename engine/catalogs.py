@@ -2,13 +2,16 @@
 
 A note says in text what was done:
 
-    create         CREATE STREAM | TABLE | VIEW | QUEUE | TYPE | FUNCTION, with the `id` that all but a type got; of a
-                   function without a body `given` tells it from others
+    create         CREATE STREAM | TABLE | VIEW | QUEUE | FUNCTION, with the `id` that it got; of a function without a
+                   body `given` tells it from others. Or CREATE TYPE | SCHEMA | PIPELINE | INSTANCE, which have no id;
+                   what is in an instance is created by the notes behind it
+                   What has a clock of its own, or is in an instance that has one, says which `clock`
     replace        a list of such notes, made in the place of what `drop` and `drop_function` name
     alter          ALTER STREAM | TABLE
     drop           names of relations and views, dependants first
     drop_type      the name of a type
     drop_function  the name of a function
+    drop_components  pairs of a kind and a name, of schemas, pipelines and instances
 
 and at which version of their input (`frontier`) new relations begin.
 """
@@ -17,17 +20,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from headwater.errors import HeadwaterError, StorageError
 from headwater.parser import parse_statement, syntax
 from headwater.planner import Catalog, altered, define_function, define_item, define_type
+from headwater.planner.instances import component_of
 from headwater.storage import Log
 
 NOTE = "ddl"
 
-_MAPS = ("relations", "views", "types", "functions")  # of a catalog
+_MAPS = ("relations", "views", "types", "functions", "components")  # of a catalog
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,7 @@ class Catalogs:
         with self._lock:
             if not self._changes or self._changes[-1].version <= version:
                 return latest
-            maps: dict[str, dict[str, Any]] = {name: {} for name in _MAPS}
+            maps: dict[str, dict[Any, Any]] = {name: {} for name in _MAPS}
             for change in self._changes:
                 if change.version > version:
                     break
@@ -119,6 +123,8 @@ class Catalogs:
 def _folded(catalog: Catalog, note: dict[str, Any]) -> Catalog:
     for name in note.get("drop", ()):
         catalog = catalog.remove(name)
+    for kind, name in note.get("drop_components", ()):
+        catalog = catalog.without_component(kind, name)
     if "drop_function" in note:
         catalog = catalog.without_function(note["drop_function"])
     for made in note.get("replace", [note] if "create" in note else []):
@@ -126,15 +132,19 @@ def _folded(catalog: Catalog, note: dict[str, Any]) -> Catalog:
         if isinstance(statement, syntax.CreateType):
             catalog = catalog.with_type(define_type(statement, {}))
             continue
+        component = component_of(statement, catalog)
+        if component is not None:
+            catalog = catalog.with_component(component)
+            continue
         if isinstance(statement, syntax.CreateFunction):
             catalog = catalog.with_function(define_function(statement, catalog, made.get("given", "")))
             continue
         assert isinstance(
             statement, syntax.CreateRelation | syntax.CreateView | syntax.CreateQueue | syntax.CreateAssertion
         )
-        item = define_item(statement, catalog)
-        assert item.id == made["id"]
-        catalog = catalog.add(item)
+        catalog = replace(catalog, next_id=made["id"])
+        item = define_item(statement, catalog.in_clock(made.get("clock", catalog.clock)))
+        catalog = catalog.add(item.seen_from(catalog.clock))
     if "alter" in note:
         statement = parse_statement(note["alter"])
         assert isinstance(statement, syntax.Alter)

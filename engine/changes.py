@@ -27,6 +27,7 @@ from headwater.parser import syntax
 from headwater.parser.syntax import Identifier
 from headwater.planner import Catalog, Relation
 from headwater.planner.key_constants import Key, key_constants
+from headwater.planner.qualified import with_short_names
 from headwater.values import Column, Delta, concat_deltas
 
 Places = npt.NDArray[np.int64]
@@ -139,9 +140,12 @@ def _numbered(
     With `one_row`, a statement that means the row of one key gets no other.
     """
     number = syntax.SelectItem(syntax.Name((Identifier(ROW_NUMBER, quoted=True),)))
-    source = syntax.Relation(Identifier(ROWS, quoted=True), alias=statement.relation)
-    select = syntax.Select((number, *values), source, where=statement.where, span=statement.span)
-    key = key_constants(replace(select, source=syntax.Relation(statement.relation)), relation) if one_row else ()
+    source = syntax.Relation(statement.relation)
+    select = with_short_names(syntax.Select((number, *values), source, where=statement.where, span=statement.span))
+    assert isinstance(select.source, syntax.Relation)
+    key = key_constants(select, relation) if one_row else ()
+    alias = select.source.alias or statement.relation
+    select = replace(select, source=syntax.Relation(Identifier(ROWS, quoted=True), alias=alias))
     try:
         return reader.numbered(syntax.Query(select, span=statement.span), relation, key)
     except SqlError as error:

@@ -9,19 +9,27 @@ from __future__ import annotations
 from typing import Literal
 
 from headwater.engine.apart import Apart
+from headwater.engine.composing import items_of
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.result import Result
 from headwater.engine.stops import Stop
 from headwater.errors import SqlError
 from headwater.parser import syntax
 from headwater.planner import Relation
+from headwater.planner.instances import find_instance
 
 _DONE = {"PAUSE": "paused", "RESUME": "resumed", "TERMINATE": "terminated"}
 
 
 def control(statement: syntax.Control, apart: Apart) -> Result:
     """Runs the statement. Raises SqlError for what is no query, and QueryFailed for one that fails again."""
-    pipelines = apart.all if statement.query is None else [apart.of(apart.main.catalog.find(statement.query))]
+    catalog, pipelines = apart.main.catalog, apart.all
+    if statement.query is not None and statement.is_instance:
+        items = items_of(find_instance(statement.query, catalog), catalog)
+        clocks = {item.clock for item in items if isinstance(item, Relation) and item.has_query} or {catalog.clock}
+        pipelines = [pipeline for pipeline in pipelines if pipeline.catalog.clock in clocks]
+    elif statement.query is not None:
+        pipelines = [apart.of(catalog.find(statement.query))]
     names = ", ".join(relation.name for pipeline in pipelines for relation in _controlled(statement, pipeline))
     return Result.of_message(f"{_DONE[statement.action]} {names or 'nothing'}")
 
@@ -47,6 +55,8 @@ def _wanted(statement: syntax.Control, pipeline: Pipeline) -> list[Relation]:
         if not resumes:
             return pipeline.running()
         return [r for r in pipeline.derived() if _can_go_on(pipeline.stopped.get(r.id))]
+    if statement.is_instance:
+        return _of_instance(statement, statement.query, pipeline)
     relation = pipeline.catalog.find(statement.query)
     span, stop = statement.query.span, pipeline.stopped.get(relation.id)
     if not relation.is_derived:
@@ -63,6 +73,32 @@ def _wanted(statement: syntax.Control, pipeline: Pipeline) -> list[Relation]:
     if not resumes and stop is not None:
         raise SqlError(f'"{relation.name}" stands still already: {stop.cause}', span, hint=f"RESUME {relation.name}")
     return [relation]
+
+
+def _of_instance(statement: syntax.Control, name: syntax.Identifier, pipeline: Pipeline) -> list[Relation]:
+    """The queries of an instance, and of those inside it. Raises SqlError where none of them can be told to."""
+    instance = find_instance(name, pipeline.catalog)
+    queries = [i for i in items_of(instance, pipeline.catalog) if isinstance(i, Relation) and i.is_derived]
+    if statement.action != "RESUME":
+        going = [query for query in queries if query.id not in pipeline.stopped]
+        if queries and not going:
+            raise SqlError(
+                f'"{instance.name}" stands still already', name.span, hint=f"RESUME INSTANCE {instance.name}"
+            )
+        return going
+    stopped = {query.id: pipeline.stopped[query.id] for query in queries if query.id in pipeline.stopped}
+    if not stopped:
+        raise SqlError(f'"{instance.name}" runs already', name.span)
+    if any(stop.state == "terminated" for stop in stopped.values()):
+        raise SqlError(
+            f'"{instance.name}" was terminated and does not go on', name.span,
+            hint=f"DROP INSTANCE {instance.name}; and create it anew",
+        )  # fmt: skip
+    outside = {stop.because for stop in stopped.values()} - stopped.keys() - {None}
+    first = next((r.name for r in pipeline.derived() if r.id in outside and r.id in pipeline.stopped), None)
+    if first is not None:
+        raise SqlError(f'"{instance.name}" reads "{first}", which stands still', name.span, hint=f"RESUME {first}")
+    return [query for query in queries if query.id in stopped]
 
 
 def _can_go_on(stop: Stop | None) -> bool:

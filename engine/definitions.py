@@ -8,6 +8,7 @@ from typing import Any
 
 from headwater.engine import functions
 from headwater.engine.apart import Apart
+from headwater.engine.composing import compose, note_of, noted, with_readers, without_items
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.reading import Reader
 from headwater.engine.rejecting import refuse_violated
@@ -27,6 +28,7 @@ from headwater.planner import (
     replaced,
 )
 from headwater.planner.alerts import FIRST_ID as FIRST_ALERT_ID
+from headwater.planner.qualified import refuse_place
 from headwater.values import Column
 
 Definition = (
@@ -34,6 +36,9 @@ Definition = (
     | syntax.CreateView
     | syntax.CreateQueue
     | syntax.CreateAssertion
+    | syntax.CreateSchema
+    | syntax.CreatePipeline
+    | syntax.CreateInstance
     | syntax.CreateType
     | syntax.CreateFunction
     | syntax.Alter
@@ -67,6 +72,10 @@ def _defined(statement: Definition, pipeline: Pipeline, reader: Reader, known: f
             return _alter(statement, pipeline)
         case syntax.Drop(kind="TYPE"):
             return _drop_type(statement, pipeline)
+        case syntax.CreateSchema() | syntax.CreatePipeline() | syntax.CreateInstance():
+            return compose(statement, pipeline, lambda v, c: columns_of_view(v, c, reader))
+        case syntax.Drop(kind="SCHEMA" | "PIPELINE" | "INSTANCE"):
+            return compose(statement, pipeline, lambda v, c: columns_of_view(v, c, reader))
         case syntax.Drop():
             return _drop(statement, pipeline)
         case _:
@@ -93,6 +102,7 @@ def making(statement: _Create, pipeline: Pipeline, reader: Reader) -> Making:
         statement = begun(statement, pipeline, reader.points())
     catalog = pipeline.catalog
     existing = catalog.named(statement.name.text)
+    refuse_place(statement.name, catalog)
     _refuse_error_stream(existing, statement.name, catalog)
     if existing is not None and isinstance(statement, syntax.CreateQueue) and statement.or_replace:
         raise SqlError(
@@ -105,13 +115,13 @@ def making(statement: _Create, pipeline: Pipeline, reader: Reader) -> Making:
             catalog = catalog.remove(item.name)
         note: dict[str, Any] = {
             "drop": [item.name for item in reversed(gone)],
-            "replace": [{"create": item.definition, "id": item.id} for item in made],
+            "replace": [noted(item) for item in made],
         }
     else:
         if existing is not None:
             catalog.add(existing, statement.name.span)
         made = [define_item(statement, catalog)]
-        note = {"create": made[0].definition, "id": made[0].id}
+        note = noted(made[0])
     refuse_stopped([item for item in made if isinstance(item, Relation)], pipeline.derived(), pipeline.stopped)
     for item in made:
         catalog = catalog.add(item, statement.name.span)
@@ -221,9 +231,8 @@ def _drop(statement: syntax.Drop, pipeline: Pipeline) -> Result:
     if statement.if_exists and catalog.named(statement.name.text) is None:
         return Result.of_message(f"there is no {statement.name.text}")
     dropped = to_drop(statement, catalog)
-    for item in dropped:
-        catalog = catalog.remove(item.name)
-    pipeline.rename(catalog, {"drop": [item.name for item in dropped]})
+    after = without_items(dropped, catalog)
+    pipeline.rename(after, note_of(catalog, after))
     return Result.of_message(f"dropped {', '.join(item.name for item in dropped)}")
 
 
@@ -237,7 +246,13 @@ def to_drop(statement: syntax.Drop, catalog: Catalog) -> Sequence[Item]:
             f'"{item.name}" is {article} {item.made_as.lower()}', statement.name.span,
             hint=f"DROP {item.made_as} {item.name}",
         )  # fmt: skip
-    dependents = catalog.dependents(item)
+    owner = catalog.owner(item.name)
+    if owner is not None:
+        raise SqlError(
+            f'"{item.name}" is a part of the instance {owner.name}', statement.name.span,
+            hint=f"DROP INSTANCE {owner.name}",
+        )  # fmt: skip
+    dependents = [other for other in with_readers([item], catalog) if other is not item]
     if dependents and not statement.cascade:
         names = ", ".join(d.name for d in dependents)
         raise NameTaken(

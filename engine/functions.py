@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from headwater.engine.composing import noted
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.result import Result
 from headwater.errors import HeadwaterError, NameTaken, Span, SqlError, StorageError, UnknownName, suggestion
@@ -242,7 +243,7 @@ def create(
         catalog = catalog.add(item)
         if isinstance(item, View):
             check(item, catalog)
-    also = [{"create": item.definition, "id": item.id} for item in again]
+    also = [noted(item) for item in again]
     whole = {"drop": [i.name for i in reversed(gone)], "drop_function": old.name, "replace": [note, *also]}
     pipeline.define(catalog, [item for item in again if isinstance(item, Relation)], whole)
     names = f", and {', '.join(item.name for item in again)} with it" if again else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from headwater.engine import query_facts, statements
+from headwater.engine.components_shown import describe_component, show_components
 from headwater.engine.definitions import columns_of_view
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.reading import Reader
@@ -43,9 +44,7 @@ def _shown(
 ) -> Result:
     match statement.what:
         case "STREAMS" | "TABLES":
-            wanted = [r for r in catalog.ordered() if r.is_stream == (statement.what == "STREAMS")]
-            if statement.what == "STREAMS":
-                wanted += [r for r in catalog.error_streams() if pipeline.log.row_count(r.id, version)]
+            wanted = statements.seen(statement.what, catalog, lambda r: pipeline.log.row_count(r.id, version))
             return statements.relations(wanted, lambda relation: _row_count(relation, version, reader))
         case "VIEWS" | "TYPES" | "FUNCTIONS":
             return statements.named(statement.what, catalog)
@@ -55,6 +54,8 @@ def _shown(
             return statements.asserted(wanted, counts, pipeline.log, version)
         case "QUERIES":
             return statements.queries(_queries(catalog, version, pipeline))
+        case "SCHEMAS" | "PIPELINES":
+            return show_components(statement.what, catalog)
     raise Unsupported(f"SHOW {statement.what} AS OF is not supported", as_of.span, hint="leave out AS OF")
 
 
@@ -94,6 +95,8 @@ def _described(
     """DESCRIBE of what was in `catalog`; `known` is what names meant in its queries."""
     if statement.kind == "FUNCTION":
         return statements.describe_function(statement.name, catalog)
+    if statement.kind in ("PIPELINE", "INSTANCE"):
+        return describe_component(statement, catalog)
     view = catalog.view(statement.name)
     if view is not None:
         return statements.describe_view(view, columns_of_view(view, known, reader), statement.extended)

@@ -101,7 +101,7 @@ class Runner:
                 return Result.of_message(f"checkpoint at version {version}")
             case syntax.Describe(name=name, kind="FUNCTION"):
                 return statements.describe_function(name, pipeline.known())
-            case syntax.Describe(name=name) if view := pipeline.known().view(name):
+            case syntax.Describe(name=name, kind=None) if view := pipeline.known().view(name):
                 columns = definitions.columns_of_view(view, pipeline.known(), reader)
                 return statements.describe_view(view, columns, statement.extended)
             case syntax.AssertValues() | syntax.AssertRelation():

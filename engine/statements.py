@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from headwater.engine import assertions, functions, log_facts, query_facts, violations
 from headwater.engine.apart import Apart
+from headwater.engine.components_shown import describe_component, show_components, show_instances
 from headwater.engine.explain import explain
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.reading import Reader
@@ -44,9 +45,7 @@ def show(
     match statement:
         case syntax.Show(what="STREAMS" | "TABLES", extended=extended):
             pipeline.catch_up()
-            wanted = [r for r in pipeline.catalog.ordered() if r.is_stream == (statement.what == "STREAMS")]
-            if statement.what == "STREAMS":
-                wanted += [r for r in pipeline.catalog.error_streams() if pipeline.log.row_count(r.id)]
+            wanted = seen(statement.what, pipeline.catalog, lambda r: pipeline.log.row_count(r.id))
             facts = (lambda r: log_facts.log_facts(r, pipeline.log, now_us)) if extended else None
             return relations(wanted, lambda relation: _row_count(relation, pipeline), facts)
         case syntax.Show(what="VIEWS" | "TYPES" | "FUNCTIONS" as what):
@@ -54,6 +53,12 @@ def show(
         case syntax.Show(what="QUERIES"):
             pipeline.catch_up()
             return queries([row for clock in apart.all for row in query_facts.queries(clock)])
+        case syntax.Show(what="SCHEMAS" | "PIPELINES" as what):
+            return show_components(what, pipeline.known())
+        case syntax.Show(what="INSTANCES"):
+            return show_instances(apart, now_us)
+        case syntax.Describe(kind="PIPELINE" | "INSTANCE"):
+            return describe_component(statement, pipeline.known())
         case syntax.Show(what="GROUPS"):
             return _groups(pipeline)
         case syntax.Show(what="ASSERTIONS"):
@@ -81,7 +86,8 @@ def _result(
 def named(what: str, catalog: Catalog) -> Result:
     """The answer to SHOW VIEWS, TYPES or FUNCTIONS."""
     if what == "VIEWS":
-        views = sorted(catalog.views.values(), key=lambda view: view.id)
+        views = [v for v in catalog.views.values() if not catalog.is_private(v.name)]
+        views = sorted(views, key=lambda view: view.id)
         return _result(("name", "query"), [(view.name, view.definition) for view in views])
     if what == "TYPES":
         types = sorted(catalog.types.values(), key=lambda named: named.name.lower())
@@ -110,6 +116,14 @@ def relations(
 def asserted(wanted: list[Relation], counts: Mapping[int, int | None], log: Log, version: int | None = None) -> Result:
     """The answer to SHOW ASSERTIONS, given how many rows violate each."""
     return _result(assertions.NAMES, assertions.shown(wanted, counts, log, version), assertions.NUMBERS)
+
+
+def seen(what: str, catalog: Catalog, count_errors: Callable[[Relation], int]) -> list[Relation]:
+    """What SHOW STREAMS or TABLES has: nothing private to an instance, and error streams if there are errors."""
+    wanted = [r for r in catalog.ordered() if r.is_stream == (what == "STREAMS")]
+    if what == "STREAMS":
+        wanted += [r for r in catalog.error_streams() if count_errors(r)]
+    return [r for r in wanted if not catalog.is_private(r.name)]
 
 
 def _groups(pipeline: Pipeline) -> Result:

@@ -10,7 +10,7 @@ from headwater.parser.following import Following, following, hopeless
 from headwater.parser.keywords import KEYWORDS
 from headwater.parser.parameters import Parameters, with_values
 from headwater.parser.parse import parse, parse_piece, parse_point, parse_statement
-from headwater.parser.quoting import quote
+from headwater.parser.quoting import quote, quote_relation
 from headwater.parser.script import Piece, is_complete, pieces, split
 from headwater.parser.unparse import unparse
 
@@ -28,6 +28,7 @@ __all__ = [
     "parse_statement",
     "pieces",
     "quote",
+    "quote_relation",
     "split",
     "unparse",
     "with_values",

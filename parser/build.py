@@ -104,6 +104,7 @@ class Builder(QueryBuilder):
         CreateRelation, "or_replace if_not_exists name properties query checks on_error", kind="TABLE"
     )
     create_view = makes(syntax.CreateView, "or_replace if_not_exists name columns query")
+    create_schema = makes(syntax.CreateSchema, "if_not_exists name")
     create_type = makes(syntax.CreateType, "or_replace if_not_exists name type")
     aggregate = present
     create_connector = makes(syntax.CreateConnector, "or_replace kind if_not_exists name properties")
@@ -291,7 +292,7 @@ class Builder(QueryBuilder):
 
     create_pipeline = makes(syntax.CreatePipeline, "or_replace if_not_exists name ports statements")
     pipeline_parameter = makes(syntax.PipelineParameter, "name type default")
-    create_instance = makes(syntax.CreateInstance, "or_replace if_not_exists name pipeline bindings")
+    create_instance = makes(syntax.CreateInstance, "or_replace if_not_exists name pipeline bindings properties")
     binding = makes(syntax.Binding, "name value")
 
     def port(self, span: Span, direction: str, name: Identifier, kind: str, definitions: Definitions) -> syntax.Port:
@@ -329,6 +330,8 @@ class Builder(QueryBuilder):
 
     def control(self, span: Span, action: str, query: Identifier | None = None) -> syntax.Control:
         return syntax.Control(action, query, span=span)
+
+    control_instance = makes(syntax.Control, "action query", is_instance=True)
 
     def print_(self, span: Span, name: Identifier | str, *rest: Any) -> syntax.Print:
         from_beginning, interval, limit = rest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from lark import Token, v_args
@@ -40,6 +40,7 @@ from headwater.parser.syntax import (
     NamedArgument,
     OrderItem,
     Placeholder,
+    QualifiedName,
     Quantified,
     Query,
     Row,
@@ -52,6 +53,16 @@ from headwater.parser.syntax import (
     Unary,
     WindowSpec,
 )
+
+
+def joined_name(parts: tuple[Identifier, ...], span: Span) -> QualifiedName:
+    """The parts of a name with dots between them as one name."""
+    dotted = next((part for part in parts if "." in part.text), None)
+    if dotted is not None:
+        raise SyntaxProblem(
+            "a part of a name with dots has no dot in it itself", dotted.span, hint="give it another name"
+        )
+    return QualifiedName(".".join(part.text for part in parts), any(part.quoted for part in parts), span=span)
 
 
 class Arguments(NamedTuple):
@@ -141,6 +152,12 @@ class ExpressionBuilder(Transformer_NonRecursive[Token, Any]):
         mark = token[0]
         text = token[1:-1].replace(mark * 2, mark)
         return Identifier(text, quoted=text.upper() not in DUCKDB_RESERVED - RESERVED, span=span)
+
+    def qualified_name(self, span: Span, *parts: Identifier) -> QualifiedName:
+        return joined_name(parts, span)
+
+    def inspected_name(self, span: Span, *parts: Identifier) -> QualifiedName:
+        return replace(joined_name(parts, span), inspected=True)
 
     def qualifier(self, span: Span, *parts: Any) -> tuple[Identifier, ...]:
         return parts if len(parts) == 1 else (*parts[0], parts[1])
@@ -391,9 +408,10 @@ class ExpressionBuilder(Transformer_NonRecursive[Token, Any]):
         return SelectItem(expression, alias, span=span)
 
     def star(self, span: Span, qualifier: Any, exclude: Any, replace: Any) -> Star:
-        if qualifier is not None and len(qualifier) > 1:
-            raise SyntaxProblem("only one name may stand before .*", span, hint="write t.*, or name the columns")
-        return Star(qualifier and qualifier[0], exclude or (), replace or (), span=span)
+        relation = None
+        if qualifier is not None:
+            relation = qualifier[0] if len(qualifier) == 1 else joined_name(qualifier, span)
+        return Star(relation, exclude or (), replace or (), span=span)
 
     def struct_star(self, span: Span, name: Identifier) -> Star:
         return Star(name, span=span)

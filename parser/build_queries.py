@@ -194,9 +194,6 @@ class QueryBuilder(ExpressionBuilder):
     def relation_name(self, span: Span, name: Identifier) -> Relation:
         return Relation(name, span=span)
 
-    def qualified_name(self, span: Span, qualifier: Identifier, name: Identifier) -> Relation:
-        return Relation(name, qualifier=qualifier, span=span)
-
     def stream_as_table(self, span: Span, name: Identifier) -> Relation:
         return Relation(name, read_as="TABLE", span=span)
 

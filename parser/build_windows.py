@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from headwater.errors import Span, SyntaxProblem, Unsupported, suggestion
 from headwater.parser import durations
+from headwater.parser.build_expressions import joined_name
 from headwater.parser.syntax import (
     Call,
     Derived,
@@ -95,8 +96,8 @@ def _source(kind: str, value: Expression | InputTable) -> tuple[Relation | Deriv
             return Relation(name, span=name.span), (key,)
         case Name(parts=(name,)):
             return Relation(name, span=value.span), ()
-        case Name(parts=(qualifier, name)):
-            return Relation(name, qualifier=qualifier, span=value.span), ()
+        case Name(parts=parts):
+            return Relation(joined_name(parts, value.span), span=value.span), ()
         case Subquery(query=query):
             return Derived(query, span=value.span), ()
     raise SyntaxProblem(f"{kind} reads a relation", value.span, hint=f"write {_FORMS[kind]}")  # type: ignore[union-attr]

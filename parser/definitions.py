@@ -94,6 +94,14 @@ class CreateView(Node):
 
 
 @dataclass(frozen=True)
+class CreateSchema(Node):
+    """CREATE SCHEMA name: what names of relations may begin with."""
+
+    name: Identifier
+    if_not_exists: bool = False
+
+
+@dataclass(frozen=True)
 class CreateType(Node):
     """CREATE TYPE name AS type."""
 

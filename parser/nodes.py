@@ -26,6 +26,20 @@ class Identifier(Node):
     quoted: bool = False
 
 
+@dataclass(frozen=True)
+class QualifiedName(Identifier):
+    """`bank.payments`: a name in a schema or an instance; `text` is the whole, whose parts have no dots in them.
+
+    `inspected` ones stand behind INSPECT, and may mean what is private to an instance.
+    """
+
+    inspected: bool = False
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return tuple(self.text.split("."))
+
+
 T = TypeVar("T")
 
 # Types of fields, as they are written, that hold no nodes.

@@ -17,6 +17,7 @@ from uuid import UUID
 from headwater.errors import DataError, SqlError, suggestion
 from headwater.parser.expressions import Array, Cast, Expression, Interval, Literal, Placeholder, Unary
 from headwater.parser.nodes import Node, rewrite, walk
+from headwater.parser.statements import CreatePipeline
 
 # Values by place, for `?`, or by name, for `$name`.
 Parameters: TypeAlias = Sequence[Any] | Mapping[str, Any]
@@ -31,6 +32,8 @@ def with_values(node: N, parameters: Parameters = ()) -> N:
     if isinstance(parameters, str | bytes):
         raise DataError("the values of a statement are a list or a dict, not one text", hint=_HINT)
     asked = [found for found in walk(node) if isinstance(found, Placeholder)]
+    if isinstance(node, CreatePipeline):  # in which $name is a parameter, whose value an instance gives
+        asked = [found for found in asked if found.name is None]
     if not asked and not parameters:
         return node
     if isinstance(parameters, Mapping):
@@ -38,7 +41,7 @@ def with_values(node: N, parameters: Parameters = ()) -> N:
     else:
         values = _by_place(asked, parameters)
     constants = {place.span: replace(_constant(value), span=place.span) for place, value in values}
-    return rewrite(node, lambda found: constants[found.span] if isinstance(found, Placeholder) else None)
+    return rewrite(node, lambda found: constants.get(found.span) if isinstance(found, Placeholder) else None)
 
 
 def _by_place(asked: list[Placeholder], values: Sequence[Any]) -> list[tuple[Placeholder, Any]]:

@@ -41,16 +41,14 @@ class Changes(Node):
 class Relation(Node):
     """A relation by name in FROM, possibly as of a point of the log.
 
-    `columns` are names given to its columns by the alias. `qualifier` is the instance of a pipeline that it belongs to
-    (`f1.alerts`). `read_as` is 'TABLE' for TABLE(stream) and 'CHANGES' for CHANGES OF table. `changes` is CHANGES FROM;
-    `start` is FROM OFFSET n, from where a continuous query reads it.
+    `columns` are names given to its columns by the alias. `read_as` is 'TABLE' for TABLE(stream) and 'CHANGES' for
+    CHANGES OF table. `changes` is CHANGES FROM; `start` is FROM OFFSET n, from where a continuous query reads it.
     """
 
     name: Identifier
     alias: Identifier | None = None
     as_of: AsOf | None = None
     columns: tuple[Identifier, ...] = ()
-    qualifier: Identifier | None = None
     read_as: str | None = None
     changes: Changes | None = None
     start: AsOf | None = None

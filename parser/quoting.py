@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from headwater.parser.keywords import DUCKDB_RESERVED, RESERVED
-from headwater.parser.syntax import Identifier
+from headwater.parser.syntax import Identifier, QualifiedName
 
 _PLAIN = re.compile(r"[^\W\d]\w*")
 _QUOTED = RESERVED | DUCKDB_RESERVED
@@ -24,7 +24,15 @@ def quote(identifier: Identifier | str) -> str:
     """
     if isinstance(identifier, str):
         return _bare_or_quoted(identifier, _QUOTED)
+    if isinstance(identifier, QualifiedName):
+        parts = (quote(Identifier(part, identifier.quoted)) for part in identifier.parts)
+        return f"{'INSPECT ' if identifier.inspected else ''}{'.'.join(parts)}"
     return _quoted(identifier.text) if identifier.quoted else _bare_or_quoted(identifier.text, _QUOTED)
+
+
+def quote_relation(name: str) -> str:
+    """The name of a relation as SQL: the parts of a qualified one each by itself."""
+    return ".".join(map(quote, name.split(".")))
 
 
 def quote_function(name: str) -> str:

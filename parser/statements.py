@@ -11,6 +11,7 @@ from headwater.parser.definitions import (
     CreateConnector,
     CreateFunction,
     CreateRelation,
+    CreateSchema,
     CreateType,
     CreateView,
     Delete,
@@ -138,11 +139,12 @@ class Binding(Node):
 
 @dataclass(frozen=True)
 class CreateInstance(Node):
-    """CREATE INSTANCE name OF pipeline (bindings)"""
+    """CREATE INSTANCE name OF pipeline (bindings) WITH (properties)"""
 
     name: Identifier
     pipeline: Identifier
     bindings: tuple[Binding, ...] = ()
+    properties: tuple[Property, ...] = ()
     or_replace: bool = False
     if_not_exists: bool = False
 
@@ -280,10 +282,11 @@ class Print(Node):
 
 @dataclass(frozen=True)
 class Control(Node):
-    """PAUSE, RESUME or TERMINATE, by `action`, a query; without a `query`, all of them."""
+    """PAUSE, RESUME or TERMINATE, by `action`, a query, or all of an instance; without a `query`, all of them."""
 
     action: str
     query: Identifier | None = None
+    is_instance: bool = False
 
 
 @dataclass(frozen=True)
@@ -384,8 +387,8 @@ class AssertSchema(Node):
 
 
 Statement: TypeAlias = (
-    Query | CreateRelation | CreateView | CreateType | CreateFunction | CreateConnector | CreateQueue | CreatePipeline
-    | CreateInstance | CreateAssertion | CreateRemote | Insert | Update | Delete | Drop | Alter
+    Query | CreateRelation | CreateView | CreateSchema | CreateType | CreateFunction | CreateConnector | CreateQueue
+    | CreatePipeline | CreateInstance | CreateAssertion | CreateRemote | Insert | Update | Delete | Drop | Alter
     | Fetch | CommitGroup | Seek | Receive | Ack | Nack | Transaction | Verify | Sync | Fork | Diff | ExplainRow
     | Preview | Show | Describe | DescribeAll | Explain | Print
     | Control | SetProperty | UnsetProperty | Define | Undefine | RunScript | Checkpoint | Copy

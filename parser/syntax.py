@@ -15,6 +15,7 @@ from headwater.parser.definitions import (
     CreateConnector,
     CreateFunction,
     CreateRelation,
+    CreateSchema,
     CreateType,
     CreateView,
     Delete,
@@ -65,7 +66,7 @@ from headwater.parser.expressions import (
     Unary,
     WindowSpec,
 )
-from headwater.parser.nodes import NOWHERE, Identifier, Node, children, rewrite, walk
+from headwater.parser.nodes import NOWHERE, Identifier, Node, QualifiedName, children, rewrite, walk
 from headwater.parser.queries import (
     AsOf,
     Changes,
@@ -163,6 +164,7 @@ __all__ = [
     "CreateQueue",
     "CreateRelation",
     "CreateRemote",
+    "CreateSchema",
     "CreateType",
     "CreateView",
     "Define",
@@ -206,6 +208,7 @@ __all__ = [
     "Preview",
     "Print",
     "Property",
+    "QualifiedName",
     "Quantified",
     "Query",
     "QueryBody",

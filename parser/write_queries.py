@@ -116,8 +116,6 @@ def _alias(alias: syntax.Identifier | None, columns: tuple[syntax.Identifier, ..
 @unparse.register
 def _relation(node: syntax.Relation) -> str:
     name = quote(node.name)
-    if node.qualifier:
-        name = f"{quote(node.qualifier)}.{name}"
     if node.read_as:
         name = f"TABLE({name})" if node.read_as == "TABLE" else f"CHANGES OF {name}"
     start = None if node.start is None else f"FROM {point(node.start)}"
@@ -142,6 +140,8 @@ def _table_function(node: syntax.TableFunction) -> str:
 @unparse.register
 def _window_function(node: syntax.WindowFunction) -> str:
     source = unparse(node.source)
+    if source.startswith("INSPECT ") and not node.partition_by:
+        source = f"TABLE {source}"
     if node.partition_by:
         keys = listed(node.partition_by)
         source = f"TABLE {source} PARTITION BY {keys if len(node.partition_by) == 1 else f'({keys})'}"

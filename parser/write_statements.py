@@ -128,6 +128,11 @@ def _create_view(node: syntax.CreateView) -> str:
 
 
 @unparse.register
+def _create_schema(node: syntax.CreateSchema) -> str:
+    return words("CREATE SCHEMA", when(node.if_not_exists, "IF NOT EXISTS"), quote(node.name))
+
+
+@unparse.register
 def _create_type(node: syntax.CreateType) -> str:
     return _create(node, "TYPE", f"AS {node.type}")
 
@@ -273,7 +278,8 @@ def _pipeline_parameter(node: syntax.PipelineParameter) -> str:
 
 @unparse.register
 def _create_instance(node: syntax.CreateInstance) -> str:
-    return _create(node, "INSTANCE", f"OF {quote(node.pipeline)}", in_parentheses(node.bindings))
+    bindings = in_parentheses(node.bindings)
+    return _create(node, "INSTANCE", f"OF {quote(node.pipeline)}", bindings, _properties(node.properties))
 
 
 @unparse.register
@@ -359,7 +365,8 @@ def _print(node: syntax.Print) -> str:
 
 @unparse.register
 def _control(node: syntax.Control) -> str:
-    return f"{node.action} {quote(node.query) if node.query else 'ALL'}"
+    what = when(node.is_instance, "INSTANCE")
+    return words(node.action, what, quote(node.query) if node.query else "ALL")
 
 
 @unparse.register

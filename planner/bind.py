@@ -37,6 +37,7 @@ from headwater.planner.logical import (
 )
 from headwater.planner.optimize import optimize
 from headwater.planner.over import has_window_call, with_window_calls
+from headwater.planner.qualified import with_short_names
 from headwater.planner.recursion import is_recursive, recursive_item
 from headwater.planner.scope import Scope, ScopeColumn
 from headwater.planner.select_list import expand_items, named
@@ -95,6 +96,7 @@ def bind_query(
     `without` names rewrites of the plan that are left out.
     """
     refuse_continuous(query)
+    query = with_short_names(query)
     binder = _Binder(catalog, stored, watched, as_table or as_stream, as_stream, idle_us)
     functions = functions_in(query, catalog.functions)
     if as_table and is_only_ordered(query):
@@ -352,7 +354,7 @@ class _Binder:
         outer, self.ctes = self.ctes, {}
         try:
             refuse_continuous(view.query)
-            query = with_lists(with_duckdb_calls(unordered(view.query), self.catalog.functions))
+            query = with_lists(with_duckdb_calls(unordered(with_short_names(view.query)), self.catalog.functions))
             inner = self.inner(with_row_numbers(query), item)
         except SqlError as error:
             error.message, error.span = f'in view "{view.name}": {error.message}', item.span

@@ -1,5 +1,5 @@
-"""The catalog: immutable maps from names to relations, views, types and functions. It is a fold over the log of DDL, so
-it has a past as well.
+"""The catalog: immutable maps from names to relations, views, types, functions, schemas, pipelines and instances. It is
+a fold over the log of DDL, so it has a past as well.
 """
 
 from __future__ import annotations
@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from headwater.errors import NameTaken, Span, UnknownName, suggestion
-from headwater.parser.syntax import Identifier, Query
+from headwater.errors import NameTaken, Span, SqlError, UnknownName, suggestion
+from headwater.parser.syntax import Identifier, QualifiedName, Query
 from headwater.planner import alerts
 from headwater.planner.checks import Check
+from headwater.planner.components import Component, Instance, PipelineDefinition, Schema
 from headwater.planner.error_streams import ERROR_COLUMNS, FIRST_ID, SUFFIX, error_stream_id, owner_name, refuse_taken
 from headwater.planner.file_options import FileSource
 from headwater.planner.logical import Plan, StreamSource, TableSource
@@ -171,6 +172,11 @@ class View:
     reads: tuple[int, ...] = ()
 
     kind = made_as = "VIEW"
+    clock = 0  # its query is part of those that read it
+
+    def seen_from(self, clock: int) -> View:
+        """The same view: see `Relation.seen_from`."""
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +189,8 @@ class NamedType:
 
 @dataclass(frozen=True)
 class Catalog:
-    """All relations, views, named types and functions by their names in lower case, and the next free id.
+    """All relations, views, named types, functions, schemas, pipelines and instances by their names in lower case, and
+    the next free id.
 
     Relations and views share their names; their ids are shared by functions too. All is as seen from a `clock`.
     """
@@ -192,6 +199,7 @@ class Catalog:
     views: Mapping[str, View] = field(default_factory=dict)
     types: Mapping[str, NamedType] = field(default_factory=dict)
     functions: Mapping[str, Function] = field(default_factory=dict)
+    components: Mapping[tuple[str, str], Component] = field(default_factory=dict)  # by kind and name
     next_id: int = 1
     clock: int = 0
 
@@ -216,7 +224,10 @@ class Catalog:
     def view(self, name: Identifier) -> View | None:
         """The view that `name` refers to, or None."""
         view = self.views.get(name.text.lower())
-        return None if view is None or (name.quoted and view.name != name.text) else view
+        if view is None or (name.quoted and view.name != name.text):
+            return None
+        self._refuse_private(view.name, name)
+        return view
 
     def item(self, name: Identifier) -> Relation | View:
         """The relation or view that `name` refers to. Raises UnknownName with the nearest relation."""
@@ -231,9 +242,57 @@ class Catalog:
             )
         if relation is None or (name.quoted and relation.name != name.text):
             names = [*(r.name for r in self.relations.values()), *(v.name for v in self.views.values())]
-            hint = suggestion(name.text, names, "streams and tables")
+            hint = suggestion(name.text, (n for n in names if not self.is_private(n)), "streams and tables")
             raise UnknownName(f'there is no stream or table "{name.text}"', name.span, hint=hint)
+        self._refuse_private(relation.name, name)
         return relation
+
+    @property
+    def schemas(self) -> dict[str, Schema]:
+        """The schemas by their names in lower case."""
+        return {name: c for (_, name), c in self.components.items() if isinstance(c, Schema)}
+
+    @property
+    def pipelines(self) -> dict[str, PipelineDefinition]:
+        """The pipelines by their names in lower case."""
+        return {name: c for (_, name), c in self.components.items() if isinstance(c, PipelineDefinition)}
+
+    @property
+    def instances(self) -> dict[str, Instance]:
+        """The instances by their names in lower case, those inside others among them."""
+        return {name: c for (_, name), c in self.components.items() if isinstance(c, Instance)}
+
+    def owner(self, name: str) -> Instance | None:
+        """The outermost instance that a relation, view or instance of that name is a part of."""
+        parts = name.lower().split(".")
+        beginnings = (".".join(parts[:length]) for length in range(1, len(parts)))
+        found = (self.components.get(("INSTANCE", beginning)) for beginning in beginnings)
+        return next((instance for instance in found if isinstance(instance, Instance)), None)
+
+    def is_private(self, name: str) -> bool:
+        """Whether a relation or view can be seen from inside an instance only."""
+        owner = self.owner(name)
+        inner = name.lower()[len(owner.name) + 1 :] if owner is not None else ""
+        return owner is not None and inner not in owner.outputs and owner_name(inner) not in owner.outputs
+
+    def _refuse_private(self, known: str, name: Identifier) -> None:
+        if self.is_private(known) and not (isinstance(name, QualifiedName) and name.inspected):
+            owner = self.owner(known)
+            assert owner is not None
+            seen = ", ".join(f"{owner.name}.{port}" for port in sorted(owner.outputs)) or "nothing"
+            raise SqlError(
+                f'"{known}" is private to the instance {owner.name}, of which others see {seen}', name.span,
+                hint=f"to look inside: SELECT … FROM INSPECT {known}",
+            )  # fmt: skip
+
+    def with_component(self, item: Component) -> Catalog:
+        """With a schema, pipeline or instance, in the place of the one of its name."""
+        return replace(self, components={**self.components, (item.kind, item.name.lower()): item})
+
+    def without_component(self, kind: str, name: str) -> Catalog:
+        """Without a schema, pipeline or instance."""
+        gone = (kind, name.lower())
+        return replace(self, components={key: item for key, item in self.components.items() if key != gone})
 
     def by_id(self, id: int) -> Relation:
         """The relation with an id, which must be there; error streams are found, too."""
@@ -287,6 +346,7 @@ class Catalog:
             {**{n: v for n, v in later.views.items() if n not in taken}, **self.views},
             {**later.types, **self.types},
             {**later.functions, **self.functions},
+            {**later.components, **self.components},
             later.next_id,
             self.clock,
         )

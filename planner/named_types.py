@@ -16,6 +16,8 @@ from headwater.parser import syntax
 from headwater.planner.catalog import NamedType
 from headwater.planner.sql_types import normal_type
 
+_TYPED = (syntax.Cast, syntax.ColumnDefinition, syntax.CreateType, syntax.Parameter, syntax.PipelineParameter)
+
 N = TypeVar("N", bound=syntax.Node)
 
 # A quoted name, a text, a word, a parenthesis or a comma.
@@ -32,7 +34,7 @@ def with_named_types(node: N, types: Mapping[str, NamedType]) -> N:
         if isinstance(inner, syntax.CreateFunction):
             parameters = tuple(with_named_types(parameter, types) for parameter in inner.parameters)
             return replace(inner, parameters=parameters, returns=expanded(inner.returns, types))
-        if not isinstance(inner, syntax.Cast | syntax.ColumnDefinition | syntax.CreateType | syntax.Parameter):
+        if not isinstance(inner, _TYPED):
             return None
         known = expanded(inner.type, types)
         return None if known == inner.type else with_named_types(replace(inner, type=known), types)

@@ -226,7 +226,7 @@ def _not_linear_sides(join: syntax.Join) -> list[tuple[syntax.FromItem, str]]:
 
 def _references(node: syntax.Node, name: str) -> Iterator[syntax.Relation]:
     """The places that read the query called `name`, which is in lower case; not those that mean another by it."""
-    if isinstance(node, syntax.Relation) and node.qualifier is None and node.name.text.lower() == name:
+    if isinstance(node, syntax.Relation) and node.name.text.lower() == name:
         yield node
     if isinstance(node, syntax.Query) and any(cte.name.text.lower() == name for cte in node.ctes):
         return

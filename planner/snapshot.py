@@ -20,6 +20,7 @@ from headwater.planner.catalog import PSEUDO_TYPES, Catalog, Relation, View
 from headwater.planner.change_rows import changes_of, with_change_columns
 from headwater.planner.key_constants import Key, key_constants
 from headwater.planner.logical import Now, Plan, joins_by_version, walk_plan
+from headwater.planner.qualified import with_short_names
 from headwater.planner.rewrite import out_of_order
 from headwater.planner.select_list import output_name
 from headwater.planner.unsupported import refuse_snapshot
@@ -67,6 +68,7 @@ def plan_snapshot(query: syntax.Query, catalog: Catalog, catalog_at: CatalogAt |
     """
     refuse_snapshot(query)
     known = _Known(catalog, catalog_at or (lambda _: catalog))
+    query = with_short_names(query)
     query = with_duckdb_calls(_named_items(query), known.at(point_of(query)).functions)
     planner = _SnapshotPlanner(query, known)
     rewritten = planner.rewrite(query)
@@ -211,7 +213,7 @@ class _SnapshotPlanner:
     def view(self, node: syntax.Relation, view: View) -> syntax.Derived:
         """The query of a view as a subquery; names in it are the catalog's."""
         as_of = node.as_of or self.as_of
-        query = with_duckdb_calls(_named_items(view.query), self.known.at(as_of).functions)
+        query = with_duckdb_calls(_named_items(with_short_names(view.query)), self.known.at(as_of).functions)
         planner = _SnapshotPlanner(query, self.known)
         planner.inputs, planner.as_of = self.inputs, as_of
         names = (*node.columns, *view.columns[len(node.columns) :])

@@ -11,6 +11,7 @@ from dataclasses import MISSING, dataclass, fields
 
 from headwater.errors import SqlError, Unsupported
 from headwater.parser import syntax
+from headwater.planner.qualified import refuse_inspecting
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +25,6 @@ class _Part:
 
 REFUSED: dict[type[syntax.Node], str] = {
     syntax.CreateConnector: "CREATE CONNECTOR",
-    syntax.CreateInstance: "CREATE INSTANCE",
-    syntax.CreatePipeline: "CREATE PIPELINE",
     syntax.CreateRemote: "CREATE REMOTE",
     syntax.DescribeAll: "DESCRIBE of all relations",
     syntax.Print: "PRINT",
@@ -42,26 +41,14 @@ _IN_STATEMENTS = (
     _Part(syntax.Insert, "properties", "INSERT … WITH"),
 )
 
-_IN_QUERIES = (
-    _Part(syntax.Relation, "qualifier", "a relation of an instance"),
-    _Part(syntax.Select, "partition_by", "PARTITION BY"),
-)
+_IN_QUERIES = (_Part(syntax.Select, "partition_by", "PARTITION BY"),)
 
-_DROPPED = frozenset({"ASSERTION", "FUNCTION", "QUEUE", "STREAM", "TABLE", "TYPE", "VIEW"})
+_DROPPED = frozenset(
+    "ASSERTION FUNCTION INSTANCE PIPELINE QUEUE SCHEMA STREAM TABLE TYPE VIEW".split(),
+)
 _SHOWN = frozenset(
-    {
-        "FUNCTIONS",
-        "STREAMS",
-        "TABLES",
-        "QUERIES",
-        "ASSERTIONS",
-        "GROUPS",
-        "QUEUES",
-        "PROPERTIES",
-        "TYPES",
-        "VARIABLES",
-        "VIEWS",
-    }
+    """ASSERTIONS FUNCTIONS GROUPS INSTANCES PIPELINES PROPERTIES QUERIES QUEUES SCHEMAS STREAMS TABLES TYPES
+    VARIABLES VIEWS""".split()
 )
 _EXTENDED = frozenset({"STREAMS", "TABLES"})
 
@@ -70,10 +57,14 @@ def refuse_statement(statement: syntax.Statement) -> None:
     """Raises Unsupported if `statement` cannot be run yet; the queries in it are looked at when they are planned."""
     if type(statement) in REFUSED:
         raise Unsupported(f"{REFUSED[type(statement)]} is not supported yet", statement.span)
+    refuse_inspecting(statement)
     match statement:
+        case syntax.CreatePipeline(statements=statements):
+            for inner in statements:
+                refuse_statement(inner)
         case syntax.Drop(kind=kind) if kind not in _DROPPED:
             raise Unsupported(f"DROP {kind} is not supported yet", statement.span)
-        case syntax.Describe(kind=kind) if kind not in (None, "FUNCTION"):
+        case syntax.Describe(kind=kind) if kind not in (None, "FUNCTION", "INSTANCE", "PIPELINE"):
             raise Unsupported("DESCRIBE of anything but a relation or function is not supported yet", statement.span)
         case syntax.Show(what=what) if what not in _SHOWN:
             raise Unsupported(f"SHOW {what} is not supported yet", statement.span)

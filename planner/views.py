@@ -76,11 +76,12 @@ def remade(dependents: list[Item], catalog: Catalog, replaced: str, span: Span) 
     Their columns may be others then. Raises NameTaken for one that cannot go on.
     """
     made: list[Item] = []
+    clocks: dict[int, int] = {}  # by those of what is made anew, the ones that it gets
     for dependent in dependents:
         definition = parse_statement(dependent.definition)
         assert isinstance(definition, Definition)
         try:
-            made.append(define_item(definition, catalog))
+            made.append(_defined_anew(definition, dependent, catalog, clocks))
         except SqlError as error:
             kind, name = dependent.kind, dependent.name
             raise NameTaken(
@@ -89,6 +90,14 @@ def remade(dependents: list[Item], catalog: Catalog, replaced: str, span: Span) 
             ) from error  # fmt: skip
         catalog = catalog.add(made[-1])
     return made
+
+
+def _defined_anew(definition: Definition, old: Item, catalog: Catalog, clocks: dict[int, int]) -> Item:
+    """An item from its own text, together in a clock with those with which it was together in one."""
+    if old.clock == catalog.clock:
+        return define_item(definition, catalog)
+    clock = clocks.setdefault(old.clock, catalog.next_id)
+    return define_item(definition, catalog.in_clock(clock)).seen_from(catalog.clock)
 
 
 def _refuse_other_kind(statement: Replacing, old: Item) -> None:

@@ -85,6 +85,7 @@ DEFINING = short(
     st.one_of(
         CREATES,
         VIEWS,
+        st.builds(ast.CreateSchema, IDENTIFIERS, FLAGS),
         st.builds(ast.CreateType, IDENTIFIERS, TYPES, FLAGS, FLAGS),
         st.builds(
             ast.CreateFunction, IDENTIFIERS, tuples(st.builds(ast.Parameter, IDENTIFIERS, TYPES)), TYPES,

@@ -17,6 +17,11 @@ IDENTIFIERS = st.sampled_from(
     [ast.Identifier(text) for text in "a b Price offset at window key values date interval größe left of_ emit".split()]
     + [ast.Identifier(text, quoted=True) for text in ("a", "select", "OF", "A b", 'say "x"', "1st", "semi;colon")]
 )
+QUALIFIED = st.builds(
+    ast.QualifiedName,
+    st.lists(st.sampled_from("a Price values größe".split()), min_size=2, max_size=3).map(".".join),
+    inspected=st.booleans(),
+) | st.builds(ast.QualifiedName, st.sampled_from(["a.A b", 'of."']), st.just(True), st.booleans())
 STRINGS = st.sampled_from(["", "x", "it's", "-- ", "/*", 'a "b"', ";", "$$", "ü\n"]) | st.text(
     st.characters(codec="utf-8", exclude_characters="\0"), max_size=4
 )
@@ -166,7 +171,7 @@ def relations(streaming: bool) -> st.SearchStrategy[ast.Relation]:
     return short(
         st.one_of(
             named,
-            st.builds(ast.Relation, IDENTIFIERS, maybe(IDENTIFIERS), AS_OF, qualifier=maybe(IDENTIFIERS)),
+            st.builds(ast.Relation, IDENTIFIERS | QUALIFIED, maybe(IDENTIFIERS), AS_OF),
             st.builds(ast.Relation, IDENTIFIERS, read_as=st.sampled_from(["TABLE", "CHANGES"])),
             st.builds(ast.Relation, IDENTIFIERS, changes=st.builds(ast.Changes, STARTS, maybe(POINTS))),
             st.builds(ast.Relation, IDENTIFIERS, start=STARTS),
@@ -186,7 +191,7 @@ TABLE_FUNCTIONS = short(
 WINDOW_FUNCTIONS = short(
     st.one_of(
         st.builds(
-            ast.WindowFunction, st.just("TUMBLE"), st.builds(ast.Relation, IDENTIFIERS, qualifier=maybe(IDENTIFIERS)),
+            ast.WindowFunction, st.just("TUMBLE"), st.builds(ast.Relation, IDENTIFIERS | QUALIFIED),
             NAMES, LENGTHS, alias=maybe(IDENTIFIERS),
         ),
         st.builds(

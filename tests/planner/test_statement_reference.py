@@ -102,7 +102,6 @@ NOT_YET = """
     ALTER TABLE people DROP COLUMN city
     ALTER TABLE people RENAME COLUMN city TO town
     SELECT count(*) FROM bids PARTITION BY auction
-    SELECT * FROM instance.relation
     SHOW TOPICS
     SHOW QUERIES EXTENDED
     DESCRIBE TYPE t

@@ -1,0 +1,74 @@
+"""What the catalog holds besides relations and views: schemas, pipelines, and the instances that run them.
+
+None of them does anything at run time. A schema is a beginning of names; a pipeline is the text of its statements; an
+instance is a beginning of names, too, of the relations that its pipeline's statements made when it was created.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from headwater.parser.syntax import CreateInstance, CreatePipeline, PipelineParameter, Port
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """A name that names of relations, pipelines and instances may begin with."""
+
+    name: str
+
+    kind = "SCHEMA"
+
+
+@dataclass(frozen=True)
+class PipelineDefinition:
+    """CREATE PIPELINE: statements with ports, which read nothing but their IN ports and each other."""
+
+    name: str
+    statement: CreatePipeline
+    definition: str
+
+    kind = "PIPELINE"
+
+    @property
+    def ports(self) -> tuple[Port, ...]:
+        return tuple(port for port in self.statement.ports if isinstance(port, Port))
+
+    @property
+    def inputs(self) -> tuple[Port, ...]:
+        return tuple(port for port in self.ports if port.direction == "IN")
+
+    @property
+    def outputs(self) -> tuple[Port, ...]:
+        return tuple(port for port in self.ports if port.direction == "OUT")
+
+    @property
+    def parameters(self) -> tuple[PipelineParameter, ...]:
+        return tuple(port for port in self.statement.ports if isinstance(port, PipelineParameter))
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """The pipelines of which it makes instances, in lower case."""
+        made = (inner for inner in self.statement.statements if isinstance(inner, CreateInstance))
+        return tuple(inner.pipeline.text.lower() for inner in made)
+
+
+@dataclass(frozen=True)
+class Instance:
+    """CREATE INSTANCE: the relations whose names begin with its own. `outputs`, in lower case, can be seen by all.
+
+    `clock` says whether they move with the database, or at a pace of their own.
+    """
+
+    name: str
+    pipeline: str
+    statement: CreateInstance
+    definition: str
+    outputs: frozenset[str]
+    clock: Literal["shared", "own"] = "shared"
+
+    kind = "INSTANCE"
+
+
+Component = Schema | PipelineDefinition | Instance

@@ -1,0 +1,104 @@
+"""The law of composition: however a computation is cut into pipelines, it gives what it gives when written by hand."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+import headwater
+
+_COLUMNS = "STREAM (k BIGINT, v BIGINT)"
+_STEPS = (
+    "SELECT k, v + {n} AS v FROM {a}",
+    "SELECT k, v FROM {a} WHERE v % 5 <> {n} % 5",
+    "SELECT v % 7 AS k, k + v AS v FROM {a}",
+    "SELECT x.k, x.v * {n} AS v FROM {a} x WHERE x.k + {n} > 3",
+    "WITH odd AS (SELECT * FROM {a} WHERE v % 2 = 1) SELECT k, v - 1 AS v FROM odd",
+    "SELECT k, v FROM {a} UNION ALL SELECT k, v + {n} AS v FROM {a} WHERE k = 1",
+)
+_TOTALS = "SELECT k, count(*) AS n, sum(v)::BIGINT AS total, max(v) AS top FROM {a} GROUP BY k"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A query over one stream, and what it adds to the number that it is given."""
+
+    sql: str
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Parts one after the other, each given a number that is larger by one."""
+
+    parts: tuple[Step | Chain, ...]
+
+
+def tree(choose: random.Random, depth: int) -> Step | Chain:
+    if depth == 0:
+        return Step(choose.choice(_STEPS))
+    least = 0 if depth < 3 else depth - 1  # one part is as deep as it may be
+    depths = [depth - 1, *(choose.randrange(least, depth) for _ in range(choose.randrange(2)))]
+    return Chain(tuple(tree(choose, d) for d in depths))
+
+
+def declared(part: Step | Chain, name: str) -> Iterator[str]:
+    """The pipelines that a part is, those inside it first."""
+    if isinstance(part, Step):
+        body = f"CREATE STREAM b AS {part.sql.format(a='a', n='$n')};"
+    else:
+        body, last = "", "a"
+        for i, inner in enumerate(part.parts):
+            yield from declared(inner, f"{name}_{i}")
+            body += f"CREATE INSTANCE i{i} OF {name}_{i} (a => {last}, n => $n + {i}); "
+            last = f"i{i}.b"
+        body += f"CREATE STREAM b AS SELECT * FROM {last};"
+    yield f"CREATE PIPELINE {name} (IN a {_COLUMNS}, OUT b {_COLUMNS}, PARAM n BIGINT) AS BEGIN {body} END"
+
+
+def by_hand(part: Step | Chain, source: str, n: int, name: str) -> Iterator[str]:
+    """The same as statements one after the other, of which the last makes `name`."""
+    if isinstance(part, Step):
+        yield f"CREATE STREAM {name} AS {part.sql.format(a=source, n=n)}"
+        return
+    for i, inner in enumerate(part.parts):
+        last = i == len(part.parts) - 1
+        yield from by_hand(inner, source, n + i, name if last else f"{name}_{i}x")
+        source = f"{name}_{i}x"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_inlined_and_nested_instances_give_the_same(seed: int) -> None:
+    choose = random.Random(seed)
+    part = tree(choose, 3)
+    with headwater.connect(background=False) as db:
+        db.execute("CREATE SCHEMA given; CREATE STREAM given.s (k BIGINT KEY, v BIGINT, note VARCHAR)")
+        add(db, choose)
+        for pipeline in declared(part, "p"):
+            db.execute(pipeline)
+        for statement in by_hand(part, "given.s", 2, "flat"):
+            db.execute(statement)
+        db.execute("CREATE INSTANCE nested OF p (a => given.s, n => 2)")
+        db.execute(f"CREATE TABLE flat_totals AS {_TOTALS.format(a='flat')}")
+        db.execute(f"CREATE TABLE nested_totals AS {_TOTALS.format(a='nested.b')}")
+        for _ in range(4):
+            add(db, choose)
+            check(db)
+        for pipeline in declared(part, "p"):  # each part by one that is equal, in other words
+            db.execute(pipeline.replace("CREATE", "CREATE OR REPLACE", 1).replace("b AS SELECT ", "b AS SELECT ALL "))
+            check(db)
+        add(db, choose)
+        check(db)
+
+
+def add(db: headwater.Database, choose: random.Random) -> None:
+    rows = [(choose.randrange(4), choose.randrange(50), choose.choice("xyz")) for _ in range(choose.randrange(1, 30))]
+    db.append("given.s", rows)
+
+
+def check(db: headwater.Database) -> None:
+    for flat, nested in (("flat", "nested.b"), ("flat_totals", "nested_totals")):
+        by_hand_, in_instance = (sorted(db.sql(f"SELECT * FROM {name}").fetchall()) for name in (flat, nested))
+        assert in_instance == by_hand_
