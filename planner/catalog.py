@@ -115,9 +115,9 @@ class Relation:
 
     def seen_from(self, clock: int) -> Relation:
         """The same relation for queries of a clock: what has another clock is read from its log."""
-        if not self.has_query:
-            return self
         is_here = self.clock == clock
+        if not self.has_query or is_here == self.is_derived:
+            return self
         return replace(self, plan=self.query_plan if is_here else None, apart=None if is_here else self.query_plan)
 
     @property
