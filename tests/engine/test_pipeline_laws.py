@@ -64,9 +64,9 @@ def by_hand(part: Step | Chain, source: str, n: int, name: str) -> Iterator[str]
         yield f"CREATE STREAM {name} AS {part.sql.format(a=source, n=n)}"
         return
     for i, inner in enumerate(part.parts):
-        last = i == len(part.parts) - 1
-        yield from by_hand(inner, source, n + i, name if last else f"{name}_{i}x")
-        source = f"{name}_{i}x"
+        yield from by_hand(inner, source, n + i, f"{name}_{i}")
+        source = f"{name}_{i}"
+    yield f"CREATE STREAM {name} AS SELECT * FROM {source}"
 
 
 @pytest.mark.parametrize("seed", range(5))
