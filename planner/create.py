@@ -55,6 +55,7 @@ def _source(statement: syntax.CreateRelation, catalog: Catalog, properties: Prop
     if statement.kind == "TABLE" and key:
         at = next(c.span for c in statement.columns if c.key)
         raise SqlError("the key of a table is its PRIMARY KEY", at, hint="write PRIMARY KEY")
+    _refuse_ledger(statement, columns, properties)
     files = file_source(statement, properties)
     return Relation(
         name=statement.name.text,
@@ -100,6 +101,7 @@ def _derived(
         raise SqlError(
             _why_table(bound.plan), statement.name.span, hint=_way_out(statement.name.text, query),
         )  # fmt: skip
+    _refuse_ledger(statement, bound.columns, properties)
     clause = statement.on_error
     target = target_of(clause, catalog)
     own = error_stream_id(catalog.next_id) if clause is None else None
@@ -119,6 +121,21 @@ def _derived(
     )
     refuse_circle(relation, clause, catalog)
     return relation
+
+
+def _refuse_ledger(statement: syntax.CreateRelation, columns: tuple[Column, ...], properties: Properties) -> None:
+    """Raises SqlError for a ledger of what is not hashed."""
+    if not log_options(properties).ledger:
+        return
+    at = properties["ledger"].span
+    if statement.kind == "TABLE":
+        raise SqlError(
+            "a ledger is a stream: the rows of a table change", at,
+            hint=f"CREATE STREAM {statement.name.text} …; STATE ROOT OF gives a hash of what a table has",
+        )  # fmt: skip
+    united = next((column for column in columns if "UNION(" in column.type), None)
+    if united is not None:
+        raise Unsupported(f'a ledger with a UNION ("{united.name}") is not supported yet', at)
 
 
 def _action(clause: syntax.OnError | None) -> Literal["INSERT", "SKIP", "FAIL"]:

@@ -19,6 +19,7 @@ PAGES = {
     "past": "Ask about the past",
     "operate": "Operate and test",
     "consume": "Consumer groups, queues and transactions",
+    "ledgers": "Ledgers",
     "guard": "Not supported yet",
 }
 NOT_SUPPORTED = "**Not supported"
