@@ -148,8 +148,6 @@ def _proof(statement: syntax.ShowProof, relation: Relation, log: Log) -> Result:
         raise OutOfRange(f"there is no record {statement.offset} among the first {size:,}", statement.span)
     leaves, text = _leaves(relation, statement.partition, ledger, size, log, statement.offset)
     proof = {
-        "stream": relation.name,
-        "partition": statement.partition,
         "offset": statement.offset,
         "record": text,
         "size": size,
@@ -169,8 +167,6 @@ def _extension(statement: syntax.ShowExtension, relation: Relation, log: Log) ->
         )  # fmt: skip
     leaves, _ = _leaves(relation, statement.partition, ledger, size, log)
     proof = {
-        "stream": relation.name,
-        "partition": statement.partition,
         "before": {
             "size": statement.before,
             "root": Frontier().extended(leaves[: statement.before * HASH_BYTES]).root.hex(),

@@ -123,7 +123,11 @@ CONSUMING = short(
         st.builds(ast.Nack, IDENTIFIERS, ROWS),
         st.builds(ast.Transaction, st.sampled_from(["BEGIN", "COMMIT", "ROLLBACK"])),
         st.builds(
-            ast.Verify, KINDS, IDENTIFIERS, maybe(COUNTS), maybe(COUNTS),
+            ast.Verify,
+            KINDS,
+            IDENTIFIERS,
+            maybe(COUNTS),
+            maybe(COUNTS),
             maybe(st.builds(ast.Against, STRINGS, COUNTS, COUNTS)),
         ),
         st.builds(ast.ShowProof, IDENTIFIERS, COUNTS, maybe(COUNTS), COUNTS),
