@@ -11,8 +11,21 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="headwater bench", description="Measure Headwater on this machine.")
     parser.add_argument(
         "name",
-        choices=("log", "nexmark", "state", "past", "fork", "transactions", "files", "shell", "flights", "parse"),
+        choices=(
+            "log",
+            "nexmark",
+            "state",
+            "past",
+            "fork",
+            "transactions",
+            "ledger",
+            "files",
+            "shell",
+            "flights",
+            "parse",
+        ),
         help="the commit log; Nexmark's queries; state and latency; the past; forks; transactions, groups and queues; "
+        "appending to a ledger; "
         "files; the shell; the demo's queries; or the parser",
     )
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="see headwater bench NAME --help")
@@ -53,6 +66,10 @@ def _benchmark(name: str) -> Callable[[Sequence[str]], int]:
         from headwater.bench import transactions
 
         return transactions.main
+    if name == "ledger":
+        from headwater.bench import ledger
+
+        return ledger.main
     if name == "files":
         from headwater.bench import files
 

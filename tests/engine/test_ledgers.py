@@ -20,9 +20,7 @@ from headwater.storage.merkle import Frontier, consistency, inclusion, leaf_hash
 
 PROGRAM = Path(__file__).resolve().parents[2] / "examples" / "verify.py"
 RECORDS = ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"]
-ROOT = (
-    "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328"  # of Certificate Transparency's own tests
-)
+ROOT = "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328"  # of Certificate Transparency's own tests
 
 
 @pytest.fixture
