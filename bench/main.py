@@ -19,13 +19,14 @@ def main(arguments: Sequence[str]) -> int:
             "fork",
             "transactions",
             "guards",
+            "ledger",
             "files",
             "shell",
             "flights",
             "parse",
         ),
         help="the commit log; Nexmark's queries; state and latency; the past; forks; transactions, groups and queues; "
-        "checks and assertions; files; the shell; the demo's queries; or the parser",
+        "checks and assertions; appending to a ledger; files; the shell; the demo's queries; or the parser",
     )
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="see headwater bench NAME --help")
     options = parser.parse_args(arguments)
@@ -69,6 +70,10 @@ def _benchmark(name: str) -> Callable[[Sequence[str]], int]:
         from headwater.bench import guards
 
         return guards.main
+    if name == "ledger":
+        from headwater.bench import ledger
+
+        return ledger.main
     if name == "files":
         from headwater.bench import files
 

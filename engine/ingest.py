@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headwater.errors import DataError, NullRefused, suggestion
+from headwater.executor.canonical import record_hashes
 from headwater.executor.circuit import stored_changes
 from headwater.executor.evaluate import connection
 from headwater.executor.keys import partition_of
@@ -204,10 +205,16 @@ def refuse_nulls(relation: Relation, rows: pa.RecordBatch) -> None:
 
 def _stored(relation: Relation, stored: pa.RecordBatch, log: Log) -> list[Append]:
     return [
-        Append(relation.id, partition, part.slice(start, FRAME_ROWS), relation.log.compression)
+        append_of(relation, partition, part.slice(start, FRAME_ROWS))
         for partition, part in _partitioned(relation, stored, log)
         for start in range(0, part.num_rows, FRAME_ROWS)
     ]
+
+
+def append_of(relation: Relation, partition: int, rows: pa.RecordBatch) -> Append:
+    """Rows as the log of a relation stores them; those of a ledger with their hashes."""
+    leaves = record_hashes(rows, partition) if relation.log.ledger else b""
+    return Append(relation.id, partition, rows, relation.log.compression, leaves)
 
 
 def _refuse_null(relation: Relation, rows: pa.RecordBatch, name: str, what: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
+from headwater.engine.ingest import append_of
 from headwater.executor.circuit import Circuit, stored_changes
 from headwater.executor.keys import Words, mix, row_words
 from headwater.executor.state import consolidated
@@ -55,11 +56,6 @@ def by_partition(relation: Relation, rows: pa.RecordBatch) -> list[Append]:
     partitions = rows.column(ROWPARTITION).to_numpy(zero_copy_only=False)
     stored = rows.drop_columns([ROWPARTITION, ROWOFFSET])
     return [
-        Append(
-            relation.id,
-            partition,
-            stored.take(pa.array(np.flatnonzero(partitions == partition))),
-            relation.log.compression,
-        )
+        append_of(relation, partition, stored.take(pa.array(np.flatnonzero(partitions == partition))))
         for partition in np.unique(partitions).tolist()
     ]

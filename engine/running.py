@@ -10,6 +10,7 @@ from headwater.engine import (
     copying,
     definitions,
     forking,
+    ledgers,
     looking_back,
     retention,
     statements,
@@ -79,6 +80,8 @@ class Runner:
                 return parts.queues.receive(statement)
             case syntax.Ack() | syntax.Nack():
                 return parts.queues.settle(statement, receipts_of(statement, reader))
+            case _ if isinstance(statement, ledgers.LedgerStatement):
+                return ledgers.run(statement, parts)
             case syntax.Transaction():
                 return self._begin(statement)
             case syntax.Copy(direction="FROM"):

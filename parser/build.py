@@ -299,7 +299,12 @@ class Builder(QueryBuilder):
         return syntax.Port(direction, name, kind, _columns(definitions), span=span)
 
     create_assertion = makes(syntax.CreateAssertion, "or_replace if_not_exists name condition action")
-    verify = makes(syntax.Verify, "kind name")
+    verify = makes(syntax.Verify, "kind name first last against")
+    against = makes(syntax.Against, "root size partition")
+    show_proof = makes(syntax.ShowProof, "name offset size partition")
+    show_extension = makes(syntax.ShowExtension, "name before size partition")
+    show_root = makes(syntax.ShowRoot, "name")
+    state_root = makes(syntax.StateRoot, "name as_of")
     create_remote = makes(syntax.CreateRemote, "or_replace if_not_exists name properties")
     sync = makes(syntax.Sync, "kind name remote direction")
     fork = makes(syntax.Fork, "path as_of")

@@ -21,6 +21,7 @@ from headwater.parser.definitions import (
     Update,
 )
 from headwater.parser.expressions import Expression, Literal
+from headwater.parser.ledger_statements import ShowExtension, ShowProof, ShowRoot, StateRoot, Verify
 from headwater.parser.nodes import Identifier, Node
 from headwater.parser.queries import AsOf, Query
 
@@ -161,14 +162,6 @@ class CreateAssertion(Node):
     action: str = "ALERT"
     or_replace: bool = False
     if_not_exists: bool = False
-
-
-@dataclass(frozen=True)
-class Verify(Node):
-    """VERIFY STREAM | TABLE name: that a ledger's chain is whole."""
-
-    kind: str
-    name: Identifier
 
 
 @dataclass(frozen=True)
@@ -389,7 +382,8 @@ class AssertSchema(Node):
 Statement: TypeAlias = (
     Query | CreateRelation | CreateView | CreateSchema | CreateType | CreateFunction | CreateConnector | CreateQueue
     | CreatePipeline | CreateInstance | CreateAssertion | CreateRemote | Insert | Update | Delete | Drop | Alter
-    | Fetch | CommitGroup | Seek | Receive | Ack | Nack | Transaction | Verify | Sync | Fork | Diff | ExplainRow
+    | Fetch | CommitGroup | Seek | Receive | Ack | Nack | Transaction
+    | Verify | ShowProof | ShowExtension | ShowRoot | StateRoot | Sync | Fork | Diff | ExplainRow
     | Preview | Show | Describe | DescribeAll | Explain | Print
     | Control | SetProperty | UnsetProperty | Define | Undefine | RunScript | Checkpoint | Copy
     | AssertValues | AssertRelation | AssertTopic | AssertSchema

@@ -3,7 +3,8 @@
 Every node is a frozen dataclass with tuples inside, so trees compare and hash by value; `span` says where in the
 text the node stood and takes no part in comparison. `headwater.parser.unparse` writes a tree back as SQL.
 
-The nodes are in expressions.py, queries.py, definitions.py and statements.py; this is the one module to import.
+The nodes are in expressions.py, queries.py, definitions.py, statements.py and ledger_statements.py; this is the one
+module to import.
 """
 
 from headwater.parser.definitions import (
@@ -66,6 +67,7 @@ from headwater.parser.expressions import (
     Unary,
     WindowSpec,
 )
+from headwater.parser.ledger_statements import Against, ShowExtension, ShowProof, ShowRoot, StateRoot, Verify
 from headwater.parser.nodes import NOWHERE, Identifier, Node, QualifiedName, children, rewrite, walk
 from headwater.parser.queries import (
     AsOf,
@@ -125,10 +127,14 @@ from headwater.parser.statements import (
     Transaction,
     Undefine,
     UnsetProperty,
-    Verify,
 )
 
 __all__ = [
+    "StateRoot",
+    "ShowRoot",
+    "ShowProof",
+    "ShowExtension",
+    "Against",
     "Ack",
     "AddColumn",
     "All",

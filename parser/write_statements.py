@@ -293,11 +293,6 @@ def _create_assertion(node: syntax.CreateAssertion) -> str:
 
 
 @unparse.register
-def _verify(node: syntax.Verify) -> str:
-    return f"VERIFY {node.kind} {quote(node.name)}"
-
-
-@unparse.register
 def _create_remote(node: syntax.CreateRemote) -> str:
     return _create(node, "REMOTE", _properties(node.properties))
 

@@ -30,6 +30,7 @@ class LogOptions:
     retention_us: int | None = None
     retention_bytes: int | None = None
     compression: Literal["lz4", "zstd"] | None = None
+    ledger: bool = False  # whether its records are hashed
 
     @property
     def is_kept_for_ever(self) -> bool:

@@ -57,6 +57,7 @@ def _source(statement: syntax.CreateRelation, catalog: Catalog, properties: Prop
     if statement.kind == "TABLE" and key:
         at = next(c.span for c in statement.columns if c.key)
         raise SqlError("the key of a table is its PRIMARY KEY", at, hint="write PRIMARY KEY")
+    _refuse_ledger(statement, columns, properties)
     files = file_source(statement, properties)
     not_null = tuple(c.name.text for c in statement.columns if c.not_null or c.primary_key)
     checks = checks_of(statement, columns, not_null, catalog)
@@ -109,6 +110,7 @@ def _derived(
         raise SqlError(
             _why_table(bound.plan), statement.name.span, hint=_way_out(statement.name.text, query),
         )  # fmt: skip
+    _refuse_ledger(statement, bound.columns, properties)
     clause = statement.on_error
     target = target_of(clause, catalog)
     own = error_stream_id(catalog.next_id) if clause is None else None
@@ -141,6 +143,21 @@ def _refuse_other_than_fail(checks: tuple[Check, ...], statement: syntax.CreateR
                 "a row of a file that violates a CHECK goes where all go that the stream cannot have", clause.span,
                 hint=f"leave out ON VIOLATION: it is in {statement.name.text}_errors",
             )  # fmt: skip
+
+
+def _refuse_ledger(statement: syntax.CreateRelation, columns: tuple[Column, ...], properties: Properties) -> None:
+    """Raises SqlError for a ledger of what is not hashed."""
+    if not log_options(properties).ledger:
+        return
+    at = properties["ledger"].span
+    if statement.kind == "TABLE":
+        raise SqlError(
+            "a ledger is a stream: the rows of a table change", at,
+            hint=f"CREATE STREAM {statement.name.text} …; STATE ROOT OF gives a hash of what a table has",
+        )  # fmt: skip
+    united = next((column for column in columns if "UNION(" in column.type), None)
+    if united is not None:
+        raise Unsupported(f'a ledger with a UNION ("{united.name}") is not supported yet', at)
 
 
 def _action(clause: syntax.OnError | None) -> Literal["INSERT", "SKIP", "FAIL"]:

@@ -15,7 +15,7 @@ from headwater.planner.catalog import Catalog
 from headwater.planner.function_bodies import Body, BodyProblem, compiled, is_python_name
 from headwater.planner.sql_types import expression_types, normal_type
 from headwater.planner.user_functions import Function
-from headwater.planner.views import Item, remade
+from headwater.planner.views import Item, refuse_ledgers, remade
 from headwater.values import Column
 
 _PROPERTIES = ("vectorized", "incremental")
@@ -163,6 +163,7 @@ def replaced_function(made: Function, old: Function, catalog: Catalog, span: Spa
     Raises NameTaken if one of them could not go on as it is.
     """
     gone = catalog.dependents(old)
+    refuse_ledgers(gone, span)
     for item in reversed(gone):
         catalog = catalog.remove(item.name)
     return gone, remade(gone, catalog.with_function(made), f"{old.name}()", span)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from headwater.errors import SqlError, UnknownName, Unsupported, suggestion
+from headwater.errors import SqlError, UnknownName, suggestion
 from headwater.parser import syntax
 from headwater.planner.catalog import LogOptions
 
@@ -13,17 +13,11 @@ OF_QUERIES = frozenset({"clock", "idle_timeout", "start", "state_limit"})  # of 
 OF_FILES = frozenset(
     {"path", "follow", "header", "delimiter", "quote", "null", "poll"}
 )  # of a stream that follows files
-PROPERTIES = (
-    OF_QUERIES
-    | OF_FILES
-    | {"connector", "partitions", "timestamp", "timestamp_format", "retention", "retention_size", "compression"}
-)
+OF_ANY_LOG = frozenset({"retention", "retention_size", "compression", "ledger"})  # also of what a query writes
+PROPERTIES = OF_QUERIES | OF_FILES | OF_ANY_LOG | {"connector", "partitions", "timestamp", "timestamp_format"}
 
 # Words of other systems that need no setting here: the log is one, rows are columnar, nothing is replicated.
 WITHOUT_EFFECT = frozenset({"kafka_topic", "value_format", "key_format", "format", "replicas"})
-NOT_YET = frozenset({"ledger"})
-DEFAULTS = {("ledger", "false")}
-OF_ANY_LOG = frozenset({"retention", "retention_size", "compression"})  # also of what a continuous query writes
 
 PARTITIONS_MAX = 1024
 FOREVER = "forever"
@@ -44,10 +38,8 @@ def read_properties(statement: syntax.CreateRelation) -> Properties:
     known: Properties = {}
     for item in statement.properties:
         name = item.name.lower()
-        if name in NOT_YET and (name, item.value.lower()) not in DEFAULTS:
-            raise Unsupported(f"the property {name} = {item.value} is not supported yet", item.span)
-        if name not in PROPERTIES | WITHOUT_EFFECT | NOT_YET:
-            hint = suggestion(item.name, PROPERTIES | NOT_YET, "properties")
+        if name not in PROPERTIES | WITHOUT_EFFECT:
+            hint = suggestion(item.name, PROPERTIES, "properties")
             raise UnknownName(f'there is no property "{item.name}"', item.span, hint=hint)
         known[name] = item
     return known
@@ -76,7 +68,20 @@ def timestamp_format(properties: Properties) -> str | None:
 
 def log_options(properties: Properties) -> LogOptions:
     """What a relation's log keeps, and how."""
-    return LogOptions(_retention_us(properties), _retention_bytes(properties), _compression(properties))
+    options = LogOptions(
+        _retention_us(properties), _retention_bytes(properties), _compression(properties), _is_ledger(properties)
+    )
+    if options.ledger and not options.is_kept_for_ever:
+        item = properties["retention" if options.retention_us is not None else "retention_size"]
+        raise SqlError("a ledger keeps all its records", item.span, hint=f"leave out {item.name}, or the ledger")
+    return options
+
+
+def _is_ledger(properties: Properties) -> bool:
+    item = properties.get("ledger")
+    if item is not None and item.value.lower() not in ("true", "false"):
+        raise SqlError("ledger is true or false", item.span)
+    return item is not None and item.value.lower() == "true"
 
 
 def _retention_us(properties: Properties) -> int | None:

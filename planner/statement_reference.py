@@ -20,6 +20,7 @@ PAGES = {
     "operate": "Operate and test",
     "consume": "Consumer groups, queues and transactions",
     "compose": "Put together",
+    "ledgers": "Ledgers",
     "guard": "Not supported yet",
 }
 NOT_SUPPORTED = "**Not supported"

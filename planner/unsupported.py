@@ -29,7 +29,6 @@ REFUSED: dict[type[syntax.Node], str] = {
     syntax.DescribeAll: "DESCRIBE of all relations",
     syntax.Print: "PRINT",
     syntax.Sync: "SYNC",
-    syntax.Verify: "VERIFY",
 }
 
 _IN_STATEMENTS = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from headwater.errors import NameTaken, Span, SqlError
@@ -59,6 +60,7 @@ def replaced(statement: Replacing, old: Item, catalog: Catalog) -> tuple[list[It
     span = statement.name.span
     _refuse_other_kind(statement, old)
     gone = [old, *catalog.dependents(old)]
+    refuse_ledgers(gone, span)
     query = violating(statement) if isinstance(statement, syntax.CreateAssertion) else statement.query
     assert query is not None
     for name in relations_in(query):
@@ -68,6 +70,16 @@ def replaced(statement: Replacing, old: Item, catalog: Catalog) -> tuple[list[It
         catalog = catalog.remove(item.name)
     made = define_item(statement, catalog)
     return gone, [made, *remade(gone[1:], catalog.add(made), f'"{old.name}"', span)]
+
+
+def refuse_ledgers(gone: Sequence[Item], span: Span) -> None:
+    """Raises SqlError where a replacement would take a ledger away."""
+    for item in gone:
+        if isinstance(item, Relation) and item.log.ledger:
+            raise SqlError(
+                f'the ledger "{item.name}" is not made anew: its records and their hashes would be gone', span,
+                hint=f"DROP STREAM {item.name}; first, if that is meant, or make another ledger",
+            )  # fmt: skip
 
 
 def remade(dependents: list[Item], catalog: Catalog, replaced: str, span: Span) -> list[Item]:

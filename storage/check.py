@@ -206,7 +206,7 @@ class Check:
         path = inline_in.path if inline_in is not None else self._segment_path(placed.stream, placed.segment)
         try:
             file = inline_in.file if inline_in is not None else self._segments.open(path)
-            _verify(file, placed, version if commits is not None else None, self._schemas)
+            checked_rows(file, placed, version if commits is not None else None, self._schemas)
             if inline_in is None:
                 self._advance(frame_size(placed.payload_size))
             return
@@ -258,8 +258,8 @@ class Check:
                     yield damage("image", path, place[1], message, image.version)
 
 
-def _verify(file: File, placed: Placed, version: int | None, schemas: list[pa.Schema]) -> None:
-    """Raise `BadFrame` unless a frame is, to the byte, the one that was committed, and says so itself.
+def checked_rows(file: File, placed: Placed, version: int | None, schemas: list[pa.Schema]) -> pa.RecordBatch:
+    """The rows in a frame. Raise `BadFrame` unless it is, to the byte, the one that was committed, and says so itself.
 
     Without a version, any will do: rows that stand for older ones were written by a younger commit.
     """
@@ -275,3 +275,4 @@ def _verify(file: File, placed: Placed, version: int | None, schemas: list[pa.Sc
         raise BadFrame(f"the rows cannot be decoded: {error}") from None
     if rows.num_rows != placed.count:
         raise BadFrame(f"the frame has {rows.num_rows} rows, and the commit names {placed.count}")
+    return rows

@@ -317,13 +317,13 @@ class Log:
             with explained(f'cannot write the image "{image_path(self._directory.images, number)}"'):
                 placed = write_image(self._storage, self._directory.images, number, parts, before)
             commit = self._submit(Request(packed_note=pack_json(note or {}), image=placed))
-            return _image(self._chain.state.images[commit.version])
+            return self._chain.state.images[commit.version].image
 
     def images(self) -> tuple[Image, ...]:
         """All published images, oldest first."""
         self._check_open()
         published = tuple(self._chain.state.images.values())
-        return tuple(_image(image) for image in published if image.version <= self.version)
+        return tuple(image.image for image in published if image.version <= self.version)
 
     def load_image(self, image: Image) -> dict[str, pa.RecordBatch]:
         """The tables of an image, verified. Raises `CorruptLog` if they are not what was saved."""
@@ -402,6 +402,11 @@ class Log:
             )
 
     @property
+    def path(self) -> str:
+        """The directory."""
+        return self._directory.path
+
+    @property
     def is_read_only(self) -> bool:
         """Whether it was opened for reading only."""
         return self._writer is None
@@ -443,7 +448,3 @@ class Log:
     def _explain_each(self, items: Iterator[_Item]) -> Iterator[_Item]:
         with self._reading():
             yield from items
-
-
-def _image(state: ImageState) -> Image:
-    return Image(state.version, state.note, f"{state.number}.img")

@@ -19,6 +19,7 @@ class Append:
     partition: int
     rows: pa.RecordBatch
     codec: Codec | None = None  # compression of the rows in the log
+    leaves: bytes = b""  # if the stream is a ledger: the hash of each row, one behind the other
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,14 +52,15 @@ class Rows:
     payload: tuple[bytes | pa.Buffer, ...]  # one behind the other
     size: int  # of the payload in bytes
     crc: int
+    leaves: bytes = b""  # of a ledger: the hash of each row
 
 
-def encode_rows(batch: pa.RecordBatch, codec: Codec | None = None) -> Rows:
+def encode_rows(batch: pa.RecordBatch, codec: Codec | None = None, leaves: bytes = b"") -> Rows:
     """Serialize a batch. Of a slice, only the rows in it are written. Raise `DataError` for dictionary columns."""
     _check_types(batch.schema)
     if batch.num_columns < 2 or _is_small(batch):
         message = _message(batch, codec)
-        return Rows(batch.schema, batch.num_rows, Kind.ROWS, (message,), message.size, crc32c(message))
+        return Rows(batch.schema, batch.num_rows, Kind.ROWS, (message,), message.size, crc32c(message), leaves)
     messages = [
         _message(pa.RecordBatch.from_arrays([column], schema=pa.schema([field])), codec)
         for field, column in zip(batch.schema, batch.columns, strict=True)
@@ -73,7 +74,7 @@ def encode_rows(batch: pa.RecordBatch, codec: Codec | None = None) -> Rows:
         position += _aligned(message.size)
     head = b"".join(directory)
     payload[:0] = [head, bytes(-len(head) % ALIGNMENT)]
-    return Rows(batch.schema, batch.num_rows, Kind.COLUMNS, tuple(payload), position, crc32c(head))
+    return Rows(batch.schema, batch.num_rows, Kind.COLUMNS, tuple(payload), position, crc32c(head), leaves)
 
 
 class Projection:
@@ -178,6 +179,17 @@ def verify_rows(file: File, position: int, layout: Layout) -> None:
         message = file.view(position + HEADER_BYTES + start, size)
         if len(message) != size or crc32c(message) != crc:
             raise BadFrame(f"the checksum of column {number} does not match")
+
+
+def check_padding(file: File, position: int, layout: Layout) -> None:
+    """Raise `BadFrame` unless all bytes between the parts of a frame, which no checksum covers, are zeros."""
+    start, columns = position + HEADER_BYTES, layout.columns
+    head = _COUNT.size + len(columns) * _COLUMN.size if columns else layout.header.payload_size
+    ends = [head, *(place + size for _, _, place, size in columns)]
+    begins = [*(place for _, _, place, _ in columns), layout.header.size - HEADER_BYTES]
+    for end, begin in zip(ends, begins, strict=True):
+        if file.read(start + end, begin - end).strip(b"\0"):
+            raise BadFrame("the bytes between the parts of a frame are not zeros")
 
 
 def _exactly(data: bytes, size: int) -> bytes:

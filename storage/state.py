@@ -16,6 +16,7 @@ What a record changes, besides adding rows, are its *effects*, a JSON object:
     starts     [[stream, version, rows, [[partition, offset], …], [fields of a replacement, …]], …]
     history    the first version whose record is still needed
     lost       [[stream, version, partition, offset, count], …]  rows that somebody accepted to have lost
+    ledgers    [entry of `ledgers.py`, …]                        what the ledgers are that rows were added to
 """
 
 from __future__ import annotations
@@ -29,8 +30,9 @@ import pyarrow as pa
 
 from headwater.storage.commits import INLINE, Placed, Record, parse_json
 from headwater.storage.groups import GroupOffsets, Groups
+from headwater.storage.ledgers import Ledger
 from headwater.storage.producers import Producers, Stamp
-from headwater.storage.records import Extent
+from headwater.storage.records import Extent, Image
 
 
 @dataclass(slots=True)
@@ -67,6 +69,7 @@ class StreamState:
     rows: int = 0  # of all commits, also before the start
     segments: list[Segment] = field(default_factory=list)
     file: int = 0  # the youngest commit file that adds rows to it, by its first version
+    ledgers: dict[int, Ledger] = field(default_factory=dict)  # by partition, if it is a ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,11 @@ class ImageState:
     nbytes: int
     others: tuple[int, ...]
     note: Mapping[str, Any]
+
+    @property
+    def image(self) -> Image:
+        """What others know of it."""
+        return Image(self.version, self.note, f"{self.number}.img")
 
 
 class State:
@@ -154,6 +162,9 @@ class State:
             self._start(record.version, *packed)
         self.history = max(self.history, effects.get("history", 0))
         self.lost += [tuple(lost) for lost in effects.get("lost", ())]
+        for entry in effects.get("ledgers", ()):
+            ledgers, partition = self.streams[entry[0]].ledgers, entry[1]
+            ledgers[partition] = ledgers.get(partition, Ledger()).entered(entry)
 
     def _start(self, now: int, number: int, version: int, rows: int, ends: Any, replacement: Any) -> None:
         stream = self.streams.setdefault(number, StreamState(version))  # one without rows can be cut, too
@@ -237,7 +248,7 @@ def pack_start(stream: int, start: Start) -> list[Any]:
 
 
 def _pack_stream(stream: StreamState) -> list[Any]:
-    return [
+    packed = [
         stream.oldest,
         pack_start(0, stream.start)[1:],
         list(stream.ends.items()),
@@ -245,12 +256,16 @@ def _pack_stream(stream: StreamState) -> list[Any]:
         [astuple(segment) for segment in stream.segments],
         stream.file,
     ]
+    if stream.ledgers:
+        packed.append([[partition, *ledger.to_json()] for partition, ledger in stream.ledgers.items()])
+    return packed
 
 
 def _unpack_stream(number: int, packed: list[Any]) -> StreamState:
-    oldest, (version, rows, start_ends, replacement), ends, total, segments, file = packed
+    oldest, (version, rows, start_ends, replacement), ends, total, segments, file, *ledgers = packed
     start = Start(version, rows, dict(start_ends), tuple(Placed(number, *fields) for fields in replacement))
-    return StreamState(oldest, start, dict(ends), total, [Segment(*s) for s in segments], file)
+    known = {partition: Ledger.from_json(ledger) for partition, *ledger in (ledgers[0] if ledgers else ())}
+    return StreamState(oldest, start, dict(ends), total, [Segment(*s) for s in segments], file, known)
 
 
 def _unpack_image(packed: list[Any]) -> ImageState:

@@ -34,6 +34,8 @@ from headwater.storage.files import Storage, SyncFailed, sync_files
 from headwater.storage.frames import Kind, crc32c
 from headwater.storage.groups import GroupOffsets
 from headwater.storage.images import PlacedImage
+from headwater.storage.ledgers import Ledger
+from headwater.storage.merkle import HASH_BYTES
 from headwater.storage.producers import Accepted, Stamp
 from headwater.storage.records import Append, Commit, Extent
 from headwater.storage.rows import Rows, encode_rows
@@ -93,7 +95,7 @@ class Request:
 def encode_appends(appends: Sequence[Append]) -> list[EncodedAppend]:
     """Appends as requests have them: the expensive part of a commit, done by the thread that asks for it."""
     assert all(0 <= a.stream < 1 << 32 and 0 <= a.partition < 1 << 32 for a in appends), "a number is too large"
-    return [(a.stream, a.partition, encode_rows(a.rows, a.codec)) for a in appends if a.rows.num_rows]
+    return [(a.stream, a.partition, encode_rows(a.rows, a.codec, a.leaves)) for a in appends if a.rows.num_rows]
 
 
 class Writer:
@@ -271,6 +273,7 @@ class _Placement:
         self._producers = state.producers.copy()
         self._groups = state.groups.copy()
         self._ends: dict[int, dict[int, int]] = {}
+        self._ledgers: dict[tuple[int, int], Ledger] = {}
 
     def add(self, request: Request) -> None:
         """Place a request; one that is not allowed gets its error."""
@@ -292,6 +295,7 @@ class _Placement:
             and sum(rows.size for _, _, rows in request.appends) <= self._inline_bytes
         )
         extents = tuple(self._place(*append, effects, is_inline=is_inline) for append in request.appends)
+        self._enter(request.appends, effects)
         record = Record(self.version, self.time_us, extents, effects, request.packed_note)
         self.records.append((record, self.commits.add_commit(record)))
         if request.stamp is not None:
@@ -359,6 +363,26 @@ class _Placement:
         self._ends[stream][partition] = offset + rows.count
         target = self.commits.add_rows if is_inline else self.segments.add
         return target(stream, partition, offset, self.version, self._schema(rows, effects), rows)
+
+    def _enter(self, appends: Sequence[EncodedAppend], effects: dict[str, Any]) -> None:
+        """Add the hashes of rows to the ledgers that these go to, and to the effects what the ledgers are then."""
+        leaves: dict[tuple[int, int], bytes] = {}
+        for stream, partition, rows in appends:
+            if rows.leaves:
+                assert len(rows.leaves) == rows.count * HASH_BYTES, "a hash for each row"
+                leaves[stream, partition] = leaves.get((stream, partition), b"") + rows.leaves
+        for (stream, partition), added in leaves.items():
+            before = self._ledger(stream, partition)
+            after = before.extended(stream, partition, self.version, self.time_us, added)
+            assert after.tree.size == self._ends[stream][partition], "a ledger has the hashes of all its rows"
+            self._ledgers[stream, partition] = after
+            effects.setdefault("ledgers", []).append(before.entry(stream, partition, after))
+
+    def _ledger(self, stream: int, partition: int) -> Ledger:
+        if (stream, partition) in self._ledgers:
+            return self._ledgers[stream, partition]
+        known = self._state.streams.get(stream)
+        return known.ledgers.get(partition, Ledger()) if known is not None else Ledger()
 
     def _schema(self, rows: Rows, effects: dict[str, Any]) -> int:
         """Number of the schema of rows. The first commit that has one brings it along."""
