@@ -21,7 +21,9 @@ _DONE = {"PAUSE": "paused", "RESUME": "resumed", "TERMINATE": "terminated"}
 
 def control(statement: syntax.Control, apart: Apart) -> Result:
     """Runs the statement. Raises SqlError for what is no query, and QueryFailed for one that fails again."""
-    pipelines = apart.all if statement.query is None else [apart.of(apart.main.catalog.find(statement.query))]
+    pipelines = (
+        apart.all if statement.query is None else [apart.of(apart.main.catalog.find(statement.query, queries=True))]
+    )
     names = ", ".join(relation.name for pipeline in pipelines for relation in _controlled(statement, pipeline))
     return Result.of_message(f"{_DONE[statement.action]} {names or 'nothing'}")
 
@@ -34,8 +36,9 @@ def _controlled(statement: syntax.Control, pipeline: Pipeline) -> list[Relation]
             return pipeline.resume(wanted)
         state: Literal["paused", "terminated"] = "paused" if statement.action == "PAUSE" else "terminated"
         cause = "it is paused" if statement.action == "PAUSE" else "it was terminated"
-        while pipeline.step():
-            pass
+        now = pipeline.log.version
+        while pipeline.position < now:  # and not until a loop is at rest, which may be what it stops
+            pipeline.step()
         at = pipeline.circuit.version
         return pipeline.halt([Stop(r.id, state, at, cause) for r in wanted if r.id not in pipeline.stopped])
 
@@ -47,7 +50,7 @@ def _wanted(statement: syntax.Control, pipeline: Pipeline) -> list[Relation]:
         if not resumes:
             return pipeline.running()
         return [r for r in pipeline.derived() if _can_go_on(pipeline.stopped.get(r.id))]
-    relation = pipeline.catalog.find(statement.query)
+    relation = pipeline.catalog.find(statement.query, queries=True)
     span, stop = statement.query.span, pipeline.stopped.get(relation.id)
     if not relation.is_derived:
         raise SqlError(f'"{relation.name}" is not computed by a query', span, hint="SHOW QUERIES lists those")

@@ -33,6 +33,7 @@ Definition = (
     | syntax.CreateQueue
     | syntax.CreateType
     | syntax.CreateFunction
+    | syntax.Insert
     | syntax.Alter
     | syntax.Drop
 )
@@ -60,6 +61,8 @@ def _defined(statement: Definition, pipeline: Pipeline, reader: Reader, known: f
             return functions.create(statement, pipeline, known, lambda v, c: _check_view(v, c, statement, reader))
         case syntax.Drop(kind="FUNCTION"):
             return functions.drop(statement, pipeline)
+        case syntax.Insert():
+            return _insert(statement, pipeline, reader)
         case syntax.Alter():
             return _alter(statement, pipeline)
         case syntax.Drop(kind="TYPE"):
@@ -129,6 +132,18 @@ def _create(statement: _Create, pipeline: Pipeline, reader: Reader) -> Result:
     also = f", and {', '.join(item.name for item in made[1:])} with it" if made[1:] else ""
     count = f" with {rows:,} rows" if rows else ""
     return Result.of_message(f"{word} {made[0].kind.lower()} {made[0].name}{also}{count}")
+
+
+def _insert(statement: syntax.Insert, pipeline: Pipeline, reader: Reader) -> Result:
+    """Runs an INSERT that goes on."""
+    catalog = pipeline.catalog
+    query = define_item(begun(statement, pipeline, reader.points()), catalog)
+    assert isinstance(query, Relation)
+    refuse_stopped([query], pipeline.derived(), pipeline.stopped)
+    note = {"create": query.definition, "id": query.id}
+    rows = pipeline.define(catalog.add(query, statement.relation.span), [query], note)
+    into, count = statement.relation.text, "" if not rows else f", {rows:,} row{'' if rows == 1 else 's'} so far"
+    return Result.of_message(f"created query {query.name}, which inserts into {into}{count}")
 
 
 def _refuse_error_stream(item: Item | None, name: syntax.Identifier, catalog: Catalog) -> None:
@@ -213,7 +228,7 @@ def _drop(statement: syntax.Drop, pipeline: Pipeline) -> Result:
 
 def to_drop(statement: syntax.Drop, catalog: Catalog) -> Sequence[Item]:
     """What a DROP removes, dependants first. Raises where it must not."""
-    item = catalog.item(statement.name)
+    item = catalog.view(statement.name) or catalog.find(statement.name, queries=True)
     _refuse_error_stream(item, statement.name, catalog)
     if isinstance(item, Relation) and item.queue is not None and statement.kind != "QUEUE":
         raise SqlError(f'"{item.name}" is a queue', statement.name.span, hint=f"DROP QUEUE {item.name}")
@@ -225,7 +240,11 @@ def to_drop(statement: syntax.Drop, catalog: Catalog) -> Sequence[Item]:
     if dependents and not statement.cascade:
         names = ", ".join(d.name for d in dependents)
         raise NameTaken(
-            f'"{item.name}" is read by {names}', statement.name.span,
+            f'"{item.name}" is {"read" if _are_readers(dependents) else "used"} by {names}', statement.name.span,
             hint=f"drop them first, or write DROP {item.kind} {item.name} CASCADE",
         )  # fmt: skip
     return [*reversed(dependents), item]
+
+
+def _are_readers(dependents: Sequence[Item]) -> bool:
+    return not any(isinstance(item, Relation) and item.insertion is not None for item in dependents)

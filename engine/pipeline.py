@@ -18,6 +18,8 @@ from headwater.engine.catching_up import CatchingUp, Changes, right_up_to, stopp
 from headwater.engine.checkpoints import Checkpoints
 from headwater.engine.failed_rows import NOTE as FAILED_ROWS
 from headwater.engine.failed_rows import FailedRows
+from headwater.engine.feeding import NOTE as HOPS
+from headwater.engine.feeding import Feeding, inserted
 from headwater.engine.outputs import by_partition, content_digest, created_at, digest_of
 from headwater.engine.recovery import checked, named, recorded
 from headwater.engine.stops import (
@@ -75,7 +77,7 @@ class Pipeline:
         self.state_limit: int | None = None  # bytes that the state of a query may have, where it does not say itself
         self._digests: dict[int, int] = {}  # id of a derived table → digest of its content
         self.failed_rows = FailedRows(log, named(FAILED_ROWS, catalog.clock))
-        self._fed = 0  # the last version in which a step wrote errors
+        self.feeding = Feeding(log, named(HOPS, catalog.clock))
         self._budgets: tuple[Circuit, dict[int, Budget]] | None = None
         self._checkpoints = Checkpoints(log, background=background)
         self._circuit: Circuit | None = None
@@ -122,29 +124,30 @@ class Pipeline:
         return self._circuit
 
     def catch_up(self, version: int | None = None) -> None:
-        """Returns when everything up to `version` (default: committed before the call) has gone through all queries."""
+        """Returns when everything up to `version` (default: committed before the call) has gone through all queries,
+        with what came of it in loops, and these are at rest.
+        """
         if version is None:
             self.beside()
         target = self.log.version if version is None else version
         self._reach(target)
-        for _ in range(self._error_levels() if self._fed > target else 0):
-            self._reach(max(target, self._fed))  # errors on the way here are the input of other queries
+        for _ in range(self._levels() if self.feeding.last > target else 0):
+            self._reach(max(target, self.feeding.last))  # what was written on the way is the input of other queries
 
-    def _error_levels(self) -> int:
-        """How many streams of errors there are that queries read, and one more."""
+    def _levels(self) -> int:
         with self.lock:
-            return 1 + len({leaf.id for leaf in self.circuit.leaves} & {r.errors_into for r in self.derived()})
+            return self.feeding.levels(self.derived(), {leaf.id for leaf in self.circuit.leaves})
 
     def _reach(self, target: int) -> None:
         if self._thread is None or self._thread.is_this():
-            while self.position < target:
+            while self.feeding.rested(self.position) < target:
                 self.step()
             if self.tick(self.due):
                 self.catch_up()
             return
         with self.lock, task("catching up") as tell:
             begun = self.position
-            while not self._closed and self.position < target:
+            while not self._closed and self.feeding.rested(self.position) < target:
                 if self._failure is not None and target <= self._failed_at:
                     raise QueryFailed(f"the continuous queries stopped: {self._failure}") from self._failure
                 tell(self.position - begun, target - begun)
@@ -167,7 +170,7 @@ class Pipeline:
             rows = self._input_rows(circuit.version, to)
             if not rows and not circuit.is_due(self.log, to) and not self._is_new:
                 circuit.version = to
-                self.last_step = (to, to)
+                self._skip(to)
                 self._moved.notify_all()
                 return True
             try:
@@ -212,33 +215,42 @@ class Pipeline:
         began, trouble = circuit.version, Trouble()
         changes = circuit.advance(self.log, Cut(to), trouble=trouble)
         running = self.running()
-        stops = with_dependents(failed(running, trouble, self.budgets(circuit), began), running, self.catalog)
+        stops = failed(running, trouble, self.budgets(circuit), began)
+        stops += self.feeding.runaways(running, self.catalog, changes, began)
+        stops = with_dependents(stops, running, self.catalog)
         plans = {r.id: r.content() for r in running} if stops else {}
         stops = [replace(s, version=right_up_to(plans[s.id], self.log, began, to)) for s in stops]
         gone = {stop.id for stop in stops}
-        appends = self._given([r for r in running if r.id not in gone], self.catalog, changes, trouble, to)
+        staying = [r for r in running if r.id not in gone]
+        hops = self.feeding.following(staying, self.catalog, changes, trouble, to)
+        appends = self._given(staying, self.catalog, changes, trouble, to)
         for id in gone:
             self._digests.pop(id, None)
         if has_input or appends or stops:
-            self._commit_step(appends, to, {NOTE: stop_note(stops)} if stops else {})
+            self._commit_step(appends, to, hops, {NOTE: stop_note(stops)} if stops else {})
         else:
-            self.last_step = (to, to)
+            self._skip(to)
         if stops:
             self._stop(stops, circuit)
 
-    def _commit_step(self, appends: Sequence[Append], to: int, more: dict[str, Any]) -> Commit:
+    def _skip(self, to: int) -> None:
+        """Notes that up to version `to` there was nothing to commit."""
+        self.last_step = (to, to)
+        self.feeding.skip(to)
+
+    def _commit_step(self, appends: Sequence[Append], to: int, hops: dict[int, int], more: dict[str, Any]) -> None:
         """Commits the output of a step that brought all running queries to version `to`; `more` is kept for ever."""
         step = {named("step", self.catalog.clock): {"to": to, "digests": self._recorded_digests()}}
-        commit = self.log.commit(appends, {**step, **self.failed_rows.note(), **more}, keep=bool(more))
-        self.last_step = (commit.version, to)
-        self._note_fed(appends, commit)
-        return commit
+        self._took(
+            self.log.commit(appends, {**step, **self._counted(hops), **more}, keep=bool(more)), appends, to, hops
+        )
 
-    def _note_fed(self, appends: Sequence[Append], commit: Commit) -> None:
-        """Notes if errors were written, which others read as they read what users append."""
-        written = {relation.id for relation in self.derived()}
-        if any(append.stream not in written for append in appends):
-            self._fed = commit.version
+    def _counted(self, hops: dict[int, int]) -> dict[str, Any]:
+        return {**self.failed_rows.note(), **self.feeding.note(hops)}
+
+    def _took(self, commit: Commit, appends: Sequence[Append], to: int, hops: dict[int, int]) -> None:
+        began, self.last_step = self.last_step[1], (commit.version, to)
+        self.feeding.take(appends, commit, hops, {relation.id for relation in self.derived()}, began)
 
     def _stop(self, stops: Sequence[Stop], circuit: Circuit) -> None:
         self.stopped |= {stop.id: stop for stop in stops}
@@ -251,7 +263,7 @@ class Pipeline:
         appends: list[Append] = []
         for relation in relations:
             if relation.plan is not None:
-                appends += self._output(relation, changes[relation.plan])
+                appends += self._output(relation, changes[relation.plan], catalog, to)
                 appends += self.failed_rows.appends(relation, trouble, catalog, to)
         return appends
 
@@ -268,9 +280,11 @@ class Pipeline:
             self._budgets = (circuit, {r.id: budget_of(r, circuit, self.catalog, self.state_limit) for r in limited})
         return self._budgets[1]
 
-    def _output(self, relation: Relation, deltas: Sequence[Delta]) -> list[Append]:
-        """What a derived relation's log gains; counts it into the digest of a table."""
+    def _output(self, relation: Relation, deltas: Sequence[Delta], catalog: Catalog, to: int) -> list[Append]:
+        """What a query adds to its log, or that of another stream; counts it into the digest of a table."""
         assert relation.plan is not None
+        if relation.insertion is not None:
+            return inserted(relation, deltas, catalog, self.log, to)
         delta = concat_deltas(arrow_schema(relation.plan.columns), deltas)
         if not len(delta):
             return []
@@ -355,17 +369,17 @@ class Pipeline:
             frontier, counted = self.circuit.version, self.failed_rows.note()
             try:
                 coming.reach(frontier)
+                hops = self.feeding.following(made, catalog, coming.changes, coming.trouble, frontier)
                 appends = self._given(made, catalog, coming.changes, coming.trouble, frontier)
-                commit = self._rename(catalog, {**note, "frontier": frontier}, appends)
+                commit = self._rename(catalog, {**note, "frontier": frontier}, appends, hops)
             except BaseException:
                 for relation in made:
                     self._digests.pop(relation.id, None)
                 self.failed_rows.restore(counted)
                 raise
             self._circuit = Circuit(self.roots(), parts=[coming.circuit, self.circuit])
-            self.last_step = (commit.version, frontier)
-            self._note_fed(appends, commit)
-            ids = {relation.id for relation in made}
+            self._took(commit, appends, frontier, hops)
+            ids = {r.id if r.insertion is None else r.insertion.stream for r in made}
             return sum(append.rows.num_rows for append in appends if append.stream in ids)
 
     def halt(self, stops: Sequence[Stop]) -> list[Relation]:
@@ -390,6 +404,7 @@ class Pipeline:
         if not going:
             return []
         parts, appends, frontier = [self.circuit], list[Append](), self.circuit.version
+        hops: dict[int, int] = {}
         counted = self.failed_rows.note()
         try:
             for version in sorted({self.stopped[r.id].version for r in going}):
@@ -399,9 +414,10 @@ class Pipeline:
                     self._digests |= digest_of(relation, circuit)
                 coming = CatchingUp(self.log, circuit, members, self.catalog, self.state_limit)
                 coming.reach(frontier)
+                hops |= self.feeding.following(members, self.catalog, coming.changes, coming.trouble, frontier)
                 appends += self._given(members, self.catalog, coming.changes, coming.trouble, frontier)
                 parts.insert(0, circuit)
-            self._commit_step(appends, frontier, {NOTE: {"resume": [r.id for r in going]}})
+            self._commit_step(appends, frontier, hops, {NOTE: {"resume": [r.id for r in going]}})
         except BaseException:
             self.failed_rows.restore(counted)
             for relation in going:
@@ -414,11 +430,13 @@ class Pipeline:
     def rename(self, catalog: Catalog, note: dict[str, Any]) -> None:
         """Makes `catalog`, in which there are no relations that were not there before, the catalog, in one commit."""
         with self.lock:
-            self._rename(catalog, note, [])
+            self._rename(catalog, note, [], self.feeding.hops)
             self._circuit = Circuit(self.roots(), parts=[self.circuit])
 
-    def _rename(self, catalog: Catalog, note: dict[str, Any], appends: Sequence[Append]) -> Commit:
-        commit = self.log.commit(appends, {"ddl": note, **self.failed_rows.note()}, keep=True)
+    def _rename(
+        self, catalog: Catalog, note: dict[str, Any], appends: Sequence[Append], hops: dict[int, int]
+    ) -> Commit:
+        commit = self.log.commit(appends, {"ddl": note, **self._counted(hops)}, keep=True)
         self.catalog = catalog
         present = {relation.id for relation in catalog.relations.values()}
         self.stopped = {id: stop for id, stop in self.stopped.items() if id in present}
@@ -445,5 +463,6 @@ class Pipeline:
                 "no image of the running queries can be read, and retention has taken what they were computed from",
                 hint="restore the images from a copy",
             ) from gone
+        self.feeding.restore(frontier)
         self._checkpoints.rows = self._input_rows(known.frontier, frontier)
         self._digests = checked(self.running(), self._circuit, known.digests, self.log)

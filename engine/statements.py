@@ -14,7 +14,7 @@ from headwater.engine.explain import explain
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.reading import Reader
 from headwater.engine.result import Result
-from headwater.errors import NullRefused, Span, SqlError, TypeProblem, Unsupported
+from headwater.errors import NullRefused, SqlError, TypeProblem, Unsupported
 from headwater.executor.evaluate import connection
 from headwater.executor.python_functions import raise_interrupt
 from headwater.parser import syntax, unparse
@@ -23,8 +23,8 @@ from headwater.planner.calls import with_duckdb_calls
 from headwater.planner.duckdb_errors import cause_of, function_that_raised, with_users_names
 from headwater.planner.names import names_in
 from headwater.planner.queues import group_of
-from headwater.planner.scope import Scope, ScopeColumn
 from headwater.planner.sql_types import arrow_schema
+from headwater.planner.targets import targets_of
 from headwater.values import ROWTIME, Column
 
 FILE_GROUP = "$file "  # what begins the names of groups that say how far files are read
@@ -41,7 +41,7 @@ def show(
     match statement:
         case syntax.Show(what="STREAMS" | "TABLES", extended=extended):
             pipeline.catch_up()
-            wanted = [r for r in pipeline.catalog.ordered() if r.is_stream == (statement.what == "STREAMS")]
+            wanted = [r for r in pipeline.catalog.ordered() if f"{r.kind}S" == statement.what]
             if statement.what == "STREAMS":
                 wanted += [r for r in pipeline.catalog.error_streams() if pipeline.log.row_count(r.id)]
             facts = (lambda r: log_facts.log_facts(r, pipeline.log, now_us)) if extended else None
@@ -57,7 +57,8 @@ def show(
             pipeline.catch_up()
             return _queues(pipeline)
         case syntax.Describe():
-            return _describe(pipeline.catalog.find(statement.name), statement.extended, apart, of_files)
+            relation = pipeline.catalog.find(statement.name, queries=True)
+            return _describe(relation, statement.extended, apart, of_files)
         case syntax.Explain():
             return _result(("plan",), [(line,) for line in explain(statement, apart, reader)])
     raise AssertionError(statement)
@@ -188,25 +189,6 @@ def describe_function(name: syntax.Identifier, catalog: Catalog) -> Result:
     return _result(("property", "value"), functions.facts(functions.find(name, catalog), catalog))
 
 
-def refuse_derived(relation: Relation, span: Span | None) -> None:
-    """Rows of a derived relation come from its query alone, of a stream of files from these, of a queue from what is
-    received.
-    """
-    if relation.queue is not None:
-        raise SqlError(f'"{relation.name}" is a queue', span, hint="RECEIVE, ACK and NACK change what it holds")
-    if relation.files is not None:
-        raise SqlError(
-            f'the rows of "{relation.name}" come from files', span, hint=f"add them to {relation.files.path}"
-        )
-    if relation.has_query or relation.errors_of is not None:
-        origin = "a query that fails" if not relation.has_query else "its query"
-        raise SqlError(
-            f'the rows of "{relation.name}" come from {origin}',
-            span,
-            hint="change the streams and tables it reads",
-        )
-
-
 def inserted_rows(statement: syntax.Insert, relation: Relation, known: Mapping[str, Function]) -> pa.RecordBatch:
     """The rows of INSERT … VALUES with the relation's types, where `known` are the functions of users.
 
@@ -233,19 +215,6 @@ def inserted_rows(statement: syntax.Insert, relation: Relation, known: Mapping[s
     schema = arrow_schema(wanted)
     arrays = [rows[f.name] if f.name in rows else pa.nulls(values.num_rows, f.type) for f in schema]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-
-def targets_of(names: tuple[syntax.Identifier, ...], relation: Relation) -> tuple[Column, ...]:
-    """The columns that values are given for, by their names, in order."""
-    known = [ScopeColumn(None, c.name, c.name, c.type) for c in relation.columns]
-    if relation.is_stream and relation.timestamp is None:
-        known.append(ScopeColumn(None, ROWTIME, ROWTIME, "TIMESTAMP", hidden=True))
-    scope = Scope(tuple(known))
-    found = [scope.resolve(syntax.Name((i,), span=i.span))[0] for i in names]
-    for i, column in enumerate(found):
-        if column in found[:i]:
-            raise SqlError(f'column "{column.name}" is named twice', names[i].span)
-    return tuple(Column(c.name, c.type) for c in found)
 
 
 def refuse_name(value: syntax.Expression) -> None:

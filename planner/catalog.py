@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from headwater.errors import NameTaken, Span, UnknownName, suggestion
+from headwater.errors import NameTaken, Span, SqlError, UnknownName, suggestion
 from headwater.parser.syntax import Identifier, Query
 from headwater.planner.error_streams import ERROR_COLUMNS, FIRST_ID, SUFFIX, error_stream_id, owner_name, refuse_taken
 from headwater.planner.file_options import FileSource
@@ -45,10 +45,21 @@ class Queue:
     dead_letter: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Insertion:
+    """That the rows of a query go into the stream with the id `stream`; where they may come back to it from there, at
+    most `max_hops` times.
+    """
+
+    stream: int
+    max_hops: int | None = None
+
+
 @dataclass(frozen=True)
 class Relation:
-    """A stream or table. `id` names its log for ever; `plan` is the continuous query of a derived one,
-    computed from the logs of source relations; `reads` are the ids of the relations and functions that its text names.
+    """A stream or table, or a query that has an `insertion`, and no rows of its own. `id` names its log for ever;
+    `plan` is the continuous query of a derived one, computed from the logs of source relations; `reads` are the ids of
+    the relations and functions that its text names.
 
     `columns` are those of `SELECT *`. `partition_key` columns choose the partition of a source relation's row.
     `timestamp` names the column that is the event time; else ROWTIME is given with the row, or the append time.
@@ -63,7 +74,7 @@ class Relation:
 
     name: str
     id: int
-    kind: str  # 'STREAM' or 'TABLE'
+    kind: str  # 'STREAM', 'TABLE' or 'QUERY'
     columns: tuple[Column, ...]
     definition: str  # the CREATE statement, as text
     partition_key: tuple[str, ...] = ()
@@ -80,13 +91,15 @@ class Relation:
     errors_of: int | None = None
     state_limit: int | None = None
     queue: Queue | None = None
+    insertion: Insertion | None = None
     files: FileSource | None = None  # where its rows come from, if that is files
     clock: int = 0
     apart: Plan | None = None
 
     @property
     def is_stream(self) -> bool:
-        return self.kind == "STREAM"
+        """Whether rows are only ever added to it; those of a query are records of a stream, too."""
+        return self.kind != "TABLE"
 
     @property
     def is_derived(self) -> bool:
@@ -115,6 +128,12 @@ class Relation:
         if self.plan is not None:
             return self.plan.key
         return self.primary_key or None
+
+    @property
+    def feeds(self) -> frozenset[int]:
+        """The ids of the streams that its query writes into beside its own log: those of errors and of inserts."""
+        into = (self.errors_into, None if self.insertion is None else self.insertion.stream)
+        return frozenset(id for id in into if id is not None)
 
     def source(self) -> Plan:
         """The plan leaf that reads this relation's own log."""
@@ -196,9 +215,17 @@ class Catalog:
         """The relation or view that `name` refers to. Raises UnknownName with the nearest relation."""
         return self.view(name) or self.find(name)
 
-    def find(self, name: Identifier) -> Relation:
-        """The relation that `name` refers to. Raises UnknownName with the nearest one."""
+    def find(self, name: Identifier, *, queries: bool = False) -> Relation:
+        """The relation that `name` refers to. Raises UnknownName with the nearest one, and SqlError for a query that
+        has no rows of its own, unless these are meant, too.
+        """
         relation = self.get(name.text)
+        if relation is not None and relation.insertion is not None and not queries:
+            into = self.by_id(relation.insertion.stream).name
+            raise SqlError(
+                f'"{relation.name}" is a query that inserts into "{into}"', name.span,
+                hint=f"read {into}, or what the query reads",
+            )  # fmt: skip
         if self.view(name) is not None:
             raise UnknownName(
                 f'"{name.text}" is a view, not a stream or table', name.span, hint="ask it: SELECT … FROM it"
@@ -267,15 +294,15 @@ class Catalog:
         )
 
     def dependents(self, item: Relation | View | Function) -> list[Relation | View]:
-        """The derived relations and views that read or call `item`, or put their errors into it, directly or not, in
+        """The derived relations and views that read or call `item`, or put errors or rows into it, directly or not, in
         the order of their making.
         """
         found = {item.id, error_stream_id(item.id)}
         dependents: list[Relation | View] = []
         others: list[Relation | View] = [*self.relations.values(), *self.views.values()]
         for other in sorted(others, key=lambda other: other.id):
-            into = other.errors_into if isinstance(other, Relation) else None
-            if found.intersection(other.reads) or (into in found and into is not None and into < FIRST_ID):
+            feeds = other.feeds if isinstance(other, Relation) else frozenset()
+            if found.intersection(other.reads) or any(id in found and id < FIRST_ID for id in feeds):
                 found |= {other.id, error_stream_id(other.id)}
                 dependents.append(other)
         return dependents

@@ -83,16 +83,15 @@ def refuse_circle(relation: Relation, clause: syntax.OnError | None, catalog: Ca
 
 
 def _reached(id: int, catalog: Catalog) -> Iterator[int]:
-    """The logs that rows of the log `id` can come to as errors, itself first."""
+    """The logs that rows of the log `id` can come to as errors, or are inserted into, itself first."""
     seen, ahead = {id}, [id]
     while ahead:
         source = ahead.pop()
         yield source
         for other in catalog.relations.values():
-            into = other.errors_into
-            if into is not None and into not in seen and source in sources_of(other):
-                seen.add(into)
-                ahead.append(into)
+            if not other.feeds <= seen and source in sources_of(other):
+                ahead += other.feeds - seen
+                seen |= other.feeds
 
 
 def sources_of(relation: Relation) -> set[int]:

@@ -41,7 +41,6 @@ _IN_STATEMENTS = (
     _Part(syntax.ColumnDefinition, "default", "DEFAULT"),
     _Part(syntax.ColumnDefinition, "computed", "a computed column"),
     _Part(syntax.ColumnDefinition, "header", "a column of headers"),
-    _Part(syntax.Insert, "properties", "INSERT … WITH"),
 )
 
 _IN_QUERIES = (
@@ -49,7 +48,7 @@ _IN_QUERIES = (
     _Part(syntax.Select, "partition_by", "PARTITION BY"),
 )
 
-_DROPPED = frozenset({"FUNCTION", "QUEUE", "STREAM", "TABLE", "TYPE", "VIEW"})
+_DROPPED = frozenset({"FUNCTION", "QUERY", "QUEUE", "STREAM", "TABLE", "TYPE", "VIEW"})
 _SHOWN = frozenset(
     {"FUNCTIONS", "STREAMS", "TABLES", "QUERIES", "GROUPS", "QUEUES", "PROPERTIES", "TYPES", "VARIABLES", "VIEWS"}
 )

@@ -8,6 +8,7 @@ from headwater.errors import NameTaken, Span, SqlError
 from headwater.parser import parse_statement, syntax, unparse
 from headwater.planner.catalog import Catalog, Relation, View
 from headwater.planner.create import define
+from headwater.planner.inserts import define_insert
 from headwater.planner.names import relations_in
 from headwater.planner.queues import define_queue
 from headwater.planner.unsupported import refuse_snapshot
@@ -15,7 +16,7 @@ from headwater.planner.user_functions import functions_in
 
 Item = Relation | View
 OfQuery = syntax.CreateRelation | syntax.CreateView
-Definition = OfQuery | syntax.CreateQueue
+Definition = OfQuery | syntax.CreateQueue | syntax.Insert
 
 
 def define_view(statement: syntax.CreateView, catalog: Catalog) -> View:
@@ -41,6 +42,8 @@ def define_item(statement: Definition, catalog: Catalog) -> Item:
             return define_view(statement, catalog)
         case syntax.CreateQueue():
             return define_queue(statement, catalog)
+        case syntax.Insert():
+            return define_insert(statement, catalog)
         case syntax.CreateRelation():
             return define(statement, catalog)
 
@@ -70,6 +73,11 @@ def remade(dependents: list[Item], catalog: Catalog, replaced: str, span: Span) 
     """
     made: list[Item] = []
     for dependent in dependents:
+        if isinstance(dependent, Relation) and dependent.insertion is not None:
+            raise NameTaken(
+                f"{replaced} cannot be replaced: what {dependent.name} has inserted stays as it is", span,
+                hint=f"DROP QUERY {dependent.name}; first, and INSERT INTO … WITH (start = 'latest') anew afterwards",
+            )  # fmt: skip
         definition = parse_statement(dependent.definition)
         assert isinstance(definition, Definition)
         try:
