@@ -13,14 +13,14 @@ from dataclasses import replace
 from typing import Any
 
 from headwater.engine.background import Background
-from headwater.engine.budgets import Budget, budget_of
+from headwater.engine.budgets import Budgets
 from headwater.engine.catching_up import CatchingUp, Changes, right_up_to, stopped_circuit
 from headwater.engine.checkpoints import Checkpoints
 from headwater.engine.failed_rows import NOTE as FAILED_ROWS
 from headwater.engine.failed_rows import FailedRows
 from headwater.engine.feeding import NOTE as HOPS
 from headwater.engine.feeding import Feeding, inserted
-from headwater.engine.outputs import by_partition, content_digest, created_at, digest_of
+from headwater.engine.outputs import Digests, by_partition, created_at
 from headwater.engine.recovery import checked, named, recorded
 from headwater.engine.stops import (
     NOTE,
@@ -74,11 +74,10 @@ class Pipeline:
         self.catalog = catalog
         self.last_step = (0, 0)  # (version up to which derived logs are read, version up to which their input was)
         self.stopped = stops_of(log, catalog)
-        self.state_limit: int | None = None  # bytes that the state of a query may have, where it does not say itself
-        self._digests: dict[int, int] = {}  # id of a derived table → digest of its content
+        self._digests = Digests()
         self.failed_rows = FailedRows(log, named(FAILED_ROWS, catalog.clock))
         self.feeding = Feeding(log, named(HOPS, catalog.clock))
-        self._budgets: tuple[Circuit, dict[int, Budget]] | None = None
+        self.budgets = Budgets()
         self._checkpoints = Checkpoints(log, background=background)
         self._circuit: Circuit | None = None
         self._failure: BaseException | None = None  # of the last try to move, to `_failed_at` at least
@@ -215,7 +214,7 @@ class Pipeline:
         began, trouble = circuit.version, Trouble()
         changes = circuit.advance(self.log, Cut(to), trouble=trouble)
         running = self.running()
-        stops = failed(running, trouble, self.budgets(circuit), began)
+        stops = failed(running, trouble, self.budgets.of(running, circuit, self.catalog), began)
         stops += self.feeding.runaways(running, self.catalog, changes, began)
         stops = with_dependents(stops, running, self.catalog)
         plans = {r.id: r.content() for r in running} if stops else {}
@@ -224,8 +223,7 @@ class Pipeline:
         staying = [r for r in running if r.id not in gone]
         hops = self.feeding.following(staying, self.catalog, changes, trouble, to)
         appends = self._given(staying, self.catalog, changes, trouble, to)
-        for id in gone:
-            self._digests.pop(id, None)
+        self._digests.forget(gone)
         if has_input or appends or stops:
             self._commit_step(appends, to, hops, {NOTE: stop_note(stops)} if stops else {})
         else:
@@ -240,10 +238,9 @@ class Pipeline:
 
     def _commit_step(self, appends: Sequence[Append], to: int, hops: dict[int, int], more: dict[str, Any]) -> None:
         """Commits the output of a step that brought all running queries to version `to`; `more` is kept for ever."""
-        step = {named("step", self.catalog.clock): {"to": to, "digests": self._recorded_digests()}}
-        self._took(
-            self.log.commit(appends, {**step, **self._counted(hops), **more}, keep=bool(more)), appends, to, hops
-        )
+        step = {named("step", self.catalog.clock): {"to": to, "digests": self._digests.note()}}
+        commit = self.log.commit(appends, {**step, **self._counted(hops), **more}, keep=bool(more))
+        self._took(commit, appends, to, hops)
 
     def _counted(self, hops: dict[int, int]) -> dict[str, Any]:
         return {**self.failed_rows.note(), **self.feeding.note(hops)}
@@ -269,16 +266,9 @@ class Pipeline:
 
     def limit_state(self, nbytes: int | None) -> None:
         """Lets queries that do not say themselves hold at most so many bytes of state, from the next step on."""
-        if nbytes != self.state_limit:
+        if nbytes != self.budgets.limit:
             with self.lock:
-                self.state_limit, self._budgets = nbytes, None
-
-    def budgets(self, circuit: Circuit) -> dict[int, Budget]:
-        """The budgets of the running queries that have a limit, by the ids of their relations."""
-        if self._budgets is None or self._budgets[0] is not circuit:
-            limited = [r for r in self.running() if self.state_limit is not None or r.state_limit is not None]
-            self._budgets = (circuit, {r.id: budget_of(r, circuit, self.catalog, self.state_limit) for r in limited})
-        return self._budgets[1]
+                self.budgets.limit_to(nbytes)
 
     def _output(self, relation: Relation, deltas: Sequence[Delta], catalog: Catalog, to: int) -> list[Append]:
         """What a query adds to its log, or that of another stream; counts it into the digest of a table."""
@@ -291,12 +281,8 @@ class Pipeline:
         if relation.is_stream:
             return by_partition(relation, delta.rows)
         delta, words = consolidated(delta)
-        digest = self._digests.get(relation.id, 0) + content_digest(words, delta.weight_array)
-        self._digests[relation.id] = digest % 2**64
+        self._digests.count(relation.id, words, delta.weight_array)
         return [Append(relation.id, 0, stored_changes(delta), relation.log.compression)] if len(delta) else []
-
-    def _recorded_digests(self) -> dict[str, int]:
-        return {str(id): digest for id, digest in self._digests.items()}
 
     def checkpoint(self) -> int:
         """Saves an image of all state; gives the version that published it. Steps go on meanwhile."""
@@ -306,7 +292,7 @@ class Pipeline:
         return save_image(self.log, states, note, self._checkpoints.slices.pause()).version
 
     def _image_note(self) -> dict[str, Any]:
-        note = {"last_step": self.last_step, "digests": self._recorded_digests(), **self.failed_rows.note()}
+        note = {"last_step": self.last_step, "digests": self._digests.note(), **self.failed_rows.note()}
         return {**note, "clock": self.catalog.clock} if self.catalog.clock else note
 
     def tried(self, version: int, failure: Exception | None) -> None:
@@ -352,7 +338,7 @@ class Pipeline:
     def coming(self, made: Sequence[Relation], catalog: Catalog) -> CatchingUp:
         """Those of the relations `made` that the circuit will keep, brought to about where it is. Holds up no steps."""
         roots = [r.content() for r in made if r.is_derived or not r.is_stream]
-        coming = CatchingUp(self.log, Circuit(roots), made, catalog, self.state_limit)
+        coming = CatchingUp(self.log, Circuit(roots), made, catalog, self.budgets.limit)
         coming.follow(lambda: self.position)
         return coming
 
@@ -373,8 +359,7 @@ class Pipeline:
                 appends = self._given(made, catalog, coming.changes, coming.trouble, frontier)
                 commit = self._rename(catalog, {**note, "frontier": frontier}, appends, hops)
             except BaseException:
-                for relation in made:
-                    self._digests.pop(relation.id, None)
+                self._digests.forget(relation.id for relation in made)
                 self.failed_rows.restore(counted)
                 raise
             self._circuit = Circuit(self.roots(), parts=[coming.circuit, self.circuit])
@@ -388,8 +373,7 @@ class Pipeline:
         stopped = [r for r in self.running() if r.id in {stop.id for stop in stops}]
         if stops:
             self.log.commit([], {NOTE: stop_note(stops)}, keep=True)
-            for stop in stops:
-                self._digests.pop(stop.id, None)
+            self._digests.forget(stop.id for stop in stops)
             self._stop(stops, self.circuit)
         return stopped
 
@@ -410,9 +394,8 @@ class Pipeline:
             for version in sorted({self.stopped[r.id].version for r in going}):
                 members = [r for r in going if self.stopped[r.id].version == version]
                 circuit = stopped_circuit(self.log, [r.content() for r in members], version)
-                for relation in members:
-                    self._digests |= digest_of(relation, circuit)
-                coming = CatchingUp(self.log, circuit, members, self.catalog, self.state_limit)
+                self._digests.take(members, circuit)
+                coming = CatchingUp(self.log, circuit, members, self.catalog, self.budgets.limit)
                 coming.reach(frontier)
                 hops |= self.feeding.following(members, self.catalog, coming.changes, coming.trouble, frontier)
                 appends += self._given(members, self.catalog, coming.changes, coming.trouble, frontier)
@@ -420,8 +403,7 @@ class Pipeline:
             self._commit_step(appends, frontier, hops, {NOTE: {"resume": [r.id for r in going]}})
         except BaseException:
             self.failed_rows.restore(counted)
-            for relation in going:
-                self._digests.pop(relation.id, None)
+            self._digests.forget(relation.id for relation in going)
             raise
         self.stopped = {id: stop for id, stop in self.stopped.items() if id not in {r.id for r in going}}
         self._circuit = Circuit(self.roots(), parts=parts)
@@ -441,7 +423,7 @@ class Pipeline:
         present = {relation.id for relation in catalog.relations.values()}
         self.stopped = {id: stop for id, stop in self.stopped.items() if id in present}
         self.failed_rows.forget(present)
-        self._digests = {id: digest for id, digest in self._digests.items() if id in present}
+        self._digests.forget(self._digests.known.keys() - present)
         return commit
 
     # ---------------------------------------------------------------- recovery
@@ -465,4 +447,4 @@ class Pipeline:
             ) from gone
         self.feeding.restore(frontier)
         self._checkpoints.rows = self._input_rows(known.frontier, frontier)
-        self._digests = checked(self.running(), self._circuit, known.digests, self.log)
+        self._digests = Digests(checked(self.running(), self._circuit, known.digests, self.log))
