@@ -129,7 +129,7 @@ def _folded(catalog: Catalog, note: dict[str, Any]) -> Catalog:
         if isinstance(statement, syntax.CreateFunction):
             catalog = catalog.with_function(define_function(statement, catalog, made.get("given", "")))
             continue
-        assert isinstance(statement, syntax.CreateRelation | syntax.CreateView | syntax.CreateQueue)
+        assert isinstance(statement, syntax.CreateRelation | syntax.CreateView | syntax.CreateQueue | syntax.Insert)
         item = define_item(statement, catalog)
         assert item.id == made["id"]
         catalog = catalog.add(item)
