@@ -36,7 +36,7 @@ class Apart:
         for clock in sorted(clocks - self._pipelines.keys()):
             seen = catalog.in_clock(clock)
             pipeline = Pipeline(self.main.log, seen, background=self._background, now_us=self._now_us)
-            pipeline.limit_state(self.main.state_limit)
+            pipeline.limit_state(self.main.budgets.limit)
             pipeline.start()
             self._pipelines[clock] = pipeline
 

@@ -6,6 +6,7 @@ theirs. The limit is WITH (state_limit = …) of the query, else that of the dat
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from headwater.executor.circuit import Circuit
@@ -80,6 +81,25 @@ def budget_of(relation: Relation, circuit: Circuit, catalog: Catalog, default: i
     if table is not None:
         holdings.append(Holding(None, table))
     return Budget(tuple(holdings), relation.state_limit if relation.state_limit is not None else default)
+
+
+class Budgets:
+    """The budgets of the running queries that have a limit."""
+
+    def __init__(self) -> None:
+        self.limit: int | None = None  # bytes that the state of a query may have, where it does not say itself
+        self._known: tuple[Circuit, dict[int, Budget]] | None = None
+
+    def limit_to(self, nbytes: int | None) -> None:
+        """Makes `nbytes` the limit of queries that do not say themselves."""
+        self.limit, self._known = nbytes, None
+
+    def of(self, running: Iterable[Relation], circuit: Circuit, catalog: Catalog) -> dict[int, Budget]:
+        """The budgets by the ids of their relations, where `running` are all that the circuit runs."""
+        if self._known is None or self._known[0] is not circuit:
+            limited = [r for r in running if self.limit is not None or r.state_limit is not None]
+            self._known = (circuit, {r.id: budget_of(r, circuit, catalog, self.limit) for r in limited})
+        return self._known[1]
 
 
 def size(nbytes: int) -> str:

@@ -140,7 +140,8 @@ def _folded(catalog: Catalog, note: dict[str, Any]) -> Catalog:
             catalog = catalog.with_function(define_function(statement, catalog, made.get("given", "")))
             continue
         assert isinstance(
-            statement, syntax.CreateRelation | syntax.CreateView | syntax.CreateQueue | syntax.CreateAssertion
+            statement,
+            syntax.CreateRelation | syntax.CreateView | syntax.CreateQueue | syntax.CreateAssertion | syntax.Insert,
         )
         catalog = replace(catalog, next_id=made["id"])
         item = define_item(statement, catalog.in_clock(made.get("clock", catalog.clock)))

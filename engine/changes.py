@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from headwater.engine import ingest, statements
+from headwater.engine import ingest
 from headwater.engine.reading import ROW_NUMBER, ROWS
 from headwater.engine.result import Result
 from headwater.engine.violations import Sorted, sort_out
@@ -28,6 +28,7 @@ from headwater.parser.syntax import Identifier
 from headwater.planner import Catalog, Relation
 from headwater.planner.key_constants import Key, key_constants
 from headwater.planner.qualified import with_short_names
+from headwater.planner.targets import refuse_derived, targets_of
 from headwater.values import Column, Delta, concat_deltas
 
 Places = npt.NDArray[np.int64]
@@ -51,7 +52,7 @@ def updated(statement: syntax.Update, relation: Relation, reader: Asked) -> tupl
     Raises SqlError if a new row must not be.
     """
     _refuse_other_than_table(statement, relation)
-    targets = statements.targets_of(tuple(a.column for a in statement.assignments), relation)
+    targets = targets_of(tuple(a.column for a in statement.assignments), relation)
     values = tuple(
         syntax.SelectItem(syntax.Cast(a.value, column.type), Identifier(column.name, quoted=True))
         for a, column in zip(statement.assignments, targets, strict=True)
@@ -90,12 +91,7 @@ def deleted(statement: syntax.Delete, relation: Relation, reader: Asked) -> tupl
 
 def selected(statement: syntax.Insert, relation: Relation, catalog: Catalog, reader: Asked) -> pa.RecordBatch:
     """The rows of INSERT … SELECT, which runs once, with the columns of `relation`."""
-    if relation.is_stream:
-        raise Unsupported(
-            "INSERT INTO a stream … SELECT goes on for ever, which is not supported yet", statement.query.span,
-            hint="CREATE STREAM … AS SELECT makes a stream of its own",
-        )  # fmt: skip
-    targets = statements.targets_of(statement.columns, relation) if statement.columns else relation.columns
+    targets = targets_of(statement.columns, relation) if statement.columns else relation.columns
     found = len(reader.columns(statement.query, catalog))
     if found != len(targets):
         columns = ", ".join(c.name for c in targets)
@@ -114,7 +110,7 @@ def selected(statement: syntax.Insert, relation: Relation, catalog: Catalog, rea
 
 def _refuse_other_than_table(statement: syntax.Update | syntax.Delete, relation: Relation) -> None:
     word, span = type(statement).__name__.upper(), statement.relation.span
-    statements.refuse_derived(relation, span)
+    refuse_derived(relation, span)
     if relation.is_stream:
         raise SqlError(
             f'"{relation.name}" is a stream: its rows stay as they are', span,

@@ -29,7 +29,7 @@ def control(statement: syntax.Control, apart: Apart) -> Result:
         clocks = {item.clock for item in items if isinstance(item, Relation) and item.has_query} or {catalog.clock}
         pipelines = [pipeline for pipeline in pipelines if pipeline.catalog.clock in clocks]
     elif statement.query is not None:
-        pipelines = [apart.of(catalog.find(statement.query))]
+        pipelines = [apart.of(catalog.find(statement.query, queries=True))]
     names = ", ".join(relation.name for pipeline in pipelines for relation in _controlled(statement, pipeline))
     return Result.of_message(f"{_DONE[statement.action]} {names or 'nothing'}")
 
@@ -42,8 +42,9 @@ def _controlled(statement: syntax.Control, pipeline: Pipeline) -> list[Relation]
             return pipeline.resume(wanted)
         state: Literal["paused", "terminated"] = "paused" if statement.action == "PAUSE" else "terminated"
         cause = "it is paused" if statement.action == "PAUSE" else "it was terminated"
-        while pipeline.step():
-            pass
+        now = pipeline.log.version
+        while pipeline.position < now:  # and not until a loop is at rest, which may be what it stops
+            pipeline.step()
         at = pipeline.circuit.version
         return pipeline.halt([Stop(r.id, state, at, cause) for r in wanted if r.id not in pipeline.stopped])
 
@@ -57,7 +58,7 @@ def _wanted(statement: syntax.Control, pipeline: Pipeline) -> list[Relation]:
         return [r for r in pipeline.derived() if _can_go_on(pipeline.stopped.get(r.id))]
     if statement.is_instance:
         return _of_instance(statement, statement.query, pipeline)
-    relation = pipeline.catalog.find(statement.query)
+    relation = pipeline.catalog.find(statement.query, queries=True)
     span, stop = statement.query.span, pipeline.stopped.get(relation.id)
     if not relation.is_derived:
         raise SqlError(f'"{relation.name}" is not computed by a query', span, hint="SHOW QUERIES lists those")

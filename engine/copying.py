@@ -25,13 +25,13 @@ from headwater.engine.file_rows import (
 from headwater.engine.forking import absolute
 from headwater.engine.reading import Reader
 from headwater.engine.result import Result
-from headwater.engine.statements import refuse_derived, targets_of
 from headwater.engine.writing import Writer
 from headwater.errors import DataError, SqlError, StorageError
 from headwater.parser import quote, syntax
 from headwater.planner import Catalog, Relation
 from headwater.planner.file_options import FileOptions, copy_options
 from headwater.planner.sql_types import cast_from_arrow
+from headwater.planner.targets import refuse_derived, targets_of
 from headwater.storage.files import OsStorage, empty_file, matching_files, parent, sync_file
 from headwater.values import ROWTIME, Column
 

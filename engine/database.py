@@ -19,7 +19,6 @@ from headwater.engine import (
     forking,
     given_rows,
     retention,
-    statements,
 )
 from headwater.engine.apart import Apart
 from headwater.engine.catalogs import Catalogs
@@ -44,6 +43,7 @@ from headwater.engine.writing import Writer
 from headwater.errors import SqlError, StorageError
 from headwater.parser import Parameters, parse_point, syntax
 from headwater.planner import with_named_types
+from headwater.planner.targets import refuse_derived
 from headwater.storage import Log, OsStorage, SimulatedDisk, Storage
 from headwater.values import Column
 
@@ -355,7 +355,7 @@ class Database:
         """
         self._check_open()
         relation = self.pipeline.catalog.find(syntax.Identifier(name))
-        statements.refuse_derived(relation, None)
+        refuse_derived(relation, None)
         return given_rows.append(relation, rows, commit_every, self._parts.writer.append)
 
     # ---------------------------------------------------------------- forks

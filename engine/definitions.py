@@ -41,6 +41,7 @@ Definition = (
     | syntax.CreateInstance
     | syntax.CreateType
     | syntax.CreateFunction
+    | syntax.Insert
     | syntax.Alter
     | syntax.Drop
 )
@@ -68,6 +69,8 @@ def _defined(statement: Definition, pipeline: Pipeline, reader: Reader, known: f
             return functions.create(statement, pipeline, known, lambda v, c: _check_view(v, c, statement, reader))
         case syntax.Drop(kind="FUNCTION"):
             return functions.drop(statement, pipeline)
+        case syntax.Insert():
+            return _insert(statement, pipeline, reader)
         case syntax.Alter():
             return _alter(statement, pipeline)
         case syntax.Drop(kind="TYPE"):
@@ -150,6 +153,18 @@ def _create(statement: _Create, pipeline: Pipeline, reader: Reader) -> Result:
 def _word(item: Item) -> str:
     """What a new item is called; the state of a queue is a table."""
     return "assertion" if item.made_as == "ASSERTION" else item.kind.lower()
+
+
+def _insert(statement: syntax.Insert, pipeline: Pipeline, reader: Reader) -> Result:
+    """Runs an INSERT that goes on."""
+    catalog = pipeline.catalog
+    query = define_item(begun(statement, pipeline, reader.points()), catalog)
+    assert isinstance(query, Relation)
+    refuse_stopped([query], pipeline.derived(), pipeline.stopped)
+    note = {"create": query.definition, "id": query.id}
+    rows = pipeline.define(catalog.add(query, statement.relation.span), [query], note)
+    into, count = statement.relation.text, "" if not rows else f", {rows:,} row{'' if rows == 1 else 's'} so far"
+    return Result.of_message(f"created query {query.name}, which inserts into {into}{count}")
 
 
 def _refuse_error_stream(item: Item | None, name: syntax.Identifier, catalog: Catalog) -> None:
@@ -238,7 +253,7 @@ def _drop(statement: syntax.Drop, pipeline: Pipeline) -> Result:
 
 def to_drop(statement: syntax.Drop, catalog: Catalog) -> Sequence[Item]:
     """What a DROP removes, dependants first. Raises where it must not."""
-    item = catalog.item(statement.name)
+    item = catalog.view(statement.name) or catalog.find(statement.name, queries=True)
     _refuse_error_stream(item, statement.name, catalog)
     if item.made_as != statement.kind:
         article = "an" if item.made_as == "ASSERTION" else "a"
@@ -256,7 +271,11 @@ def to_drop(statement: syntax.Drop, catalog: Catalog) -> Sequence[Item]:
     if dependents and not statement.cascade:
         names = ", ".join(d.name for d in dependents)
         raise NameTaken(
-            f'"{item.name}" is read by {names}', statement.name.span,
+            f'"{item.name}" is {"read" if _are_readers(dependents) else "used"} by {names}', statement.name.span,
             hint=f"drop them first, or write DROP {item.kind} {item.name} CASCADE",
         )  # fmt: skip
     return [*reversed(dependents), item]
+
+
+def _are_readers(dependents: Sequence[Item]) -> bool:
+    return not any(isinstance(item, Relation) and item.insertion is not None for item in dependents)

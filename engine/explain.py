@@ -36,6 +36,7 @@ from headwater.planner import (
 )
 from headwater.planner.change_rows import ChangeSource
 from headwater.planner.duckdb_errors import with_users_names
+from headwater.planner.inserts import define_insert, goes_on
 
 
 def explain(statement: syntax.Explain, apart: Apart, reader: Reader) -> list[str]:
@@ -45,10 +46,11 @@ def explain(statement: syntax.Explain, apart: Apart, reader: Reader) -> list[str
         return _snapshot(statement, target, reader)
     if isinstance(target, syntax.Drop):
         return [f"DROP {item.made_as} {quote(item.name)}" for item in to_drop(target, pipeline.catalog)]
-    if isinstance(target, syntax.CreateView | syntax.Insert | syntax.Update | syntax.Delete):
+    once = isinstance(target, syntax.Insert) and not goes_on(target, pipeline.catalog)
+    if once or isinstance(target, syntax.CreateView | syntax.Update | syntax.Delete):
         raise Unsupported("EXPLAIN of this statement is not supported yet", target.span)
     if isinstance(target, syntax.Identifier):
-        pipeline = apart.of(pipeline.catalog.find(target))
+        pipeline = apart.of(pipeline.catalog.find(target, queries=True))
     else:
         target = begun(target, pipeline, reader.points())
     plan = _plan(target, pipeline.catalog)
@@ -68,16 +70,18 @@ def _notes(target: syntax.Node) -> list[str]:
     return []
 
 
-def _plan(target: syntax.Query | syntax.CreateRelation | syntax.Identifier, catalog: Catalog) -> Plan:
+def _plan(target: syntax.Query | syntax.CreateRelation | syntax.Insert | syntax.Identifier, catalog: Catalog) -> Plan:
     """The plan of a continuous query: a running one by its name, or one that is given."""
     if isinstance(target, syntax.Query):
         return bind_query(target, catalog, watched=True).plan
-    if isinstance(target, syntax.CreateRelation):
+    if isinstance(target, syntax.Insert):
+        plan = define_insert(target, catalog).plan
+    elif isinstance(target, syntax.CreateRelation):
         if target.query is None:
             raise SqlError("there is nothing to explain without AS SELECT", target.span)
         plan = define(target, catalog).query_plan
     else:
-        plan = catalog.find(target).plan
+        plan = catalog.find(target, queries=True).plan
         if plan is None:
             raise SqlError(f'"{target.text}" is not computed by a query', target.span, hint="SHOW QUERIES lists those")
     assert plan is not None

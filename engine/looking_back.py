@@ -100,7 +100,7 @@ def _described(
     view = catalog.view(statement.name)
     if view is not None:
         return statements.describe_view(view, columns_of_view(view, known, reader), statement.extended)
-    relation = catalog.find(statement.name)
+    relation = catalog.find(statement.name, queries=True)
     if not statement.extended:
         return statements.described(relation, [])
     facts = [("kind", relation.kind), ("definition", relation.definition), ("partitions", str(relation.partitions))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +21,34 @@ def created_at(log: Log) -> dict[int, int]:
     """The version of their input at which relations were made, by their ids."""
     notes = [note for _, note in log.kept("ddl") if "frontier" in note]
     return {made["id"]: note["frontier"] for note in notes for made in note.get("replace", [note]) if "id" in made}
+
+
+class Digests:
+    """The digests of the contents of derived tables, by their ids."""
+
+    def __init__(self, known: dict[int, int] | None = None) -> None:
+        self.known = known or {}
+
+    def output(self, relation: Relation, deltas: Sequence[Delta]) -> list[Append]:
+        """What a derived relation's log gains, which is counted into the digest of a table."""
+        appends, digest = output_of(relation, deltas)
+        if appends and not relation.is_stream:
+            self.known[relation.id] = (self.known.get(relation.id, 0) + digest) % 2**64
+        return appends
+
+    def take(self, relations: Iterable[Relation], circuit: Circuit) -> None:
+        """Takes those of the relations as a circuit has them."""
+        for relation in relations:
+            self.known |= digest_of(relation, circuit)
+
+    def forget(self, ids: Iterable[int]) -> None:
+        """Forgets those of some tables."""
+        for id in list(ids):
+            self.known.pop(id, None)
+
+    def note(self) -> dict[str, int]:
+        """What a commit has to say of them."""
+        return {str(id): digest for id, digest in self.known.items()}
 
 
 def digest_of(relation: Relation, circuit: Circuit) -> dict[int, int]:

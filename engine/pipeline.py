@@ -14,12 +14,14 @@ from typing import Any
 
 from headwater.engine import assertions
 from headwater.engine.background import Background
-from headwater.engine.budgets import Budget, budget_of
+from headwater.engine.budgets import Budgets
 from headwater.engine.catching_up import CatchingUp, Moved, right_up_to, stopped_circuit
 from headwater.engine.checkpoints import Checkpoints
 from headwater.engine.failed_rows import NOTE as FAILED_ROWS
 from headwater.engine.failed_rows import FailedRows
-from headwater.engine.outputs import created_at, digest_of, output_of
+from headwater.engine.feeding import NOTE as HOPS
+from headwater.engine.feeding import Feeding, inserted
+from headwater.engine.outputs import Digests, created_at
 from headwater.engine.recovery import checked, named, recorded
 from headwater.engine.stops import (
     NOTE,
@@ -71,11 +73,10 @@ class Pipeline:
         self.catalog = catalog
         self.last_step = (0, 0)  # (version up to which derived logs are read, version up to which their input was)
         self.stopped = stops_of(log, catalog)
-        self.state_limit: int | None = None  # bytes that the state of a query may have, where it does not say itself
-        self._digests: dict[int, int] = {}  # id of a derived table → digest of its content
+        self._digests = Digests()
         self.failed_rows = FailedRows(log, named(FAILED_ROWS, catalog.clock))
-        self._fed = 0  # the last version in which a step wrote errors
-        self._budgets: tuple[Circuit, dict[int, Budget]] | None = None
+        self.feeding = Feeding(log, named(HOPS, catalog.clock))
+        self.budgets = Budgets()
         self._checkpoints = Checkpoints(log, background=background)
         self._circuit: Circuit | None = None
         self._failure: BaseException | None = None  # of the last try to move, to `_failed_at` at least
@@ -121,29 +122,30 @@ class Pipeline:
         return self._circuit
 
     def catch_up(self, version: int | None = None) -> None:
-        """Returns when everything up to `version` (default: committed before the call) has gone through all queries."""
+        """Returns when everything up to `version` (default: committed before the call) has gone through all queries,
+        with what came of it in loops, and these are at rest.
+        """
         if version is None:
             self.beside()
         target = self.log.version if version is None else version
         self._reach(target)
-        for _ in range(self._error_levels() if self._fed > target else 0):
-            self._reach(max(target, self._fed))  # errors on the way here are the input of other queries
+        for _ in range(self._levels() if self.feeding.last > target else 0):
+            self._reach(max(target, self.feeding.last))  # what was written on the way is the input of other queries
 
-    def _error_levels(self) -> int:
-        """How many streams of errors there are that queries read, and one more."""
+    def _levels(self) -> int:
         with self.lock:
-            return 1 + len({leaf.id for leaf in self.circuit.leaves} & {id for r in self.derived() for id in r.outlets})
+            return self.feeding.levels(self.derived(), {leaf.id for leaf in self.circuit.leaves})
 
     def _reach(self, target: int) -> None:
         if self._thread is None or self._thread.is_this():
-            while self.position < target:
+            while self.feeding.rested(self.position) < target:
                 self.step()
             if self.tick(self.due):
                 self.catch_up()
             return
         with self.lock, task("catching up") as tell:
             begun = self.position
-            while not self._closed and self.position < target:
+            while not self._closed and self.feeding.rested(self.position) < target:
                 if self._failure is not None and target <= self._failed_at:
                     raise QueryFailed(f"the continuous queries stopped: {self._failure}") from self._failure
                 tell(self.position - begun, target - begun)
@@ -167,7 +169,7 @@ class Pipeline:
             rows = self._input_rows(circuit.version, to)
             if not rows and not circuit.is_due(self.log, to) and not self._is_new:
                 circuit.version = to
-                self.last_step = (to, to)
+                self._skip(to)
                 self._moved.notify_all()
                 return True
             try:
@@ -212,35 +214,42 @@ class Pipeline:
         began, trouble = circuit.version, Trouble()
         changes = circuit.advance(self.log, Cut(to), trouble=trouble)
         running = self.running()
-        stops = with_dependents(failed(running, trouble, self.budgets(circuit), began), running, self.catalog)
+        stops = failed(running, trouble, self.budgets.of(running, circuit, self.catalog), began)
+        stops += self.feeding.runaways(running, self.catalog, changes, began)
+        stops = with_dependents(stops, running, self.catalog)
         plans = {r.id: r.content() for r in running} if stops else {}
         stops = [replace(s, version=right_up_to(plans[s.id], self.log, began, to)) for s in stops]
         gone = {stop.id for stop in stops}
         going = [r for r in running if r.id not in gone]
-        appends = self._given(going, self.catalog, Moved(circuit, changes, trouble), to)
+        moved = Moved(circuit, changes, trouble)
+        hops = self.feeding.following(going, self.catalog, moved, to)
+        appends = self._given(going, self.catalog, moved, to)
         stops += with_dependents(assertions.pauses(going, self.catalog, circuit, changes, to), going, self.catalog)
-        for stop in stops:
-            self._digests.pop(stop.id, None)
+        self._digests.forget(stop.id for stop in stops)
         if has_input or appends or stops:
-            self._commit_step(appends, to, {NOTE: stop_note(stops)} if stops else {})
+            self._commit_step(appends, to, hops, {NOTE: stop_note(stops)} if stops else {})
         else:
-            self.last_step = (to, to)
+            self._skip(to)
         if stops:
             self._stop(stops, circuit)
 
-    def _commit_step(self, appends: Sequence[Append], to: int, more: dict[str, Any]) -> Commit:
-        """Commits the output of a step that brought all running queries to version `to`; `more` is kept for ever."""
-        step = {named("step", self.catalog.clock): {"to": to, "digests": self._recorded_digests()}}
-        commit = self.log.commit(appends, {**step, **self.failed_rows.note(), **more}, keep=bool(more))
-        self.last_step = (commit.version, to)
-        self._note_fed(appends, commit)
-        return commit
+    def _skip(self, to: int) -> None:
+        """Notes that up to version `to` there was nothing to commit."""
+        self.last_step = (to, to)
+        self.feeding.skip(to)
 
-    def _note_fed(self, appends: Sequence[Append], commit: Commit) -> None:
-        """Notes if errors were written, which others read as they read what users append."""
-        written = {relation.id for relation in self.derived()}
-        if any(append.stream not in written for append in appends):
-            self._fed = commit.version
+    def _commit_step(self, appends: Sequence[Append], to: int, hops: dict[int, int], more: dict[str, Any]) -> None:
+        """Commits the output of a step that brought all running queries to version `to`; `more` is kept for ever."""
+        step = {named("step", self.catalog.clock): {"to": to, "digests": self._digests.note()}}
+        commit = self.log.commit(appends, {**step, **self._counted(hops), **more}, keep=bool(more))
+        self._took(commit, appends, to, hops)
+
+    def _counted(self, hops: dict[int, int]) -> dict[str, Any]:
+        return {**self.failed_rows.note(), **self.feeding.note(hops)}
+
+    def _took(self, commit: Commit, appends: Sequence[Append], to: int, hops: dict[int, int]) -> None:
+        began, self.last_step = self.last_step[1], (commit.version, to)
+        self.feeding.take(appends, commit, hops, {relation.id for relation in self.derived()}, began)
 
     def _stop(self, stops: Sequence[Stop], circuit: Circuit) -> None:
         self.stopped |= {stop.id: stop for stop in stops}
@@ -253,33 +262,20 @@ class Pipeline:
         appends: list[Append] = []
         for relation in relations:
             if relation.plan is not None:
-                appends += self._output(relation, moved.changes[relation.plan])
+                deltas = moved.changes[relation.plan]
+                if relation.insertion is None:
+                    appends += self._digests.output(relation, deltas)
+                else:
+                    appends += inserted(relation, deltas, catalog, self.log, to)
                 appends += self.failed_rows.appends(relation, moved.trouble, catalog, to)
                 appends += assertions.alerts(relation, moved.circuit, moved.changes, self.log, to)
         return appends
 
     def limit_state(self, nbytes: int | None) -> None:
         """Lets queries that do not say themselves hold at most so many bytes of state, from the next step on."""
-        if nbytes != self.state_limit:
+        if nbytes != self.budgets.limit:
             with self.lock:
-                self.state_limit, self._budgets = nbytes, None
-
-    def budgets(self, circuit: Circuit) -> dict[int, Budget]:
-        """The budgets of the running queries that have a limit, by the ids of their relations."""
-        if self._budgets is None or self._budgets[0] is not circuit:
-            limited = [r for r in self.running() if self.state_limit is not None or r.state_limit is not None]
-            self._budgets = (circuit, {r.id: budget_of(r, circuit, self.catalog, self.state_limit) for r in limited})
-        return self._budgets[1]
-
-    def _output(self, relation: Relation, deltas: Sequence[Delta]) -> list[Append]:
-        """What a derived relation's log gains; counts it into the digest of a table."""
-        appends, digest = output_of(relation, deltas)
-        if appends and not relation.is_stream:
-            self._digests[relation.id] = (self._digests.get(relation.id, 0) + digest) % 2**64
-        return appends
-
-    def _recorded_digests(self) -> dict[str, int]:
-        return {str(id): digest for id, digest in self._digests.items()}
+                self.budgets.limit_to(nbytes)
 
     def checkpoint(self) -> int:
         """Saves an image of all state; gives the version that published it. Steps go on meanwhile."""
@@ -289,7 +285,7 @@ class Pipeline:
         return save_image(self.log, states, note, self._checkpoints.slices.pause()).version
 
     def _image_note(self) -> dict[str, Any]:
-        note = {"last_step": self.last_step, "digests": self._recorded_digests(), **self.failed_rows.note()}
+        note = {"last_step": self.last_step, "digests": self._digests.note(), **self.failed_rows.note()}
         return {**note, "clock": self.catalog.clock} if self.catalog.clock else note
 
     def tried(self, version: int, failure: Exception | None) -> None:
@@ -335,7 +331,7 @@ class Pipeline:
     def coming(self, made: Sequence[Relation], catalog: Catalog) -> CatchingUp:
         """Those of the relations `made` that the circuit will keep, brought to about where it is. Holds up no steps."""
         roots = [r.content() for r in made if r.is_derived or not r.is_stream]
-        coming = CatchingUp(self.log, Circuit(roots), made, catalog, self.state_limit)
+        coming = CatchingUp(self.log, Circuit(roots), made, catalog, self.budgets.limit)
         coming.follow(lambda: self.position)
         return coming
 
@@ -352,17 +348,16 @@ class Pipeline:
             frontier, counted = self.circuit.version, self.failed_rows.note()
             try:
                 coming.reach(frontier)
+                hops = self.feeding.following(made, catalog, coming.moved, frontier)
                 appends = self._given(made, catalog, coming.moved, frontier)
-                commit = self._rename(catalog, {**note, "frontier": frontier}, appends)
+                commit = self._rename(catalog, {**note, "frontier": frontier}, appends, hops)
             except BaseException:
-                for relation in made:
-                    self._digests.pop(relation.id, None)
+                self._digests.forget(relation.id for relation in made)
                 self.failed_rows.restore(counted)
                 raise
             self._circuit = Circuit(self.roots(), parts=[coming.circuit, self.circuit])
-            self.last_step = (commit.version, frontier)
-            self._note_fed(appends, commit)
-            ids = {relation.id for relation in made}
+            self._took(commit, appends, frontier, hops)
+            ids = {r.id if r.insertion is None else r.insertion.stream for r in made}
             return sum(append.rows.num_rows for append in appends if append.stream in ids)
 
     def halt(self, stops: Sequence[Stop]) -> list[Relation]:
@@ -371,8 +366,7 @@ class Pipeline:
         stopped = [r for r in self.running() if r.id in {stop.id for stop in stops}]
         if stops:
             self.log.commit([], {NOTE: stop_note(stops)}, keep=True)
-            for stop in stops:
-                self._digests.pop(stop.id, None)
+            self._digests.forget(stop.id for stop in stops)
             self._stop(stops, self.circuit)
         return stopped
 
@@ -387,22 +381,22 @@ class Pipeline:
         if not going:
             return []
         parts, appends, frontier = [self.circuit], list[Append](), self.circuit.version
+        hops: dict[int, int] = {}
         counted = self.failed_rows.note()
         try:
             for version in sorted({self.stopped[r.id].version for r in going}):
                 members = [r for r in going if self.stopped[r.id].version == version]
                 circuit = stopped_circuit(self.log, [r.content() for r in members], version)
-                for relation in members:
-                    self._digests |= digest_of(relation, circuit)
-                coming = CatchingUp(self.log, circuit, members, self.catalog, self.state_limit)
+                self._digests.take(members, circuit)
+                coming = CatchingUp(self.log, circuit, members, self.catalog, self.budgets.limit)
                 coming.reach(frontier)
+                hops |= self.feeding.following(members, self.catalog, coming.moved, frontier)
                 appends += self._given(members, self.catalog, coming.moved, frontier)
                 parts.insert(0, circuit)
-            self._commit_step(appends, frontier, {NOTE: {"resume": [r.id for r in going]}})
+            self._commit_step(appends, frontier, hops, {NOTE: {"resume": [r.id for r in going]}})
         except BaseException:
             self.failed_rows.restore(counted)
-            for relation in going:
-                self._digests.pop(relation.id, None)
+            self._digests.forget(relation.id for relation in going)
             raise
         self.stopped = {id: stop for id, stop in self.stopped.items() if id not in {r.id for r in going}}
         self._circuit = Circuit(self.roots(), parts=parts)
@@ -411,16 +405,18 @@ class Pipeline:
     def rename(self, catalog: Catalog, note: dict[str, Any]) -> None:
         """Makes `catalog`, in which there are no relations that were not there before, the catalog, in one commit."""
         with self.lock:
-            self._rename(catalog, note, [])
+            self._rename(catalog, note, [], self.feeding.hops)
             self._circuit = Circuit(self.roots(), parts=[self.circuit])
 
-    def _rename(self, catalog: Catalog, note: dict[str, Any], appends: Sequence[Append]) -> Commit:
-        commit = self.log.commit(appends, {"ddl": note, **self.failed_rows.note()}, keep=True)
+    def _rename(
+        self, catalog: Catalog, note: dict[str, Any], appends: Sequence[Append], hops: dict[int, int]
+    ) -> Commit:
+        commit = self.log.commit(appends, {"ddl": note, **self._counted(hops)}, keep=True)
         self.catalog = catalog
         present = {relation.id for relation in catalog.relations.values()}
         self.stopped = {id: stop for id, stop in self.stopped.items() if id in present}
         self.failed_rows.forget(present)
-        self._digests = {id: digest for id, digest in self._digests.items() if id in present}
+        self._digests.forget(self._digests.known.keys() - present)
         return commit
 
     # ---------------------------------------------------------------- recovery
@@ -442,5 +438,6 @@ class Pipeline:
                 "no image of the running queries can be read, and retention has taken what they were computed from",
                 hint="restore the images from a copy",
             ) from gone
+        self.feeding.restore(frontier)
         self._checkpoints.rows = self._input_rows(known.frontier, frontier)
-        self._digests = checked(self.running(), self._circuit, known.digests, self.log)
+        self._digests = Digests(checked(self.running(), self._circuit, known.digests, self.log))

@@ -64,11 +64,11 @@ def _last_failure(relation: Relation, log: Log) -> str | None:
 def _budget(relation: Relation, pipeline: Pipeline) -> Budget | None:
     if relation.id in pipeline.stopped:
         return None
-    return budget_of(relation, pipeline.circuit, pipeline.catalog, pipeline.state_limit)
+    return budget_of(relation, pipeline.circuit, pipeline.catalog, pipeline.budgets.limit)
 
 
 def _limit(relation: Relation, pipeline: Pipeline) -> int | None:
-    return pipeline.state_limit if relation.state_limit is None else relation.state_limit
+    return pipeline.budgets.limit if relation.state_limit is None else relation.state_limit
 
 
 def _way_of_errors(relation: Relation, pipeline: Pipeline) -> str:

@@ -30,6 +30,7 @@ from headwater.engine.transactions import Transaction
 from headwater.errors import OutOfRange, SqlError
 from headwater.parser import syntax
 from headwater.planner import refuse_statement, with_named_types
+from headwater.planner.inserts import goes_on
 
 _Node = TypeVar("_Node", bound=syntax.Node)
 
@@ -68,10 +69,10 @@ class Runner:
         match statement:
             case syntax.Query():
                 return self.watch(statement)
+            case syntax.Insert() if not goes_on(statement, pipeline.catalog):
+                return parts.writer.insert(statement)
             case _ if isinstance(statement, definitions.Definition):
                 return self._define(statement)
-            case syntax.Insert():
-                return parts.writer.insert(statement)
             case syntax.Update() | syntax.Delete():
                 return parts.writer.change(statement)
             case syntax.Fetch() | syntax.CommitGroup() | syntax.Seek():

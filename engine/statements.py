@@ -16,18 +16,17 @@ from headwater.engine.pipeline import Pipeline
 from headwater.engine.reading import Reader
 from headwater.engine.result import Result
 from headwater.engine.violations import CHECK_GROUP
-from headwater.errors import NullRefused, Span, SqlError, TypeProblem, Unsupported
+from headwater.errors import NullRefused, SqlError, TypeProblem, Unsupported
 from headwater.executor.evaluate import connection
 from headwater.executor.python_functions import raise_interrupt
 from headwater.parser import syntax, unparse
 from headwater.planner import Catalog, Function, Relation, View, explain_plan
-from headwater.planner.alerts import FIRST_ID as FIRST_ALERT_ID
 from headwater.planner.calls import with_duckdb_calls
 from headwater.planner.duckdb_errors import cause_of, function_that_raised, with_users_names
 from headwater.planner.names import names_in
 from headwater.planner.queues import group_of
-from headwater.planner.scope import Scope, ScopeColumn
 from headwater.planner.sql_types import arrow_schema
+from headwater.planner.targets import targets_of
 from headwater.storage import Log
 from headwater.values import ROWTIME, Column
 
@@ -70,7 +69,8 @@ def show(
             pipeline.catch_up()
             return _queues(pipeline)
         case syntax.Describe():
-            return _describe(pipeline.catalog.find(statement.name), statement.extended, apart, of_files)
+            relation = pipeline.catalog.find(statement.name, queries=True)
+            return _describe(relation, statement.extended, apart, of_files)
         case syntax.Explain():
             return _result(("plan",), [(line,) for line in explain(statement, apart, reader)])
     raise AssertionError(statement)
@@ -120,7 +120,7 @@ def asserted(wanted: list[Relation], counts: Mapping[int, int | None], log: Log,
 
 def seen(what: str, catalog: Catalog, count_errors: Callable[[Relation], int]) -> list[Relation]:
     """What SHOW STREAMS or TABLES has: nothing private to an instance, and error streams if there are errors."""
-    wanted = [r for r in catalog.ordered() if r.is_stream == (what == "STREAMS")]
+    wanted = [r for r in catalog.ordered() if f"{r.kind}S" == what]
     if what == "STREAMS":
         wanted += [r for r in catalog.error_streams() if count_errors(r)]
     return [r for r in wanted if not catalog.is_private(r.name)]
@@ -219,29 +219,6 @@ def describe_function(name: syntax.Identifier, catalog: Catalog) -> Result:
     return _result(("property", "value"), functions.facts(functions.find(name, catalog), catalog))
 
 
-def refuse_derived(relation: Relation, span: Span | None) -> None:
-    """Rows of a derived relation come from its query alone, of a stream of files from these, of a queue from what is
-    received.
-    """
-    if relation.queue is not None:
-        raise SqlError(f'"{relation.name}" is a queue', span, hint="RECEIVE, ACK and NACK change what it holds")
-    if relation.files is not None:
-        raise SqlError(
-            f'the rows of "{relation.name}" come from files', span, hint=f"add them to {relation.files.path}"
-        )
-    if relation.reaction is not None:
-        raise SqlError(
-            f'"{relation.name}" has the rows that violate an assertion', span, hint="change what the assertion reads"
-        )
-    if relation.has_query or relation.errors_of is not None:
-        from_what = "an assertion" if relation.id >= FIRST_ALERT_ID else "a query that fails"
-        raise SqlError(
-            f'the rows of "{relation.name}" come from {"its query" if relation.has_query else from_what}',
-            span,
-            hint="change the streams and tables it reads",
-        )
-
-
 def inserted_rows(statement: syntax.Insert, relation: Relation, known: Mapping[str, Function]) -> pa.RecordBatch:
     """The rows of INSERT … VALUES with the relation's types, where `known` are the functions of users.
 
@@ -268,19 +245,6 @@ def inserted_rows(statement: syntax.Insert, relation: Relation, known: Mapping[s
     schema = arrow_schema(wanted)
     arrays = [rows[f.name] if f.name in rows else pa.nulls(values.num_rows, f.type) for f in schema]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-
-def targets_of(names: tuple[syntax.Identifier, ...], relation: Relation) -> tuple[Column, ...]:
-    """The columns that values are given for, by their names, in order."""
-    known = [ScopeColumn(None, c.name, c.name, c.type) for c in relation.columns]
-    if relation.is_stream and relation.timestamp is None:
-        known.append(ScopeColumn(None, ROWTIME, ROWTIME, "TIMESTAMP", hidden=True))
-    scope = Scope(tuple(known))
-    found = [scope.resolve(syntax.Name((i,), span=i.span))[0] for i in names]
-    for i, column in enumerate(found):
-        if column in found[:i]:
-            raise SqlError(f'column "{column.name}" is named twice', names[i].span)
-    return tuple(Column(c.name, c.type) for c in found)
 
 
 def refuse_name(value: syntax.Expression) -> None:

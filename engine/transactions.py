@@ -23,11 +23,13 @@ from headwater.engine.result import Result
 from headwater.engine.scripts import Outcome, Scripts, refuse_endless
 from headwater.engine.session import is_about_session
 from headwater.engine.sight import Sight
-from headwater.engine.statements import inserted_rows, refuse_derived
+from headwater.engine.statements import inserted_rows
 from headwater.engine.writing import rows_said
 from headwater.errors import HeadwaterError, MemberFenced, SqlError, Unsupported
 from headwater.parser import Parameters, syntax
 from headwater.planner import Relation, refuse_statement
+from headwater.planner.inserts import goes_on, refuse_if_once
+from headwater.planner.targets import refuse_derived
 
 _Change = syntax.Insert | syntax.Update | syntax.Delete
 # What is run as outside of a transaction: what only asks about the catalog, and RECEIVE, which lends and gives nothing.
@@ -205,6 +207,12 @@ class Transaction:
         relation = self._pipeline.catalog.find(statement.relation)
         refuse_derived(relation, statement.relation.span)
         if isinstance(statement, syntax.Insert):
+            if goes_on(statement, self._pipeline.catalog):
+                raise Unsupported(
+                    "an INSERT that goes on for ever cannot be part of a transaction", statement.span,
+                    hint="SELECT … AS OF LATEST inserts what is there now, once",
+                )  # fmt: skip
+            refuse_if_once(statement)
             if isinstance(statement.query.body, syntax.Values):
                 rows = inserted_rows(statement, relation, self._pipeline.catalog.functions)
             else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from threading import Lock
 from types import MappingProxyType
 
 import pyarrow as pa
@@ -14,10 +15,12 @@ from headwater.engine.pipeline import Pipeline
 from headwater.engine.reading import Reader
 from headwater.engine.rejecting import Sentry
 from headwater.engine.result import Acknowledgement, Result
-from headwater.engine.statements import inserted_rows, refuse_derived
+from headwater.engine.statements import inserted_rows
 from headwater.engine.violations import Counts, Written, offsets_of, sort_out, together, written
 from headwater.parser import syntax
 from headwater.planner import Relation
+from headwater.planner.inserts import refuse_if_once
+from headwater.planner.targets import refuse_derived
 from headwater.storage import Append, Commit, GroupOffsets
 
 
@@ -30,6 +33,7 @@ class Writer:
         self._reader = reader
         self._now_us = now_us
         self._gate = Gate()
+        self._turns = Lock()  # of those who write what can come into a loop
         self._sentry = Sentry(pipeline)
 
     def defining(self, statement: syntax.Statement) -> AbstractContextManager[None]:
@@ -77,15 +81,16 @@ class Writer:
         return self._commit_written(relation, [self.written(relation, rows) for rows in batches])
 
     def insert(self, statement: syntax.Insert) -> Result:
-        """Runs INSERT. Raises SqlError for rows that do not fit, or a relation that is no source."""
+        """Runs INSERT once. Raises SqlError for rows that do not fit, or a relation that is no source."""
         relation = self._pipeline.catalog.find(statement.relation)
         refuse_derived(relation, statement.relation.span)
+        refuse_if_once(statement)
         if isinstance(statement.query.body, syntax.Values):
             rows = inserted_rows(statement, relation, self._pipeline.catalog.functions)
             made = self.written(relation, rows)
             self._commit_written(relation, [made])
         else:
-            with self._gate.alone():
+            with self._turn([relation.id]), self._gate.alone():
                 rows = changes.selected(statement, relation, self._pipeline.catalog, self._reader)
                 made = self.written(relation, rows)
                 self._commit(made, relation)
@@ -94,7 +99,8 @@ class Writer:
 
     def change(self, statement: syntax.Update | syntax.Delete) -> Result:
         """Runs UPDATE or DELETE: no rows come in between the state that it sees and its commit."""
-        with self._gate.alone(), self._pipeline.lock:
+        relation = self._pipeline.catalog.find(statement.relation)
+        with self._turn([relation.id]), self._gate.alone(), self._pipeline.lock:
             relation = self._pipeline.catalog.find(statement.relation)
             made, count = self.changed(statement, relation, self._reader)
             self._commit(made, relation)
@@ -127,12 +133,27 @@ class Writer:
     @contextmanager
     def _inside(self, appends: Sequence[Append], alone: bool) -> Iterator[None]:
         """Inside, `appends` may be committed: by one alone if it has to be, or if an assertion has to look at them."""
-        if not alone:
-            with self._gate.together():
-                if not self._sentry.concerns(appends):
-                    yield
-                    return
-        with self._gate.alone():
+        with self._turn(append.stream for append in appends):
+            if not alone:
+                with self._gate.together():
+                    if not self._sentry.concerns(appends):
+                        yield
+                        return
+            with self._gate.alone():
+                yield
+
+    @contextmanager
+    def _turn(self, relations: Iterable[int]) -> Iterator[None]:
+        """Inside, one writes what may come into a loop of queries: one at a time, and when the loops are at rest.
+
+        So the log has a commit, then the rounds that follow from it, then the next commit, whenever steps are made.
+        """
+        pipeline = self._pipeline
+        if pipeline.feeding.loops(pipeline.catalog).streams.isdisjoint(relations):
+            yield
+            return
+        with self._turns:
+            pipeline.catch_up()
             yield
 
     def _committed(self, appends: Sequence[Append], offsets: Sequence[GroupOffsets]) -> Commit:

@@ -260,9 +260,9 @@ class Builder(QueryBuilder):
     # ------------------------------------------------------------ change
 
     def insert(
-        self, span: Span, relation: Identifier, columns: Any, properties: Any, query: Query, more: Any
+        self, span: Span, relation: Identifier, columns: Any, properties: Any, query: Query, more: Any, on_error: Any
     ) -> Insert:
-        return Insert(relation, columns or (), query, (*(properties or ()), *(more or ())), span=span)
+        return Insert(relation, columns or (), query, (*(properties or ()), *(more or ())), on_error, span=span)
 
     update = makes(syntax.Update, "relation assignments where")
     assignment = makes(syntax.Assignment, "column value")

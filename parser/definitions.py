@@ -152,12 +152,13 @@ class CreateConnector(Node):
 
 @dataclass(frozen=True)
 class Insert(Node):
-    """INSERT INTO name [(columns)] VALUES … | SELECT … [WITH (properties)]"""
+    """INSERT INTO name [(columns)] VALUES … | SELECT … [WITH (properties)] [ON ERROR …]"""
 
     relation: Identifier
     columns: tuple[Identifier, ...]
     query: Query
     properties: tuple[Property, ...] = ()
+    on_error: OnError | None = None
 
 
 @dataclass(frozen=True)

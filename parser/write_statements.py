@@ -167,7 +167,8 @@ def _create_connector(node: syntax.CreateConnector) -> str:
 @unparse.register
 def _insert(node: syntax.Insert) -> str:
     columns, properties = in_parentheses(node.columns), _properties(node.properties)
-    return words("INSERT INTO", quote(node.relation), columns, properties, unparse(node.query))
+    rest = (properties, unparse(node.query), optional(node.on_error))
+    return words("INSERT INTO", quote(node.relation), columns, *rest)
 
 
 @unparse.register

@@ -82,6 +82,7 @@ def bind_query(
     watched: bool = False,
     as_table: bool = False,
     as_stream: bool = False,
+    names_windows: bool = True,
     idle_us: int | None = None,
     without: frozenset[str] = frozenset(),
 ) -> BoundQuery:
@@ -91,13 +92,13 @@ def bind_query(
     query that only watches).
     `as_table`, for a query that a table keeps, puts WINDOWSTART and WINDOWEND in front of a windowed query's columns if
     it does not name them, and leaves out an ORDER BY, as a table has no order. `as_stream`, for a query that a stream
-    keeps, names them too, and makes records of the windows of EMIT FINAL.
+    keeps, names them too, unless `names_windows` is false, and makes records of the windows of EMIT FINAL.
     `idle_us` is after how long a silence windows close without rows; None for never.
     `without` names rewrites of the plan that are left out.
     """
     refuse_continuous(query)
     query = with_short_names(query)
-    binder = _Binder(catalog, stored, watched, as_table or as_stream, as_stream, idle_us)
+    binder = _Binder(catalog, stored, watched, (as_table or as_stream) and names_windows, as_stream, idle_us)
     functions = functions_in(query, catalog.functions)
     if as_table and is_only_ordered(query):
         query = binder.unordered(query)

@@ -50,10 +50,21 @@ class Queue:
     dead_letter: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Insertion:
+    """That the rows of a query go into the stream with the id `stream`; where they may come back to it from there, at
+    most `max_hops` times.
+    """
+
+    stream: int
+    max_hops: int | None = None
+
+
 @dataclass(frozen=True)
 class Relation:
-    """A stream or table. `id` names its log for ever; `plan` is the continuous query of a derived one,
-    computed from the logs of source relations; `reads` are the ids of the relations and functions that its text names.
+    """A stream or table, or a query that has an `insertion`, and no rows of its own. `id` names its log for ever;
+    `plan` is the continuous query of a derived one, computed from the logs of source relations; `reads` are the ids of
+    the relations and functions that its text names.
 
     `columns` are those of `SELECT *`. `partition_key` columns choose the partition of a source relation's row.
     `timestamp` names the column that is the event time; else ROWTIME is given with the row, or the append time.
@@ -68,7 +79,7 @@ class Relation:
 
     name: str
     id: int
-    kind: str  # 'STREAM' or 'TABLE'
+    kind: str  # 'STREAM', 'TABLE' or 'QUERY'
     columns: tuple[Column, ...]
     definition: str  # the CREATE statement, as text
     partition_key: tuple[str, ...] = ()
@@ -87,13 +98,15 @@ class Relation:
     checks: tuple[Check, ...] = ()
     queue: Queue | None = None
     reaction: Reaction | None = None  # of the table of what violates an assertion: what becomes of a violation
+    insertion: Insertion | None = None
     files: FileSource | None = None  # where its rows come from, if that is files
     clock: int = 0
     apart: Plan | None = None
 
     @property
     def is_stream(self) -> bool:
-        return self.kind == "STREAM"
+        """Whether rows are only ever added to it; those of a query are records of a stream, too."""
+        return self.kind != "TABLE"
 
     @property
     def made_as(self) -> str:
@@ -122,10 +135,12 @@ class Relation:
         return replace(self, plan=self.query_plan if is_here else None, apart=None if is_here else self.query_plan)
 
     @property
-    def outlets(self) -> set[int]:
-        """The ids of the streams that a query writes besides its own: of errors, of violations, and of alerts."""
-        own = None if self.reaction is None else alerts.alert_stream_id(self.id)
-        return {id for id in (self.errors_into, own, *(check.into for check in self.checks)) if id is not None}
+    def outlets(self) -> frozenset[int]:
+        """The ids of the streams that a query writes besides its own: of errors, violations, alerts, and inserts."""
+        alert = None if self.reaction is None else alerts.alert_stream_id(self.id)
+        into = None if self.insertion is None else self.insertion.stream
+        found = (self.errors_into, alert, into, *(check.into for check in self.checks))
+        return frozenset(id for id in found if id is not None)
 
     @property
     def key(self) -> tuple[str, ...] | None:
@@ -234,9 +249,17 @@ class Catalog:
         """The relation or view that `name` refers to. Raises UnknownName with the nearest relation."""
         return self.view(name) or self.find(name)
 
-    def find(self, name: Identifier) -> Relation:
-        """The relation that `name` refers to. Raises UnknownName with the nearest one."""
+    def find(self, name: Identifier, *, queries: bool = False) -> Relation:
+        """The relation that `name` refers to. Raises UnknownName with the nearest one, and SqlError for a query that
+        has no rows of its own, unless these are meant, too.
+        """
         relation = self.get(name.text)
+        if relation is not None and relation.insertion is not None and not queries:
+            into = self.by_id(relation.insertion.stream).name
+            raise SqlError(
+                f'"{relation.name}" is a query that inserts into "{into}"', name.span,
+                hint=f"read {into}, or what the query reads",
+            )  # fmt: skip
         if self.view(name) is not None:
             raise UnknownName(
                 f'"{name.text}" is a view, not a stream or table', name.span, hint="ask it: SELECT … FROM it"
@@ -353,8 +376,8 @@ class Catalog:
         )
 
     def dependents(self, item: Relation | View | Function) -> list[Relation | View]:
-        """The relations and views that read or call `item`, or put into it what fails or violates a check, directly
-        or not, in the order of their making.
+        """The relations and views that read or call `item`, or put rows, errors or what violates a check into it,
+        directly or not, in the order of their making.
         """
         found = {item.id, error_stream_id(item.id), alerts.alert_stream_id(item.id)}
         dependents: list[Relation | View] = []

@@ -104,11 +104,10 @@ def _derived(
             "ROWTIME, ROWPARTITION and ROWOFFSET need another name as a column of a stream or table",
             query.span, hint="write ROWTIME AS time",
         )  # fmt: skip
-    if bound.limit is not None:
-        raise Unsupported("LIMIT without ORDER BY does not say what rows to keep", query.span, hint="add ORDER BY")
+    refuse_limit(bound, query)
     if is_stream and not bound.is_stream:
         raise SqlError(
-            _why_table(bound.plan), statement.name.span, hint=_way_out(statement.name.text, query),
+            why_table(bound.plan), statement.name.span, hint=_way_out(statement.name.text, query),
         )  # fmt: skip
     _refuse_ledger(statement, bound.columns, properties)
     clause = statement.on_error
@@ -125,7 +124,7 @@ def _derived(
         plan=with_checks(_output(bound, catalog.next_id, statement), checks),
         reads=(*bound.reads, *bound.views, *bound.functions),
         log=log_options(properties),
-        on_error=_action(clause),
+        on_error=reaction_of(clause),
         errors_into=own if target is None else target.id,
         state_limit=state_limit(properties),
         checks=checks,
@@ -160,7 +159,14 @@ def _refuse_ledger(statement: syntax.CreateRelation, columns: tuple[Column, ...]
         raise Unsupported(f'a ledger with a UNION ("{united.name}") is not supported yet', at)
 
 
-def _action(clause: syntax.OnError | None) -> Literal["INSERT", "SKIP", "FAIL"]:
+def refuse_limit(bound: BoundQuery, query: syntax.Query) -> None:
+    """Raises Unsupported for a LIMIT of rows that have no order."""
+    if bound.limit is not None:
+        raise Unsupported("LIMIT without ORDER BY does not say what rows to keep", query.span, hint="add ORDER BY")
+
+
+def reaction_of(clause: syntax.OnError | None) -> Literal["INSERT", "SKIP", "FAIL"]:
+    """What a query does about rows on which it fails."""
     match clause:
         case syntax.OnError(action="SKIP"):
             return "SKIP"
@@ -169,7 +175,7 @@ def _action(clause: syntax.OnError | None) -> Literal["INSERT", "SKIP", "FAIL"]:
     return "INSERT"
 
 
-def _why_table(plan: Plan) -> str:
+def why_table(plan: Plan) -> str:
     """Why the rows of a query are not a stream."""
     if any(isinstance(node, TemporalFilter) and node.is_final and node.visible_until for node in walk_plan(plan)):
         return "RETENTION takes windows away again, so the result is a table"

@@ -31,11 +31,20 @@ _USER_FUNCTION = re.compile(r'(?<!")"(\w+)\$[0-9a-f]{12}"(?!")|\b(\w+)\$[0-9a-f]
 _RAISED = re.compile(r"Python exception occurred while executing the UDF: \w+: (?P<cause>[^\n]*)")
 _CALLED = re.compile(r"(\w+)\(\)")
 
+# How an expression fails on purpose: DuckDB's error() cannot stand in TRY, and a text that is no BOOLEAN can.
+_REFUSED = re.compile(r"Could not convert string 'refused: (?P<cause>[^\n]*)' to BOOL")
+
+
+def refused_where(condition: str, problem: str, value: str) -> str:
+    """SQL of a value that fails with a `problem` where a condition holds."""
+    text = "refused: " + problem.replace("'", "''")
+    return f"CASE WHEN CAST(CASE WHEN {condition} THEN '{text}' ELSE 'true' END AS BOOLEAN) THEN {value} END"
+
 
 def cause_of(error: duckdb.Error) -> str:
-    """Why a row failed, on one line: DuckDB's word for it, or what a user's function said."""
-    raised = _RAISED.search(str(error))
-    return raised["cause"] if raised else str(error).partition("\n")[0]
+    """Why a row failed, on one line: DuckDB's word for it, or what a user's function or an expression of ours said."""
+    said = _RAISED.search(str(error)) or _REFUSED.search(str(error))
+    return said["cause"] if said else str(error).partition("\n")[0]
 
 
 def function_that_raised(error: duckdb.Error) -> str | None:
@@ -52,7 +61,7 @@ def with_users_names(text: str) -> str:
 
 def explain_duckdb_error(error: duckdb.Error, span: Span | None) -> SqlError:
     """A DuckDB complaint as one of ours: its first sentence, without its own position and class."""
-    if function_that_raised(error) is not None:
+    if function_that_raised(error) is not None or _REFUSED.search(str(error)):
         return SqlError(cause_of(error), span)
     text = with_users_names(str(error).partition("\n\nLINE ")[0].strip())
     kind, _, message = text.partition(": ")

@@ -87,7 +87,7 @@ def refuse_circle(relation: Relation, clauses: Sequence[syntax.OnError | syntax.
 
 
 def _reached(id: int, catalog: Catalog) -> Iterator[int]:
-    """The logs that rows of the log `id` can come to as errors or violations, itself first."""
+    """The logs that rows of the log `id` can come to as errors or violations, or are inserted into, itself first."""
     seen, ahead = {id}, [id]
     while ahead:
         source = ahead.pop()

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, TypeVar
 
 from headwater.errors import NameTaken, SqlError, TypeProblem, UnknownName, Unsupported, suggestion
 from headwater.parser import syntax, unparse
@@ -22,6 +22,9 @@ from headwater.planner.components import Component, Instance, PipelineDefinition
 from headwater.planner.create import define
 from headwater.planner.qualified import last_part, with_short_names
 from headwater.planner.views import Item, define_item
+
+_Statement = syntax.CreateRelation | syntax.CreateView | syntax.CreateInstance | syntax.Insert
+_Queried = TypeVar("_Queried", bound=syntax.CreateRelation | syntax.CreateView | syntax.Insert)
 
 Made = Item | Instance
 Old = Mapping[str, Item]
@@ -168,12 +171,15 @@ class _Body:
     def __init__(self, pipeline: PipelineDefinition, prefix: str, values: Mapping[str, syntax.Expression]) -> None:
         self.pipeline = pipeline
         self.names: dict[str, _Meant] = {}
+        self._inputs = {port.name.text.lower() for port in pipeline.inputs}
+        self._inserts = 0  # so far
         self._prefix = prefix
         self._values = values
 
-    def renamed(self, statement: syntax.Statement) -> syntax.CreateRelation | syntax.CreateView | syntax.CreateInstance:
+    def renamed(self, statement: syntax.Statement) -> _Statement:
         """A statement of the body as that of the instance. Raises SqlError for what a body cannot do."""
-        # A continuous INSERT INTO would be renamed here as well: its target is a name of the body.
+        if isinstance(statement, syntax.Insert):
+            return self._insertion(statement)
         if not isinstance(statement, syntax.CreateRelation | syntax.CreateView | syntax.CreateInstance):
             raise Unsupported(
                 "the body of a pipeline makes streams, tables, views and instances, and this does something else",
@@ -190,8 +196,29 @@ class _Body:
             return replace(statement, name=own, bindings=bindings)
         return replace(self._references(with_short_names(statement)), name=own)
 
+    def _insertion(self, statement: syntax.Insert) -> syntax.Insert:
+        """A continuous INSERT into a stream that the body has made; the query is a part of the instance."""
+        target = self._meaning(statement.relation)
+        if statement.relation.text.lower() in self._inputs:
+            raise SqlError(
+                f'"{statement.relation.text}" is an IN port: an instance reads it, and does not write it',
+                statement.relation.span, hint="insert into a stream that the body makes",
+            )  # fmt: skip
+        if isinstance(statement.query.body, syntax.Values):
+            raise Unsupported(
+                "the body of a pipeline inserts what a query gives, for ever", statement.span,
+                hint="INSERT INTO … SELECT … FROM what the body knows",
+            )  # fmt: skip
+        self._inserts += 1
+        name = syntax.Property("name", self._full(f"insert_{self._inserts}"))
+        others = tuple(item for item in statement.properties if item.name.lower() not in ("name", "query_id"))
+        renamed = self._references(with_short_names(statement))
+        return replace(renamed, relation=target.name, properties=(name, *others))
+
     def learn(self, statement: syntax.Statement, catalog: Catalog) -> None:
         """Lets the statements that follow know what a statement has made."""
+        if isinstance(statement, syntax.Insert):
+            return
         assert isinstance(statement, syntax.CreateRelation | syntax.CreateView | syntax.CreateInstance)
         name = statement.name.text
         made = [name]
@@ -243,9 +270,7 @@ class _Body:
             raise UnknownName(f'"{self.pipeline.name}" has no parameter ${node.name}', node.span, hint=hint)
         return replace(value, span=node.span)
 
-    def _references(
-        self, statement: syntax.CreateRelation | syntax.CreateView
-    ) -> syntax.CreateRelation | syntax.CreateView:
+    def _references(self, statement: _Queried) -> _Queried:
         ctes = {c.name.text.lower() for n in syntax.walk(statement) if isinstance(n, syntax.Query) for c in n.ctes}
 
         def change(node: syntax.Node) -> syntax.Node | None:

@@ -44,7 +44,7 @@ def with_starts(node: N, catalog: Catalog, offsets_at: OffsetsAt) -> N:
 
 def _begun(node: N, catalog: Catalog) -> N:
     """A definition with the property `start` written after each stream that its query names."""
-    if not isinstance(node, syntax.CreateRelation) or node.query is None:
+    if not isinstance(node, syntax.CreateRelation | syntax.Insert) or node.query is None:
         return node
     item = next((item for item in node.properties if item.name.lower() == START), None)
     if item is None:

@@ -37,14 +37,11 @@ _IN_STATEMENTS = (
     _Part(syntax.ColumnDefinition, "default", "DEFAULT"),
     _Part(syntax.ColumnDefinition, "computed", "a computed column"),
     _Part(syntax.ColumnDefinition, "header", "a column of headers"),
-    _Part(syntax.Insert, "properties", "INSERT … WITH"),
 )
 
 _IN_QUERIES = (_Part(syntax.Select, "partition_by", "PARTITION BY"),)
 
-_DROPPED = frozenset(
-    "ASSERTION FUNCTION INSTANCE PIPELINE QUEUE SCHEMA STREAM TABLE TYPE VIEW".split(),
-)
+_DROPPED = frozenset("ASSERTION FUNCTION INSTANCE PIPELINE QUERY QUEUE SCHEMA STREAM TABLE TYPE VIEW".split())
 _SHOWN = frozenset(
     """ASSERTIONS FUNCTIONS GROUPS INSTANCES PIPELINES PROPERTIES QUERIES QUEUES SCHEMAS STREAMS TABLES TYPES
     VARIABLES VIEWS""".split()

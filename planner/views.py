@@ -10,6 +10,7 @@ from headwater.parser import parse_statement, syntax, unparse
 from headwater.planner.assertions import define_assertion, refuse_unguarded, violating
 from headwater.planner.catalog import Catalog, Relation, View
 from headwater.planner.create import define
+from headwater.planner.inserts import define_insert
 from headwater.planner.names import relations_in
 from headwater.planner.queues import define_queue
 from headwater.planner.unsupported import refuse_snapshot
@@ -18,7 +19,7 @@ from headwater.planner.user_functions import functions_in
 Item = Relation | View
 OfQuery = syntax.CreateRelation | syntax.CreateView
 Replacing = OfQuery | syntax.CreateAssertion
-Definition = OfQuery | syntax.CreateQueue | syntax.CreateAssertion
+Definition = OfQuery | syntax.CreateQueue | syntax.CreateAssertion | syntax.Insert
 
 
 def define_view(statement: syntax.CreateView, catalog: Catalog) -> View:
@@ -46,6 +47,10 @@ def define_item(statement: Definition, catalog: Catalog) -> Item:
             return define_queue(statement, catalog)
         case syntax.CreateAssertion():
             return define_assertion(statement, catalog)
+        case syntax.Insert():
+            query = define_insert(statement, catalog)
+            refuse_unguarded(query, catalog, statement.relation)
+            return query
         case syntax.CreateRelation():
             relation = define(statement, catalog)
             refuse_unguarded(relation, catalog, statement.name)
@@ -90,6 +95,11 @@ def remade(dependents: list[Item], catalog: Catalog, replaced: str, span: Span) 
     made: list[Item] = []
     clocks: dict[int, int] = {}  # by those of what is made anew, the ones that it gets
     for dependent in dependents:
+        if isinstance(dependent, Relation) and dependent.insertion is not None:
+            raise NameTaken(
+                f"{replaced} cannot be replaced: what {dependent.name} has inserted stays as it is", span,
+                hint=f"DROP QUERY {dependent.name}; first, and INSERT INTO … WITH (start = 'latest') anew afterwards",
+            )  # fmt: skip
         definition = parse_statement(dependent.definition)
         assert isinstance(definition, Definition)
         try:

@@ -56,7 +56,6 @@ def test_whatever_is_read_is_run_or_refused(name: str) -> None:
         "CREATE TABLE t (a INT DEFAULT 1)",
         "CREATE TABLE t (a INT, b AS a + 1)",
         "CREATE TABLE t (a TIMESTAMP, WATERMARK FOR a AS a)",
-        "INSERT INTO bids WITH (feedback = '1 step') SELECT * FROM bids",
     ],
 )
 def test_a_clause_that_cannot_be_run_yet_is_refused_at_its_place(shop: Database, sql: str) -> None:

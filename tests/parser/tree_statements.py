@@ -70,7 +70,7 @@ CREATES = short(
     )
 )  # fmt: skip
 VIEWS = st.builds(ast.CreateView, IDENTIFIERS, LISTS, QUERIES, FLAGS, FLAGS)
-INSERTS = st.builds(ast.Insert, IDENTIFIERS, LISTS, QUERIES, PROPERTIES)
+INSERTS = st.builds(ast.Insert, IDENTIFIERS, LISTS, QUERIES, PROPERTIES, maybe(ON_ERRORS))
 UPDATES = st.builds(
     ast.Update, IDENTIFIERS, tuples(st.builds(ast.Assignment, IDENTIFIERS, EXPRESSIONS), least=1), maybe(EXPRESSIONS)
 )

@@ -1,0 +1,122 @@
+"""What steps write into the streams of users: errors, and the rows of INSERT … SELECT, which the next steps read.
+
+Where rows go round in a loop, each round is a step. How often a record was inserted since something came from outside,
+its hops, is counted for all that a step writes into a stream, and noted with it until it is read, under a name of its
+own for each clock:
+
+    hops    {id of a stream of a loop: hops of the records that the step wrote into it, …}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from headwater.engine import ingest
+from headwater.engine.catching_up import Changes, Moved
+from headwater.engine.failed_rows import fitted
+from headwater.engine.stops import Stop
+from headwater.planner import Catalog, Relation
+from headwater.planner.loops import Loops, circle_of, loops_of
+from headwater.planner.sql_types import arrow_schema
+from headwater.storage import Append, Commit, Log
+from headwater.values import Delta, concat_deltas
+
+NOTE = "hops"
+
+
+class Feeding:
+    """What a pipeline's steps have written into streams of users, and nobody has read yet."""
+
+    def __init__(self, log: Log, name: str = NOTE) -> None:
+        self._log = log
+        self._name = name
+        self.last = 0  # the last version in which a step wrote into a stream of users
+        self.hops: dict[int, int] = {}  # of the unread records of the loops, by the ids of their streams
+        self._written = 0  # the version in which these were written
+        self._rested = -1  # the version that was read when the loops were last at rest
+        self._known: tuple[Catalog, Loops] = (Catalog(), Loops())
+
+    def loops(self, catalog: Catalog) -> Loops:
+        """The loops that there are in a catalog."""
+        if self._known[0] is not catalog:
+            self._known = (catalog, loops_of(catalog))
+        return self._known[1]
+
+    def rested(self, position: int) -> int:
+        """The version up to which all is read, with what came of it in loops, where `position` is read as such."""
+        return self._rested if self.hops else position
+
+    def runaways(self, running: Iterable[Relation], catalog: Catalog, changes: Changes, began: int) -> list[Stop]:
+        """The queries that stop, as their rows have come round too often, in a step that began at a version."""
+        stops = []
+        for relation in running if self.hops else ():
+            limit = None if relation.insertion is None else relation.insertion.max_hops
+            if limit is not None and self._hops_of(relation, catalog) > limit and _has_rows(relation, changes):
+                circle = " → ".join(circle_of(relation, catalog) or [relation.name])
+                times = f"{limit:,} time{'' if limit == 1 else 's'}"
+                cause = f"rows have gone round {times}, which is its max_hops, and do not come to rest: {circle}"
+                hint = "let the query leave out rows that are done, or make it anew with a higher max_hops"
+                stops.append(Stop(relation.id, "failed", began, cause, hint))
+        return stops
+
+    def following(self, relations: Iterable[Relation], catalog: Catalog, moved: Moved, to: int) -> dict[int, int]:
+        """The hops of what is not read yet after a step that reads up to version `to` and writes what these give."""
+        streams = self.loops(catalog).streams
+        hops = {} if to >= self._written else dict(self.hops)
+        for relation in relations if streams else ():
+            for stream in streams & _fed_by(relation, moved):
+                hops[stream] = max(hops.get(stream, 0), self._hops_of(relation, catalog))
+        return hops
+
+    def note(self, hops: dict[int, int]) -> dict[str, Any]:
+        """What a commit has to say of the records that it writes, so that they are counted on in another process."""
+        return {self._name: {str(id): count for id, count in hops.items()}} if hops or self.hops else {}
+
+    def take(self, appends: Sequence[Append], commit: Commit, hops: dict[int, int], own: set[int], began: int) -> None:
+        """Notes what a step that began at a version has committed: `own` are the logs that it alone writes."""
+        if any(append.stream not in own for append in appends):
+            self.last = commit.version
+        if hops and not self.hops:
+            self._rested = began
+        self.hops, self._written = hops, commit.version
+
+    def skip(self, to: int) -> None:
+        """Notes that up to a version there was nothing for any query."""
+        if to >= self._written:
+            self.hops = {}
+
+    def restore(self, frontier: int) -> None:
+        """Takes the counts from the log, of what was written after a version."""
+        found = self._log.note_before(self._name, self._log.version)
+        self._written, noted = found if found is not None else (0, {})
+        self.hops = {int(id): count for id, count in noted.items()} if self._written > frontier else {}
+        self._rested = -1
+
+    def levels(self, derived: Iterable[Relation], read: set[int]) -> int:
+        """In how many steps at most, what is `read` being read, all is done that comes of a commit without loops."""
+        return 1 + len(read.intersection(id for relation in derived for id in relation.outlets))
+
+    def _hops_of(self, relation: Relation, catalog: Catalog) -> int:
+        """How often a row will have been inserted that the relation's query gives in this step."""
+        return 1 + max((self.hops.get(id, 0) for id in self.loops(catalog).read.get(relation.id, ())), default=0)
+
+
+def _has_rows(relation: Relation, changes: Changes) -> bool:
+    return relation.plan is not None and any(len(delta) for delta in changes[relation.plan])
+
+
+def _fed_by(relation: Relation, moved: Moved) -> frozenset[int]:
+    """The streams of users into which a query may have written in a step."""
+    given = frozenset[int]()
+    if relation.insertion is not None and _has_rows(relation, moved.changes):
+        given |= {relation.insertion.stream}
+    return given | relation.outlets if moved.trouble.rows or moved.trouble.violations else given
+
+
+def inserted(relation: Relation, deltas: Sequence[Delta], catalog: Catalog, log: Log, to: int) -> list[Append]:
+    """What a query adds to the stream into which it inserts, in a step that read up to version `to`."""
+    assert relation.plan is not None and relation.insertion is not None
+    rows = concat_deltas(arrow_schema(relation.plan.columns), deltas).rows
+    target = catalog.by_id(relation.insertion.stream)
+    return ingest.appends(target, fitted(rows, target), log, log.time_of(to)) if rows.num_rows else []
