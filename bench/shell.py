@@ -100,25 +100,28 @@ def measure_start(report: Report, rounds: int) -> None:
     """Report how long it takes from the command to the prompt, at a terminal, beside what is not ours of that."""
     report.begin("Start")
     report.doing("starting")
-    python = [sys.executable, "-c"]
+    python, headwater = [sys.executable, "-c"], [sys.executable, "-m", "headwater"]
     libraries = "import numpy, pyarrow.compute, duckdb, prompt_toolkit.shortcuts"
     measured = {
         "python alone": lambda: _until([*python, "print('>')"], b">"),
         "python with the libraries": lambda: _until([*python, f"{libraries}; print('>')"], b">"),
-        "headwater, to the prompt": lambda: _until([sys.executable, "-m", "headwater"], b"headwater>"),
+        "headwater, to the prompt": lambda: _until([*headwater], b"headwater>"),
+        "headwater, to an answer typed at once": lambda: _until([*headwater], b"1 row", b"SELECT 1;\r"),
+        "headwater -c, to the answer": lambda: _until([*headwater, "-c", "SELECT 1"], b"1 row"),
     }
     taken = in_turns(measured, _STARTS)
     goals = {"headwater, to the prompt": START_GOAL_MS}
     report.add([Figure(name, median(spent) * 1e3, "ms", goals.get(name)) for name, spent in taken.items()])
 
 
-def _until(command: list[str], shown: bytes) -> float:
-    """The seconds until a command has written something to its terminal, where it then ends."""
+def _until(command: list[str], shown: bytes, typed: bytes = b"") -> float:
+    """The seconds until a command has written something to its terminal, where something may have been typed first."""
     terminal, end = pty.openpty()
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", "PYTHONDONTWRITEBYTECODE": ""}
     begun = perf_counter()
     with subprocess.Popen(command, stdin=end, stdout=end, stderr=end, env=environment) as process:
         os.close(end)
+        os.write(terminal, typed)
         read = b""
         while shown not in read:
             read += os.read(terminal, 4096)

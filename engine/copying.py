@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet
 
 from headwater.engine import ingest
 from headwater.engine.arrow_files import WHOLE_FILES, batches_of, schema_of
@@ -196,7 +195,9 @@ def _write(path: str, result: Result, options: FileOptions, statement: syntax.Co
                 writer.write_table(table)
         elif options.format == "parquet":
             _refuse_types(result.columns, statement)
-            pyarrow.parquet.write_table(table, path)
+            import pyarrow.parquet as parquet  # which takes a while
+
+            parquet.write_table(table, path)
         else:
             _write_text(path, table, result.columns, options)
     except DataError as error:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from headwater.caches import cache_file
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 DEPTH_MAX = 200
 
 _POINT = re.compile(r"\s*('|(VERSION|OFFSET|TIMESTAMP|EARLIEST|LATEST)\b)", re.IGNORECASE)
+
+_making = Lock()
 
 # Lark notices a new grammar, Lark or Python by itself. To be renamed when `_as_keyword` changes.
 TABLES = "grammar-1.tables"
@@ -120,9 +123,15 @@ def _parse_span(text: str, span: Span, parameters: Parameters | None) -> Stateme
     return statement
 
 
-@cache
 def _lark() -> Lark:
-    """The parser for the grammar. Its tables, which take 0.4 s to compute, are kept for the user's next process."""
+    """The parser for the grammar, made once: who asks for it meanwhile waits, and does not make another."""
+    with _making:
+        return _made_lark()
+
+
+@cache
+def _made_lark() -> Lark:
+    """The tables of the grammar take 0.4 s to compute. They are kept for the user's next process."""
     from lark import Lark
 
     return Lark(

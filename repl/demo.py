@@ -21,8 +21,8 @@ from headwater.engine.database import Database, connect
 from headwater.engine.terminal import Screen
 from headwater.errors import HeadwaterError
 from headwater.repl.flights import QUERIES, SOURCES, Dataset, append_sizes, find_data, large_append, read_data
+from headwater.repl.load_view import LoadView
 from headwater.repl.output import Output
-from headwater.repl.progress import LoadView
 from headwater.repl.settings import Settings
 
 DIRECTORY = "flights.hw"
@@ -107,7 +107,7 @@ def run(directory: str | None = None) -> int:
         if sys.stdin.isatty() and sys.stdout.isatty():
             from headwater.repl.shell import run_shell  # only a terminal needs the prompt and what it imports
 
-            run_shell(database, output)
+            run_shell(lambda: database, path, output.stream)
     return 0
 
 

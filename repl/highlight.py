@@ -13,26 +13,8 @@ from itertools import pairwise
 from prompt_toolkit.document import Document
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.lexers import Lexer
-from prompt_toolkit.styles import Style
 
 from headwater.repl.sql_tokens import Token, tokens_of_line
-
-STYLE = Style.from_dict(
-    {
-        "prompt": "bold",
-        "comment": "ansibrightblack italic",
-        "string": "ansigreen",
-        "quoted": "ansicyan",
-        "number": "ansimagenta",
-        "keyword": "ansiblue bold",
-        "function": "ansiyellow",
-        "syntax-error": "underline ansired",
-        "auto-suggestion": "ansibrightblack",
-        "matching-bracket.cursor": "bold",
-        "matching-bracket.other": "bold reverse",
-        "bottom-toolbar": "noreverse ansibrightblack",
-    }
-)
 
 
 class SqlLexer(Lexer):

@@ -8,7 +8,6 @@ from prompt_toolkit.filters import emacs_insert_mode, has_focus
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.key_binding.vi_state import InputMode
 
-from headwater.parser import is_complete
 from headwater.repl.words import command_of
 
 _MODES = {
@@ -44,6 +43,8 @@ def key_bindings() -> KeyBindings:
 
 def is_ready(text: str) -> bool:
     """Whether Enter runs `text`: statements with their `;`, a command, a word such as `exit`, or nothing at all."""
+    from headwater.parser import is_complete  # which is being imported while the prompt stands there already
+
     typed = text.strip()
     before, _, last = typed.rpartition("\n")
     is_command = last.lstrip().startswith("\\") and (not before or is_ready(before))

@@ -9,18 +9,21 @@ so that `--help` answers at once.
 from __future__ import annotations
 
 import argparse
-import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from headwater import __version__
 from headwater.errors import HeadwaterError
+from headwater.repl.importing import importing
 from headwater.repl.report import show_error
 from headwater.repl.settings import FORMATS, Settings
 from headwater.repl.signals import Ended, exit_code, interruptible, take_signals
+
+if TYPE_CHECKING:
+    from headwater.engine.database import Database
 
 _EXAMPLES = """\
 examples:
@@ -88,45 +91,50 @@ def _run(arguments: Sequence[str]) -> int:
     """Run the shell at a terminal, else the script from `-c`, `-f` or standard input."""
     parser = _parser()
     options = parser.parse_args(arguments)
-
-    # What is imported stays: looking for garbage among it takes a quarter of the time, and again in each later search.
-    gc.disable()
-    from headwater.engine.database import connect
-    from headwater.repl.command_lines import run_script
-    from headwater.repl.output import Output
-    from headwater.repl.progress import shown_progress
-    from headwater.repl.sql_files import read_sql
-
-    gc.freeze()
-    gc.enable()
-
     script: str | None = options.sql
     if options.file is not None:
+        from headwater.repl.sql_files import read_sql
+
         try:
             script = read_sql(options.file)
         except HeadwaterError as error:
             parser.error(str(error))
     elif script is None and not (sys.stdin.isatty() and sys.stdout.isatty()):
         script = sys.stdin.read()
-    format: str = options.format or "table"
+    if script is None:
+        _run_shell(options.directory, options.format)
+    else:
+        _run_script(options.directory, options.format or "table", script, options.file)
+    return 0
+
+
+def _run_shell(directory: str | None, format: str | None) -> None:
+    from headwater.repl.shell import run_shell
+
+    def opened() -> Database:
+        from headwater.engine.database import connect
+
+        return connect(directory)
+
+    run_shell(opened, directory, _prepared(sys.stdout, format or "table"), format)
+
+
+def _run_script(directory: str | None, format: str, script: str, file: str | None) -> None:
+    with importing():
+        from headwater.engine.database import connect
+        from headwater.repl.command_lines import run_script
+        from headwater.repl.output import Output
+        from headwater.repl.progress import shown_progress
+
     output = Output(_prepared(sys.stdout, format), Settings.of_script(format))
     with shown_progress(sys.stderr):
-        database = connect(options.directory)
+        database = connect(directory)
     with database:
         try:
-            if script is not None:
-                with interruptible(database.reader.interrupt):
-                    run_script(database, output, script, file=options.file)
-            else:
-                gc.disable()
-                from headwater.repl.shell import run_shell
-
-                gc.freeze()
-                gc.enable()
-                run_shell(database, output, options.format)
+            with interruptible(database.reader.interrupt):
+                run_script(database, output, script, file=file)
         finally:
             output.close()
-    return 0
 
 
 def _demo(arguments: Sequence[str]) -> int:

@@ -1,164 +1,141 @@
 """The prompt: statements and commands are typed, answers printed, until the user leaves.
 
 Enter runs a statement that is complete and otherwise begins a new line. Nothing that goes wrong in a statement ends the
-shell.
+shell. The prompt stands there before the engine is imported and the database open: what is typed meanwhile has no
+colours, and waits. So this module, and what it imports, must not import the engine.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
-from itertools import islice
-from threading import Timer
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import TYPE_CHECKING, TextIO
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import get_app
 from prompt_toolkit.auto_suggest import AutoSuggestFromHistory, ConditionalAutoSuggest
-from prompt_toolkit.completion import CompleteEvent
-from prompt_toolkit.document import Document
 from prompt_toolkit.filters import Condition
-from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
-from prompt_toolkit.layout.processors import HighlightMatchingBracketProcessor
 
-from headwater.engine.database import Database
-from headwater.engine.terminal import choose_colours
+from headwater.engine.terminal import choose_colours, visible
 from headwater.errors import HeadwaterError
-from headwater.repl.command_lines import last_of, run_script
-from headwater.repl.commands import COMMANDS, run_command
-from headwater.repl.complete import SqlCompleter
-from headwater.repl.highlight import STYLE, SqlLexer
 from headwater.repl.history import bound, history_file
-from headwater.repl.keys import editing_mode, key_bindings, mode
-from headwater.repl.names import names_of
-from headwater.repl.output import Output
-from headwater.repl.ranking import count_uses
+from headwater.repl.importing import importing
+from headwater.repl.keys import editing_mode, key_bindings
+from headwater.repl.opening import Opening
 from headwater.repl.report import show_error
 from headwater.repl.settings import Settings, config_file, configured
-from headwater.repl.signals import interruptible, refuse_to_go_on
-from headwater.repl.toolbar import Toolbar
-from headwater.repl.underline import ErrorUnderliner
-from headwater.repl.words import command_of
+from headwater.repl.signals import refuse_to_go_on
+from headwater.repl.styles import PROMPT, STYLE, continuation
 
-PROMPT = "headwater"
-_DRAWN_SECONDS = 0.1  # after which the prompt stands there
-_REMEMBERED = 500  # texts of the history whose words say what is used most
+if TYPE_CHECKING:
+    from headwater.engine.database import Database
+    from headwater.repl.desk import Desk
 
 
-def run_shell(database: Database, output: Output, format: str | None = None) -> None:
-    """Read and run statements until \\q or Ctrl-D. A `format` that is given comes before the configured one."""
-    output.settings = _settings(output)
+def run_shell(open_database: Callable[[], Database], where: str | None, stream: TextIO,
+              format: str | None = None) -> None:  # fmt: skip
+    """Read and run statements until \\q or Ctrl-D, and close the database.
+
+    `where` is its directory, None for one in memory. A `format` that is given comes before the configured one. Raises
+    what `open_database` raises.
+    """
+    settings = _settings(stream)
     if format is not None:
-        output.settings.set("format", format)
-    choose_colours(output.settings.colour)
-    output.ask = _ask
-    completer = SqlCompleter(COMMANDS)
-    session = _session(database, completer, output)
-    output.stream.write("Headwater. Statements end with ;  \\? shows help, \\q leaves.\n")
-    preparing = Timer(_DRAWN_SECONDS, _prepare, (session, completer))
-    preparing.daemon = True
-    preparing.start()
-    while True:
-        completer.names = names_of(database)
-        session.editing_mode = editing_mode(output.settings.keys)
-        try:
-            draft, output.draft = output.draft, ""
-            text = session.prompt(default=draft)
-        except KeyboardInterrupt:
-            refuse_to_go_on()
-            continue
-        except EOFError:
-            return
-        try:
-            _run(database, output, text)
-        except EOFError:
-            return
-        completer.uses.update(count_uses([text]))
+        settings.set("format", format)
+    choose_colours(settings.colour)
+    session = _session(settings)
+    opening = Opening(partial(_desk, open_database, stream, settings, session))
+    session.bottom_toolbar = partial(_line_below, opening, where)
+    stream.write("Headwater. Statements end with ;  \\? shows help, \\q leaves.\n")
+    stream.flush()
+    try:
+        while True:
+            try:
+                text = _read(session, opening, settings)
+                desk = opening.result()
+            except KeyboardInterrupt:
+                refuse_to_go_on()
+                continue
+            desk.run(text)
+    except EOFError:
+        return
+    finally:
+        found = opening.given_up()
+        if found is not None:
+            found.close()
 
 
-def _prepare(session: PromptSession[str], completer: SqlCompleter) -> None:
-    """What the first completion needs, made while the prompt stands there already."""
-    deque(completer.get_completions(Document("SELECT c"), CompleteEvent()))
-    completer.uses.update(count_uses(islice(session.history.load_history_strings(), _REMEMBERED)))
+def _desk(open_database: Callable[[], Database], stream: TextIO, settings: Settings,
+          session: PromptSession[str]) -> Desk:  # fmt: skip
+    with importing():
+        from headwater.repl.desk import Desk
+
+        database = open_database()
+    desk = Desk(database, stream, settings)
+    desk.take(session)
+    return desk
 
 
-def _settings(output: Output) -> Settings:
+def _settings(stream: TextIO) -> Settings:
     """What the configuration file says; if there is something wrong with it that is shown, and the defaults hold."""
     try:
         return configured(config_file())
     except HeadwaterError as error:
-        show_error(error, output.stream)
+        show_error(error, stream)
         return Settings()
 
 
-def _run(database: Database, output: Output, text: str) -> None:
-    """Run what was typed at one prompt, and say what went wrong."""
+def _read(session: PromptSession[str], opening: Opening[Desk], settings: Settings) -> str:
+    """What is typed at one prompt."""
+    session.editing_mode = editing_mode(settings.keys)
+    if not opening.is_done:
+        return session.prompt(pre_run=lambda: _meanwhile(_open(opening)))
+    desk = opening.result()
+    desk.look()
+    draft, desk.output.draft = desk.output.draft, ""
+    return session.prompt(default=draft)
+
+
+def _meanwhile(work: Coroutine[None, None, None]) -> None:
+    """Does something while the prompt stands there; it begins when the prompt is drawn."""
+    get_app().create_background_task(work)
+
+
+async def _open(opening: Opening[Desk]) -> None:
+    """Waits for the desk; where it fails, the prompt goes away and raises what that raised."""
+    app = get_app()
     try:
-        with interruptible(database.reader.interrupt):
-            _run_typed(database, output, text)
-    except KeyboardInterrupt:
-        refuse_to_go_on()
-        output.stream.write("\ninterrupted\n")
-    except (EOFError, BrokenPipeError):
-        raise
-    except Exception as error:  # also one of ours that nobody foresaw: a bug must not cost the user the session
-        refuse_to_go_on()
-        show_error(error, output.stream)
+        await opening.waited_for()
+    except Exception as error:
+        app.erase_when_done = True
+        app.exit(exception=error)
+        return
+    if app.current_buffer.text and app.current_buffer.complete_while_typing():
+        app.current_buffer.start_completion()
+    app.invalidate()
 
 
-def _run_typed(database: Database, output: Output, text: str) -> None:
-    command = command_of(text)
-    if "\n" in text.strip() and any(line.lstrip().startswith("\\") for line in text.splitlines()):
-        run_script(database, output, text)
-    elif command is not None:
-        run_command(database, output, command)
-    elif text.strip():
-        output.last = last_of(text)
-        output.run(database, text)
-
-
-def _session(database: Database, completer: SqlCompleter, output: Output) -> PromptSession[str]:
-    def prompt() -> StyleAndTextTuples:
-        """`headwater> ` or, where the user stands at a version, `headwater@42> `."""
-        position = output.travel.position(database)
-        return [("class:prompt", f"{PROMPT}> " if position is None else f"{PROMPT}@{position}> ")]
-
+def _session(settings: Settings) -> PromptSession[str]:
+    """The prompt as it is without a desk."""
     return PromptSession(
-        prompt,
+        [("class:prompt", f"{PROMPT}> ")],
         multiline=True,
-        prompt_continuation=lambda width, line, is_wrapped: "-> ".rjust(width),
-        lexer=SqlLexer(),
+        prompt_continuation=continuation,
         style=STYLE,
-        completer=completer,
-        complete_while_typing=Condition(lambda: output.settings.menu),
-        auto_suggest=ConditionalAutoSuggest(AutoSuggestFromHistory(), Condition(lambda: output.settings.suggestions)),
-        input_processors=[HighlightMatchingBracketProcessor(chars="[](){}"), ErrorUnderliner()],
+        include_default_pygments_style=False,
+        complete_while_typing=Condition(lambda: settings.menu),
+        auto_suggest=ConditionalAutoSuggest(AutoSuggestFromHistory(), Condition(lambda: settings.suggestions)),
         tempfile_suffix=".sql",
-        history=_history(output.settings.history),
+        history=_history(settings.history),
         key_bindings=key_bindings(),
-        bottom_toolbar=_toolbar(database, output),
         refresh_interval=0.5,  # for the version in the toolbar, which moves while queries run
     )
 
 
-def _ask(question: str) -> str:
-    """What the user types at another prompt than that of the shell, which its history does not keep."""
-    session: PromptSession[str] = PromptSession(
-        [("class:prompt", question)], multiline=True, lexer=SqlLexer(), style=STYLE, key_bindings=key_bindings(),
-        prompt_continuation=lambda width, line, is_wrapped: "-> ".rjust(width),
-    )  # fmt: skip
-    return session.prompt()
-
-
-def _toolbar(database: Database, output: Output) -> Callable[[], str]:
-    toolbar = Toolbar(database, output.travel)
-
-    def text() -> str:
-        app = get_app()
-        is_open = "\n" in app.current_buffer.text
-        return toolbar.text(app.output.get_size().columns, is_open=is_open, keys=mode())
-
-    return text
+def _line_below(opening: Opening[Desk], where: str | None) -> str:
+    """What the line below the prompt says until the database is open."""
+    return f" {'in memory' if where is None else visible(where)} · opening {opening.share}".rstrip()
 
 
 def _history(count: int) -> History:

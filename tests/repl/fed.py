@@ -6,7 +6,6 @@ import sys
 import threading
 
 import headwater
-from headwater.repl.output import Output
 from headwater.repl.shell import run_shell
 
 
@@ -19,7 +18,7 @@ def main(pipe: str) -> None:
                     database.execute(line)
 
         threading.Thread(target=feed, daemon=True).start()
-        run_shell(database, Output(sys.stdout))
+        run_shell(lambda: database, None, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from tests.repl.terminal import CTRL_C, CTRL_D, ENTER, TAB, UP, Terminal
 @pytest.fixture
 def terminal(tmp_path: Path) -> Iterator[Terminal]:
     opened = Terminal(tmp_path)
-    opened.until("headwater>")
+    opened.until("version 0")
     yield opened
     opened.close()
 
