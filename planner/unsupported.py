@@ -41,7 +41,6 @@ _IN_STATEMENTS = (
     _Part(syntax.ColumnDefinition, "default", "DEFAULT"),
     _Part(syntax.ColumnDefinition, "computed", "a computed column"),
     _Part(syntax.ColumnDefinition, "header", "a column of headers"),
-    _Part(syntax.Insert, "properties", "INSERT … WITH"),
 )
 
 _IN_QUERIES = (

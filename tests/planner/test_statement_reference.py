@@ -97,7 +97,6 @@ NOT_YET = """
     CREATE STREAM s (a INTEGER HEADERS)
     CREATE STREAM s (a TIMESTAMP, WATERMARK FOR a AS a)
     CREATE STREAM s AS SELECT * FROM bids CHECK (price > 0)
-    INSERT INTO people WITH (a = 1) VALUES (1, 'Ada', 'Rome')
     INSERT INTO bids SELECT * FROM bids
     ALTER TABLE people DROP COLUMN city
     ALTER TABLE people RENAME COLUMN city TO town
