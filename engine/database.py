@@ -13,7 +13,8 @@ import os
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from functools import partial
+from typing import Any
 
 from headwater.engine import (
     forking,
@@ -22,7 +23,7 @@ from headwater.engine import (
 )
 from headwater.engine.apart import Apart
 from headwater.engine.catalogs import Catalogs
-from headwater.engine.consuming import Consumer, Groups
+from headwater.engine.consuming import Groups
 from headwater.engine.cursor import Cursor
 from headwater.engine.differing import Side, difference
 from headwater.engine.follower import Follower
@@ -31,6 +32,7 @@ from headwater.engine.functions import Functions, statement_of
 from headwater.engine.moments import plans_of
 from headwater.engine.parts import Parts
 from headwater.engine.pipeline import Pipeline
+from headwater.engine.processing import Processing
 from headwater.engine.queues import Queues
 from headwater.engine.reading import Reader
 from headwater.engine.result import Acknowledgement, Result
@@ -38,9 +40,8 @@ from headwater.engine.running import Runner
 from headwater.engine.scripts import Scripts, refuse_endless
 from headwater.engine.session import session_with
 from headwater.engine.subscription import Subscription
-from headwater.engine.transactions import Transaction
-from headwater.engine.writing import Writer
-from headwater.errors import SqlError, StorageError
+from headwater.engine.writing import Writer, once_of
+from headwater.errors import DataError, SqlError, StorageError
 from headwater.parser import Parameters, parse_point, syntax
 from headwater.planner import with_named_types
 from headwater.planner.targets import refuse_derived
@@ -97,7 +98,7 @@ def connect(
     )  # fmt: skip
 
 
-class Database:
+class Database(Processing):
     """An open database. Use it as a context manager, or call `close`. Safe to use from several threads.
 
     One that is still open when the program ends is closed then.
@@ -232,40 +233,6 @@ class Database:
         self._check_open()
         self._runner.end("ROLLBACK")
 
-    # ---------------------------------------------------------------- transactions, consumers
-
-    def transaction(self) -> Transaction:
-        """Begins a transaction: what is written in it is one commit, or nothing, and it sees one version throughout.
-
-        >>> with connect() as db:
-        ...     db.execute("CREATE STREAM orders (id BIGINT, item BIGINT); CREATE TABLE stock (item BIGINT, n INTEGER)")
-        ...     _ = db.append("stock", [(7, 3)])
-        ...     with db.transaction() as t:
-        ...         _ = t.append("orders", [{"id": 1, "item": 7}])
-        ...         t.execute("UPDATE stock SET n = n - 1 WHERE item = 7")
-        ...     db.sql("SELECT n, (SELECT count(*) FROM orders) FROM stock").fetchall()
-        [(2, 1)]
-        """
-        self._check_open()
-        return self._runner.begin()
-
-    def consumer(self, stream: str, group: str, start: Literal["earliest", "latest"] = "earliest") -> Consumer:
-        """A new member of a consumer group, which reads a stream on from where the group has come; a group that is new
-        begins at `start`. The members of a group share the partitions of the stream.
-
-        >>> with connect() as db:
-        ...     db.execute("CREATE STREAM jobs (id BIGINT); INSERT INTO jobs VALUES (1), (2), (3)")
-        ...     with db.consumer("jobs", "workers") as worker:
-        ...         [row[0] for row in worker.fetch(max_rows=2)]
-        ...         worker.commit()
-        ...     with db.consumer("jobs", "workers") as another:
-        ...         [row[0] for row in another.fetch()]
-        [1, 2]
-        [3]
-        """
-        self._check_open()
-        return self._parts.groups.join(group, syntax.Identifier(stream), start)
-
     # ---------------------------------------------------------------- functions
 
     def create_function(
@@ -335,14 +302,17 @@ class Database:
 
     # ---------------------------------------------------------------- rows
 
-    def append(self, name: str, rows: Any, *, commit_every: int | None = None) -> Acknowledgement:
+    def append(
+        self, name: str, rows: Any, *, commit_every: int | None = None, idempotency_key: str | None = None
+    ) -> Acknowledgement:
         """Appends rows to a source stream or table; returns once they are durable.
 
         `rows` is anything that Arrow reads (tables, batches, readers, DataFrames of pandas and Polars, relations of
         DuckDB), a mapping of columns, or dicts, tuples or batches in a list or from an iterator. All are appended, in
         one commit, or, on any error, none. With `commit_every` each so many rows are a commit, so that an iterator may
-        be larger than memory; on an error those before it stay. In a table with a primary key a row replaces that of
-        its key.
+        be larger than memory; on an error those before it stay. With an `idempotency_key` that a commit had before,
+        nothing is appended, and the answer is of that commit. In a table with a primary key a row replaces that of its
+        key.
 
         >>> with connect() as db:
         ...     db.execute("CREATE STREAM bids (auction BIGINT KEY, price DOUBLE)")
@@ -356,7 +326,10 @@ class Database:
         self._check_open()
         relation = self.pipeline.catalog.find(syntax.Identifier(name))
         refuse_derived(relation, None)
-        return given_rows.append(relation, rows, commit_every, self._parts.writer.append)
+        write = partial(self._parts.writer.append, once=once_of(idempotency_key))
+        if commit_every is not None and idempotency_key is not None:
+            raise DataError("what has an idempotency_key is one commit", hint="leave out commit_every")
+        return given_rows.append(relation, rows, commit_every, write)
 
     # ---------------------------------------------------------------- forks
 

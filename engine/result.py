@@ -25,12 +25,14 @@ _ROWS_AT_ONCE = 1000  # as Python objects, when somebody iterates
 class Acknowledgement:
     """Rows are durable: the version that made them so, and where each partition's rows begin.
 
-    `offsets` maps a partition to the offset of the first and the one after the last row appended to it.
+    `offsets` maps a partition to the offset of the first and the one after the last row appended to it. If it is
+    `repeated`, nothing was written: a commit with the same idempotency key was made before, and this is its answer.
     """
 
     version: int
     offsets: dict[int, tuple[int, int]]
     rows: int
+    repeated: bool = False
 
 
 class Result:

@@ -27,10 +27,13 @@ from headwater.engine.session import AUTO_OFFSET_RESET, is_about_session
 from headwater.engine.starts import begun
 from headwater.engine.subscription import Subscription
 from headwater.engine.transactions import Transaction
+from headwater.engine.writing import once_of
 from headwater.errors import OutOfRange, SqlError
 from headwater.parser import syntax
 from headwater.planner import refuse_statement, with_named_types
 from headwater.planner.inserts import goes_on
+from headwater.planner.once import idempotency_key
+from headwater.storage import OnceKey
 
 _Node = TypeVar("_Node", bound=syntax.Node)
 
@@ -143,9 +146,9 @@ class Runner:
         self._parts.functions.check(statement, self._parts.pipeline.catalog)
         return statement
 
-    def begin(self) -> Transaction:
-        """Begins a transaction."""
-        return Transaction(self._parts, self.run, self.prepared)
+    def begin(self, once: OnceKey | None = None) -> Transaction:
+        """Begins a transaction, which is committed if no commit had its key before."""
+        return Transaction(self._parts, self.run, self.prepared, once)
 
     def end(self, action: Literal["COMMIT", "ROLLBACK"]) -> None:
         """Ends the transaction that BEGIN has begun; does nothing if there is none."""
@@ -166,8 +169,11 @@ class Runner:
     def _begin(self, statement: syntax.Transaction) -> Result:
         if statement.action != "BEGIN":
             raise SqlError("there is no transaction to end", statement.span, hint="BEGIN begins one")
-        self._transaction = self.begin()
-        return Result.of_message(f"begun at version {self._transaction.version}")
+        self._transaction = self.begin(once_of(idempotency_key(statement.properties)))
+        begun = f"begun at version {self._transaction.version}"
+        if self._transaction.is_repeated:
+            begun += ", and was committed before with this key: what is written will be forgotten"
+        return Result.of_message(begun)
 
     def _assert(self, statement: syntax.AssertValues | syntax.AssertRelation) -> Result:
         pipeline, session = self._parts.pipeline, self._parts.session

@@ -24,12 +24,13 @@ from headwater.engine.scripts import Outcome, Scripts, refuse_endless
 from headwater.engine.session import is_about_session
 from headwater.engine.sight import Sight
 from headwater.engine.statements import inserted_rows
-from headwater.engine.writing import rows_said
+from headwater.engine.writing import repeated_said, rows_said
 from headwater.errors import HeadwaterError, MemberFenced, SqlError, Unsupported
 from headwater.parser import Parameters, syntax
 from headwater.planner import Relation, refuse_statement
 from headwater.planner.inserts import goes_on, refuse_if_once
 from headwater.planner.targets import refuse_derived
+from headwater.storage import OnceKey
 
 _Change = syntax.Insert | syntax.Update | syntax.Delete
 # What is run as outside of a transaction: what only asks about the catalog, and RECEIVE, which lends and gives nothing.
@@ -47,6 +48,7 @@ class Transaction:
         parts: Parts,
         run_outside: Callable[[syntax.Statement], Outcome],
         prepared: Callable[[_Change], _Change],
+        once: OnceKey | None = None,
     ) -> None:
         """Use `Database.transaction`. `prepared` is a statement with what its names mean in the database."""
         self._pipeline, self._reader, self._writer = parts.pipeline, parts.reader, parts.writer
@@ -57,6 +59,8 @@ class Transaction:
         self._own = OwnWrites(self._pipeline.log)
         self._sight = Sight(self._pipeline, self._reader, self._own)
         self._consumed: list[Consumer] = []
+        self._once = once
+        self._is_repeated = self._writer.made(once) is not None
         self._state = "open"  # or 'failed', when a statement has, or 'over'
 
     @property
@@ -68,6 +72,11 @@ class Transaction:
     def is_over(self) -> bool:
         """Whether it has been committed, or rolled back."""
         return self._state == "over"
+
+    @property
+    def is_repeated(self) -> bool:
+        """Whether a transaction with its idempotency key was committed before: what is written here is forgotten."""
+        return self._is_repeated
 
     # ---------------------------------------------------------------- for programs
 
@@ -102,6 +111,8 @@ class Transaction:
     def commit(self) -> int:
         """Commits what was written and consumed, as one; gives the version of that commit, or 0 if there was nothing.
 
+        If a transaction with its idempotency key was committed before, nothing is committed, and the version is of that
+        one.
         Raises TransactionConflict if something that the transaction has read was written meanwhile, and whatever a
         commit may raise; then nothing was committed. The transaction is over in any case.
         """
@@ -114,7 +125,8 @@ class Transaction:
                 hint="nothing was committed, and it is over; BEGIN it again",
             )
         try:
-            return self._commit() if self._own.appends or self._own.counts or self._consumed else 0
+            own = self._own
+            return self._commit() if own.appends or own.counts or self._consumed or self._once is not None else 0
         except HeadwaterError:
             self._rewind()
             raise
@@ -124,9 +136,13 @@ class Transaction:
         while True:
             offsets = [consumer.offsets() for consumer in self._consumed]  # raises MemberFenced where they are lost
             try:
-                return self._writer.commit(self._own.appends, offsets, check, self._own.counts)
+                commit = self._writer.commit(self._own.appends, offsets, check, self._own.counts, self._once)
             except MemberFenced:  # the group has begun a generation just now, in which the partitions may be the same
                 continue
+            self._is_repeated = commit.duplicate
+            if commit.duplicate:
+                self._rewind()
+            return commit.version
 
     def rollback(self) -> None:
         """Forgets what was written; rows that were consumed come again. It is over; another call does nothing."""
@@ -200,6 +216,8 @@ class Transaction:
         except SqlError as error:
             error.span = error.span or statement.span
             raise
+        if self._once is not None and self._is_repeated:
+            return Result.of_message(repeated_said(self._once, version))
         written = f"committed {rows_said(rows)} as version {version}"
         return Result.of_message(written if version else "committed: nothing was written")
 
@@ -211,6 +229,11 @@ class Transaction:
                 raise Unsupported(
                     "an INSERT that goes on for ever cannot be part of a transaction", statement.span,
                     hint="SELECT … AS OF LATEST inserts what is there now, once",
+                )  # fmt: skip
+            if statement.properties:
+                raise SqlError(
+                    "a transaction is made once as a whole, not a statement of it", statement.properties[0].span,
+                    hint="BEGIN WITH (idempotency_key = '…')",
                 )  # fmt: skip
             refuse_if_once(statement)
             if isinstance(statement.query.body, syntax.Values):

@@ -20,8 +20,9 @@ from headwater.engine.violations import Counts, Written, offsets_of, sort_out, t
 from headwater.parser import syntax
 from headwater.planner import Relation
 from headwater.planner.inserts import refuse_if_once
+from headwater.planner.once import checked_key, idempotency_key
 from headwater.planner.targets import refuse_derived
-from headwater.storage import Append, Commit, GroupOffsets
+from headwater.storage import Append, Commit, GroupOffsets, OnceKey
 
 
 class Writer:
@@ -42,9 +43,14 @@ class Writer:
         may_be_remade = getattr(statement, "or_replace", False) and self._sentry.has_guards
         return self._gate.alone() if is_new or may_be_remade else nullcontext()
 
-    def append(self, relation: Relation, rows: pa.RecordBatch) -> Acknowledgement:
-        """Commits rows, which have the columns of the relation."""
-        return self._commit_written(relation, [self.written(relation, rows)])
+    def append(self, relation: Relation, rows: pa.RecordBatch, once: OnceKey | None = None) -> Acknowledgement:
+        """Commits rows, which have the columns of the relation, if no commit had the key before."""
+        return self._commit_written(relation, [self.written(relation, rows)], once)
+
+    def made(self, once: OnceKey | None) -> int | None:
+        """The version of the commit that had a key, if there was one."""
+        made = None if once is None else self._log.state.once.find(once)
+        return None if made is None else made.version
 
     def appends(self, relation: Relation, rows: pa.RecordBatch) -> list[Append]:
         """Rows, which have the columns of the relation, as they are committed. Raises DataError if they must not be."""
@@ -67,14 +73,16 @@ class Writer:
         offsets: Sequence[GroupOffsets],
         check: Callable[[], None] | None,
         counts: Counts = MappingProxyType({}),
-    ) -> int:
+        once: OnceKey | None = None,
+    ) -> Commit:
         """Commits what a transaction has written, the groups' offsets, and how many rows checks have left out, if
-        `check`, during which nobody else writes, does not raise. Gives the version.
+        `check`, during which nobody else writes, does not raise. If a commit had the key before, nothing is checked or
+        written, and it is the answer.
         """
         with self._inside(appends, alone=check is not None or bool(counts)):
-            if check is not None:
+            if check is not None and self.made(once) is None:
                 check()
-            return self._committed(appends, [*offsets, *offsets_of(counts, self._log)]).version
+            return self._committed(appends, [*offsets, *offsets_of(counts, self._log)], once)
 
     def append_all(self, relation: Relation, batches: Iterable[pa.RecordBatch]) -> Acknowledgement:
         """Commits rows that come in batches, all or none: nothing is written before the last batch is here."""
@@ -85,15 +93,18 @@ class Writer:
         relation = self._pipeline.catalog.find(statement.relation)
         refuse_derived(relation, statement.relation.span)
         refuse_if_once(statement)
+        once = once_of(idempotency_key(statement.properties))
         if isinstance(statement.query.body, syntax.Values):
             rows = inserted_rows(statement, relation, self._pipeline.catalog.functions)
             made = self.written(relation, rows)
-            self._commit_written(relation, [made])
+            done = self._commit_written(relation, [made], once)
         else:
             with self._turn([relation.id]), self._gate.alone():
                 rows = changes.selected(statement, relation, self._pipeline.catalog, self._reader)
                 made = self.written(relation, rows)
-                self._commit(made, relation)
+                done = self._commit(made, relation, once)
+        if once is not None and done.repeated:
+            return Result.of_message(repeated_said(once, done.version), changed=0)
         count = rows.num_rows - made.left_out
         return Result.of_message(f"inserted {rows_said(count, made.left_out)}", changed=count)
 
@@ -118,17 +129,19 @@ class Writer:
         own = ingest.changes(relation, delta, self._log)
         return written(relation, found, own, self._pipeline.catalog, self.appends), len(found.passing)
 
-    def _commit_written(self, relation: Relation, parts: Sequence[Written]) -> Acknowledgement:
+    def _commit_written(
+        self, relation: Relation, parts: Sequence[Written], once: OnceKey | None = None
+    ) -> Acknowledgement:
         """Commits rows that were sorted out: alone where some are left out, as their count goes on from the last."""
         made = parts[0] if len(parts) == 1 else together(parts)
         with self._inside(made.appends, alone=bool(made.counts)):
-            return self._commit(made, relation)
+            return self._commit(made, relation, once)
 
-    def _commit(self, made: Written, relation: Relation) -> Acknowledgement:
+    def _commit(self, made: Written, relation: Relation, once: OnceKey | None = None) -> Acknowledgement:
         appends = made.appends
-        if not appends and not made.counts:
+        if not appends and not made.counts and once is None:
             return Acknowledgement(self._log.version, {}, 0)
-        return _acknowledgement(self._committed(appends, offsets_of(made.counts, self._log)), relation)
+        return _acknowledgement(self._committed(appends, offsets_of(made.counts, self._log), once), relation)
 
     @contextmanager
     def _inside(self, appends: Sequence[Append], alone: bool) -> Iterator[None]:
@@ -156,11 +169,23 @@ class Writer:
             pipeline.catch_up()
             yield
 
-    def _committed(self, appends: Sequence[Append], offsets: Sequence[GroupOffsets]) -> Commit:
+    def _committed(
+        self, appends: Sequence[Append], offsets: Sequence[GroupOffsets], once: OnceKey | None = None
+    ) -> Commit:
         """Commits, unless that would break an assertion."""
-        if self._sentry.concerns(appends):
-            return self._sentry.commit(appends, lambda: self._log.commit(appends, offsets=offsets))
-        return self._log.commit(appends, offsets=offsets)
+        if self._sentry.concerns(appends) and self.made(once) is None:
+            return self._sentry.commit(appends, lambda: self._log.commit(appends, offsets=offsets, stamp=once))
+        return self._log.commit(appends, offsets=offsets, stamp=once)
+
+
+def once_of(idempotency_key: str | None) -> OnceKey | None:
+    """The key with which a program writes once. Raises SqlError for one that cannot be."""
+    return None if idempotency_key is None else OnceKey(checked_key(idempotency_key))
+
+
+def repeated_said(once: OnceKey, version: int) -> str:
+    """Why nothing was written."""
+    return f"nothing was written: a commit with the key '{once.text}' was made before, as version {version}"
 
 
 def rows_said(count: int, left_out: int = 0) -> str:
@@ -176,4 +201,4 @@ def _acknowledgement(commit: Commit, relation: Relation) -> Acknowledgement:
     for extent in extents:
         first = offsets.get(extent.partition, (extent.offset, 0))[0]
         offsets[extent.partition] = (first, extent.offset + extent.count)
-    return Acknowledgement(commit.version, offsets, sum(extent.count for extent in extents))
+    return Acknowledgement(commit.version, offsets, sum(extent.count for extent in extents), commit.duplicate)

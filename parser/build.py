@@ -287,8 +287,11 @@ class Builder(QueryBuilder):
     ack = makes(syntax.Ack, "queue ids")
     nack = makes(syntax.Nack, "queue ids")
 
+    def begin(self, span: Span, properties: tuple[Property, ...] | None) -> syntax.Transaction:
+        return syntax.Transaction("BEGIN", properties or (), span=span)
+
     def transaction(self, span: Span, word: Token, _filler: Token | None) -> syntax.Transaction:
-        return syntax.Transaction("BEGIN" if word.upper() == "START" else word.upper(), span=span)
+        return syntax.Transaction(word.upper(), span=span)
 
     create_pipeline = makes(syntax.CreatePipeline, "or_replace if_not_exists name ports statements")
     pipeline_parameter = makes(syntax.PipelineParameter, "name type default")

@@ -92,9 +92,10 @@ class Nack(Node):
 
 @dataclass(frozen=True)
 class Transaction(Node):
-    """BEGIN, COMMIT or ROLLBACK, by `action`."""
+    """BEGIN [WITH (properties)], COMMIT or ROLLBACK, by `action`."""
 
     action: str
+    properties: tuple[Property, ...] = ()
 
 
 # ---------------------------------------------------------------- compose

@@ -258,7 +258,7 @@ def _nack(node: syntax.Nack) -> str:
 
 @unparse.register
 def _transaction(node: syntax.Transaction) -> str:
-    return node.action
+    return words(node.action, _properties(node.properties))
 
 
 @unparse.register

@@ -54,7 +54,8 @@ def _is_of_the_past(query: syntax.Query) -> bool:
 def refuse_if_once(statement: syntax.Insert) -> None:
     """Raises SqlError where an INSERT that is done once says what a query that goes on can say alone."""
     hint = "INSERT INTO stream SELECT … FROM another is one; into a table it is done once"
-    for node in (*statement.properties, *([statement.on_error] if statement.on_error else [])):
+    own = [item for item in statement.properties if item.name.lower() in _PROPERTIES | _OTHER_NAMES.keys()]
+    for node in (*own, *([statement.on_error] if statement.on_error else [])):
         what = node.name if isinstance(node, syntax.Property) else "ON ERROR"
         raise SqlError(f"{what} is about a query that goes on, and this is done once", node.span, hint=hint)
 

@@ -5,6 +5,7 @@ from headwater.storage.faults import Fault, FaultyStorage
 from headwater.storage.files import File, Lock, OsStorage, Storage
 from headwater.storage.groups import GroupOffsets
 from headwater.storage.log import Log
+from headwater.storage.once import OnceKey
 from headwater.storage.producers import Stamp
 from headwater.storage.records import Append, Chunk, Commit, Extent, Image
 from headwater.storage.simulated import CRASH_MODELS, CrashModel, SimulatedCrash, SimulatedDisk
@@ -23,6 +24,7 @@ __all__ = [
     "Image",
     "Lock",
     "Log",
+    "OnceKey",
     "OsStorage",
     "SimulatedCrash",
     "SimulatedDisk",

@@ -29,6 +29,7 @@ from headwater.storage.fork import Fork, IsOf, fork, nothing_later
 from headwater.storage.groups import GroupOffsets
 from headwater.storage.history import History
 from headwater.storage.images import Parts, image_path, read_image, read_parts, write_image
+from headwater.storage.once import OnceKey
 from headwater.storage.producers import Stamp
 from headwater.storage.readers import Readers
 from headwater.storage.records import Append, Chunk, Commit, Extent, Image
@@ -121,7 +122,7 @@ class Log:
         note: Mapping[str, Any] | None = None,
         *,
         keep: bool = False,
-        stamp: Stamp | None = None,
+        stamp: Stamp | OnceKey | None = None,
         offsets: Sequence[GroupOffsets] = (),
     ) -> Commit:
         """Commit rows of any number of streams, and a note, as one; return once that is durable.
@@ -132,8 +133,7 @@ class Log:
 
         Raises `DataError` for rows that cannot be stored, a `Rejected` for a stamp or offsets that are not allowed,
         `NoSpace` when the disk is full (nothing is committed, and the log stays usable), and `StorageError` when the
-        disk fails: then the log takes no more commits, and whether this one was made shows when the log is opened
-        again.
+        disk fails: then the log takes no more commits; whether this one was made shows when the log is opened again.
         """
         request = Request(encode_appends(appends), pack_json(note or {}), keep, stamp, tuple(offsets))
         commit = self._submit(request)

@@ -10,6 +10,7 @@ What a record changes, besides adding rows, are its *effects*, a JSON object:
     keep       true                                              the commit's note is part of the state
     register   [producer, epoch, name]                           a producer was registered
     stamp      [producer, epoch, sequence, digest]               the commit is this one of the producer's
+    key        text                                              no other commit with this key is made
     offsets    [[group, generation, [[stream, partition, next], …]], …]
     image      [number, seal, position, bytes, [numbers of older image files that it refers to]]
     discard    [versions of images that are no more]
@@ -31,6 +32,7 @@ import pyarrow as pa
 from headwater.storage.commits import INLINE, Placed, Record, parse_json
 from headwater.storage.groups import GroupOffsets, Groups
 from headwater.storage.ledgers import Ledger
+from headwater.storage.once import Made, OnceKey, OnceKeys
 from headwater.storage.producers import Producers, Stamp
 from headwater.storage.records import Extent, Image
 
@@ -106,6 +108,7 @@ class State:
         self.kept: dict[int, Mapping[str, Any]] = {}  # notes that are kept, by version
         self.lost: list[tuple[int, ...]] = []
         self.producers = Producers()
+        self.once = OnceKeys()
         self.groups = Groups()
 
     def apply(self, record: Record, file: int) -> None:
@@ -145,8 +148,9 @@ class State:
             self.producers.register(name, producer, epoch)
         if "stamp" in effects:
             *stamp, digest = effects["stamp"]
-            extents = tuple(Extent(p.stream, p.partition, p.offset, p.count) for p in record.extents)
-            self.producers.accept(Stamp(*stamp), digest, record.version, extents)
+            self.producers.accept(Stamp(*stamp), digest, record.version, extents_of(record))
+        if "key" in effects:
+            self.once.accept(OnceKey(effects["key"]), Made(record.version, extents_of(record)))
         for offsets in effects.get("offsets", ()):
             self.groups.apply(unpack_offsets(offsets))
         if "image" in effects:
@@ -190,6 +194,7 @@ class State:
             "kept": list(self.kept.items()),
             "lost": self.lost,
             "producers": self.producers.to_json(),
+            "once": self.once.to_json(),
             "groups": self.groups.to_json(),
         }
 
@@ -205,8 +210,14 @@ class State:
         state.kept = dict(packed["kept"])
         state.lost = [tuple(lost) for lost in packed["lost"]]
         state.producers = Producers.from_json(packed["producers"])
+        state.once = OnceKeys.from_json(packed.get("once", []))  # databases of before have none
         state.groups = Groups.from_json(packed["groups"])
         return state
+
+
+def extents_of(record: Record) -> tuple[Extent, ...]:
+    """Where the rows are that a commit adds."""
+    return tuple(Extent(placed.stream, placed.partition, placed.offset, placed.count) for placed in record.extents)
 
 
 def pack_schema(schema: pa.Schema) -> str:

@@ -36,11 +36,12 @@ from headwater.storage.groups import GroupOffsets
 from headwater.storage.images import PlacedImage
 from headwater.storage.ledgers import Ledger
 from headwater.storage.merkle import HASH_BYTES
+from headwater.storage.once import Made, OnceKey
 from headwater.storage.producers import Accepted, Stamp
-from headwater.storage.records import Append, Commit, Extent
+from headwater.storage.records import Append, Commit
 from headwater.storage.rows import Rows, encode_rows
 from headwater.storage.segments import SegmentGroup, Segments
-from headwater.storage.state import Start, pack_offsets, pack_schema, pack_start
+from headwater.storage.state import Start, extents_of, pack_offsets, pack_schema, pack_start
 
 INLINE_BYTES = 1 << 15  # rows of a commit up to this size are kept in the commit file
 _PASSING = NO_SPACE | {errno.EMFILE, errno.ENFILE}  # what the same call may not meet again later
@@ -69,7 +70,7 @@ class Request:
     appends: Sequence[EncodedAppend] = ()
     packed_note: bytes = b""
     keep: bool = False
-    stamp: Stamp | None = None
+    stamp: Stamp | OnceKey | None = None
     offsets: Sequence[GroupOffsets] = ()
     register: str | None = None  # name of a producer
     image: PlacedImage | None = None
@@ -272,6 +273,7 @@ class _Placement:
         self._inline_bytes = inline_bytes
         self._producers = state.producers.copy()
         self._groups = state.groups.copy()
+        self._once: dict[OnceKey, Made] = {}  # of this group
         self._ends: dict[int, dict[int, int]] = {}
         self._ledgers: dict[tuple[int, int], Ledger] = {}
 
@@ -298,16 +300,21 @@ class _Placement:
         self._enter(request.appends, effects)
         record = Record(self.version, self.time_us, extents, effects, request.packed_note)
         self.records.append((record, self.commits.add_commit(record)))
-        if request.stamp is not None:
-            self._producers.accept(request.stamp, request.digest, self.version, _extents(record))
+        if isinstance(request.stamp, OnceKey):
+            self._once[request.stamp] = Made(self.version, extents_of(record))
+        elif request.stamp is not None:
+            self._producers.accept(request.stamp, request.digest, self.version, extents_of(record))
         self.results.append((request, _commit(record)))
 
-    def _check(self, request: Request) -> Accepted | None:
+    def _check(self, request: Request) -> Accepted | Made | None:
         """The answer that a request was given before; None if it is new. Raises `Rejected`."""
-        if request.stamp is not None:
-            accepted = self._producers.find(request.stamp, request.digest)
-            if accepted is not None:
-                return accepted
+        made: Accepted | Made | None = None
+        if isinstance(request.stamp, OnceKey):
+            made = self._once.get(request.stamp) or self._state.once.find(request.stamp)
+        elif request.stamp is not None:
+            made = self._producers.find(request.stamp, request.digest)
+        if made is not None:
+            return made
         groups = self._groups.copy()
         for offsets in request.offsets:
             groups.apply(offsets)
@@ -319,7 +326,9 @@ class _Placement:
         effects: dict[str, Any] = {}
         if request.keep:
             effects["keep"] = True
-        if request.stamp is not None:
+        if isinstance(request.stamp, OnceKey):
+            effects["key"] = request.stamp.text
+        elif request.stamp is not None:
             stamp = request.stamp
             effects["stamp"] = [stamp.producer, stamp.epoch, stamp.sequence, request.digest]
         if request.offsets:
@@ -399,9 +408,5 @@ def _identity(schema: pa.Schema) -> bytes:
     return bytes(schema.serialize())
 
 
-def _extents(record: Record) -> tuple[Extent, ...]:
-    return tuple(Extent(placed.stream, placed.partition, placed.offset, placed.count) for placed in record.extents)
-
-
 def _commit(record: Record) -> Commit:
-    return Commit(record.version, record.time_us, _extents(record), parse_json(record.note))
+    return Commit(record.version, record.time_us, extents_of(record), parse_json(record.note))

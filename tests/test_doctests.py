@@ -15,6 +15,7 @@ MODULES = (
     "headwater.engine.consuming",
     "headwater.engine.cursor",
     "headwater.engine.database",
+    "headwater.engine.processing",
     "headwater.engine.result",
     "headwater.engine.subscription",
     "headwater.engine.transactions",
@@ -39,9 +40,8 @@ def test_what_a_program_begins_with_has_an_example() -> None:
         for name in MODULES
         for example in examples(importlib.import_module(name))
     }
-    database = [
-        f"engine.database.Database.{method}" for method in ("sql", "append", "subscribe", "transaction", "consumer")
-    ]
+    database = [f"engine.database.Database.{method}" for method in ("sql", "append", "subscribe")]
+    database += [f"engine.processing.Processing.{method}" for method in ("transaction", "consumer")]
     classes = [f"engine.{module}" for module in ("result.Result", "cursor.Cursor", "subscription.Subscription")]
     assert {"engine.database.connect", *database, *classes} <= have
 

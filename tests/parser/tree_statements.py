@@ -122,7 +122,8 @@ CONSUMING = short(
         st.builds(ast.Receive, COUNTS, IDENTIFIERS, maybe(LENGTHS)),
         st.builds(ast.Ack, IDENTIFIERS, ROWS),
         st.builds(ast.Nack, IDENTIFIERS, ROWS),
-        st.builds(ast.Transaction, st.sampled_from(["BEGIN", "COMMIT", "ROLLBACK"])),
+        st.builds(ast.Transaction, st.just("BEGIN"), PROPERTIES),
+        st.builds(ast.Transaction, st.sampled_from(["COMMIT", "ROLLBACK"])),
         st.builds(
             ast.Verify,
             KINDS,

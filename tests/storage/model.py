@@ -19,6 +19,7 @@ import pyarrow as pa
 from headwater.storage import Append, Chunk, Log
 from headwater.storage import Commit as Committed
 from headwater.storage.groups import GroupOffsets
+from headwater.storage.once import OnceKey
 from headwater.storage.producers import Stamp
 
 Rows = tuple[str, ...]
@@ -39,6 +40,7 @@ class Contents:
     images: dict[int, Mapping[str, str]] = field(default_factory=dict)  # by version
     groups: dict[str, tuple[int, dict[Place, int]]] = field(default_factory=dict)
     producers: dict[str, Stamp] = field(default_factory=dict)  # with the number of the last commit
+    once: dict[str, int] = field(default_factory=dict)  # by key, the version of the commit that had it
     history: int = 1  # the first version whose record must be there
 
     def add_commit(self, identity: str) -> None:
@@ -82,15 +84,19 @@ class Commit(Change):
     sizes: Mapping[Place, int]
     column: str = "value"
     keep: bool = False
-    stamp: tuple[str, Stamp] | None = None  # with the name of the producer
+    stamp: tuple[str, Stamp] | OnceKey | None = None  # with the name of the producer
     offsets: tuple[GroupOffsets, ...] = ()
 
     def make(self, log: Log) -> Committed:
-        stamp = self.stamp[1] if self.stamp is not None else None
+        stamp = self.stamp[1] if isinstance(self.stamp, tuple) else self.stamp
         return log.commit(self.appends(), self.note, keep=self.keep, stamp=stamp, offsets=self.offsets)
 
     def enter(self, contents: Contents) -> None:
-        if self.stamp is not None:
+        if isinstance(self.stamp, OnceKey):
+            if self.stamp.text in contents.once:
+                return  # it was made before
+            contents.once[self.stamp.text] = contents.version + 1
+        elif self.stamp is not None:
             name, stamp = self.stamp
             if stamp.sequence <= contents.producers[name].sequence:
                 return  # it was made before
@@ -261,6 +267,7 @@ def contents_of(log: Log) -> Contents:
         {image.version: _parts(log.load_image(image)) for image in log.images()},
         {group: (log.generation(group), log.group_offsets(group)) for group in log.groups()},
         {name: Stamp(number, epoch, last) for number, name, epoch, last, _ in state.producers.to_json()},
+        {key: version for key, version, _ in state.once.to_json()},
         state.history,
     )
 

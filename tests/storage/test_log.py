@@ -15,7 +15,8 @@ import pyarrow as pa
 import pytest
 
 from headwater.errors import DataError, MemberFenced, StorageError
-from headwater.storage import Append, Extent, File, GroupOffsets, Log, OsStorage, SimulatedDisk, Storage
+from headwater.storage import Append, Extent, File, GroupOffsets, Log, OnceKey, OsStorage, SimulatedDisk, Storage
+from headwater.storage.once import REMEMBERED, Made, OnceKeys
 from headwater.storage.writer import INLINE_BYTES
 from tests.storage.passing import PassingFile, PassingStorage
 
@@ -451,6 +452,32 @@ def test_a_commit_that_is_sent_again_gets_the_answer_that_it_got_however_much_ca
         log = Log.open(storage, PATH, commits_bytes=1)
     assert log.version == 12
     log.close()
+
+
+def test_of_commits_with_one_key_the_first_is_made_however_the_log_is_opened_again(storage: Storage) -> None:
+    log = Log.open(storage, PATH, commits_bytes=1)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda n: log.commit([Append(0, 0, batch(n))], stamp=OnceKey("a")), range(8)))
+    assert {answer.version for answer in answers} == {1}
+    assert [answer.duplicate for answer in answers].count(False) == 1
+    for _ in range(3):
+        log.commit([Append(0, 0, batch(9))], {"b": "filler" * 100})
+        log.close()
+        log = Log.open(storage, PATH, commits_bytes=1)
+        again = log.commit([Append(1, 0, batch(1))], stamp=OnceKey("a"))
+        assert (again.duplicate, again.version, again.time_us) == (True, 1, log.time_of(1))
+    assert log.version == 4
+    log.close()
+
+
+def test_so_many_keys_are_known_and_no_more() -> None:
+    keys = OnceKeys()
+    for number in range(REMEMBERED + 1):
+        keys.accept(OnceKey(str(number)), Made(number, (Extent(1, 0, number, 1),)))
+    keys = OnceKeys.from_json(keys.to_json())
+    assert keys.find(OnceKey("0")) is None
+    assert keys.find(OnceKey("1")) == Made(1, (Extent(1, 0, 1, 1),))
+    assert len(keys.to_json()) == REMEMBERED
 
 
 class GatedStorage(PassingStorage):

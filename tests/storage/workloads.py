@@ -18,6 +18,7 @@ from headwater.storage import Commit as Committed
 from headwater.storage import Fault, FaultyStorage, Log, Storage
 from headwater.storage.commits import pack_json
 from headwater.storage.groups import GroupOffsets
+from headwater.storage.once import OnceKey
 from headwater.storage.writer import Request, encode_appends
 from tests.storage.enumerator import Workload
 from tests.storage.model import (
@@ -135,6 +136,18 @@ def produce(name: str, sizes: Mapping[Place, int]) -> Step:
         change = Commit(model.name(), sizes, stamp=(name, replace(known, sequence=known.sequence + 1)))
         made, again = model.attempt(log, change), model.attempt(log, change)
         assert isinstance(made, Committed) and again == replace(made, duplicate=True)
+
+    return step
+
+
+def once(key: str, sizes: Mapping[Place, int]) -> Step:
+    """A commit with a key, sent again with other content."""
+
+    def step(log: Log, model: Model) -> None:
+        made = model.attempt(log, Commit(model.name(), sizes, stamp=OnceKey(key)))
+        again = model.attempt(log, Commit(model.name(), {(3, 0): TORN}, stamp=OnceKey(key)))
+        assert isinstance(made, Committed) and isinstance(again, Committed)
+        assert again.duplicate and (again.version, again.extents) == (made.version, made.extents)
 
     return step
 
@@ -262,7 +275,9 @@ _ALL = (
         commit({(1, 0): SMALL, (2, 0): TORN, (3, 0): SMALL}),
         commit({(1, 0): LARGE, (2, 0): LARGE, (3, 1): SMALL}),
         commit({(1, 1): TORN, (2, 0): SMALL, (3, 0): TORN}),
+        once("k", {(1, 0): TORN, (2, 0): LARGE}),
         commit({(3, 0): LARGE, (2, 0): LARGE, (1, 0): LARGE}),
+        once("k", {(1, 0): TORN}),
     ),
     workload(
         "abort",

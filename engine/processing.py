@@ -1,0 +1,59 @@
+"""What programs that process records begin: transactions, and members of consumer groups."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Literal
+
+from headwater.engine.consuming import Consumer
+from headwater.engine.parts import Parts
+from headwater.engine.running import Runner
+from headwater.engine.transactions import Transaction
+from headwater.engine.writing import once_of
+from headwater.parser import syntax
+
+
+class Processing(ABC):
+    """The part of `Database` for programs that take records and write what follows from them."""
+
+    _parts: Parts
+    _runner: Runner
+
+    @abstractmethod
+    def _check_open(self) -> None:
+        """Raises StorageError if the database is closed."""
+
+    def transaction(self, *, idempotency_key: str | None = None) -> Transaction:
+        """Begins a transaction: what is written in it is one commit, or nothing, and it sees one version throughout.
+        Of those with the same `idempotency_key` only the first is committed, also after a restart.
+
+        >>> import headwater
+        >>> with headwater.connect() as db:
+        ...     db.execute("CREATE STREAM orders (id BIGINT, item BIGINT); CREATE TABLE stock (item BIGINT, n INTEGER)")
+        ...     _ = db.append("stock", [(7, 3)])
+        ...     with db.transaction() as t:
+        ...         _ = t.append("orders", [{"id": 1, "item": 7}])
+        ...         t.execute("UPDATE stock SET n = n - 1 WHERE item = 7")
+        ...     db.sql("SELECT n, (SELECT count(*) FROM orders) FROM stock").fetchall()
+        [(2, 1)]
+        """
+        self._check_open()
+        return self._runner.begin(once_of(idempotency_key))
+
+    def consumer(self, stream: str, group: str, start: Literal["earliest", "latest"] = "earliest") -> Consumer:
+        """A new member of a consumer group, which reads a stream on from where the group has come; a group that is new
+        begins at `start`. The members of a group share the partitions of the stream.
+
+        >>> import headwater
+        >>> with headwater.connect() as db:
+        ...     db.execute("CREATE STREAM jobs (id BIGINT); INSERT INTO jobs VALUES (1), (2), (3)")
+        ...     with db.consumer("jobs", "workers") as worker:
+        ...         [row[0] for row in worker.fetch(max_rows=2)]
+        ...         worker.commit()
+        ...     with db.consumer("jobs", "workers") as another:
+        ...         [row[0] for row in another.fetch()]
+        [1, 2]
+        [3]
+        """
+        self._check_open()
+        return self._parts.groups.join(group, syntax.Identifier(stream), start)
