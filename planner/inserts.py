@@ -143,19 +143,21 @@ def _max_hops(known: dict[str, syntax.Property]) -> int | None:
 
 
 def _refuse_undeclared(relation: Relation, statement: syntax.Insert, target: Relation, catalog: Catalog) -> None:
-    """Raises SqlError for a circle of queries that nobody has said is meant."""
+    """Raises SqlError for a circle of queries that nobody has said is meant, or that has several clocks."""
     circle = circle_of(relation, catalog)
-    found = [catalog.get(name) for name in circle or ()]
-    if any(other is not None and other.has_query and other.clock != relation.clock for other in found):
-        raise Unsupported(
-            f"a loop goes round in one clock, and this one in several: {' → '.join(circle or ())}",
-            statement.relation.span, hint="leave out clock = 'own' in what is part of the loop",
-        )  # fmt: skip
-    if circle is not None and (relation.insertion is None or relation.insertion.max_hops is None):
+    if circle is None:
+        return
+    if relation.insertion is None or relation.insertion.max_hops is None:
         raise SqlError(
             f'the rows would come back to this query: {" → ".join(circle)}', statement.relation.span,
             hint=f"if that is meant, write WITH (feedback = '{_DELAY}', max_hops = {MAX_HOPS}) behind the query; "
             "WITH RECURSIVE computes something from itself inside a query",
+        )  # fmt: skip
+    queries = [other for name in circle if (other := catalog.get(name)) is not None and other.has_query]
+    if any(other.clock != relation.clock for other in queries):
+        raise Unsupported(
+            f"a loop goes round in one clock, and this one in several: {' → '.join(circle)}", statement.relation.span,
+            hint="leave out clock = 'own' in what is part of the loop",
         )  # fmt: skip
 
 

@@ -320,16 +320,20 @@ def test_a_tree_as_deep_as_is_allowed_can_be_walked_rewritten_and_unparsed() -> 
     assert unparse(renamed) == "SELECT " + "f(" * calls + "y" + ")" * calls
 
 
-def test_a_script_of_a_thousand_lines_takes_less_than_a_second() -> None:
+def test_a_long_script_takes_no_longer_per_statement_than_a_short_one() -> None:
     statement = """CREATE TABLE hot AS
       SELECT auction, count(*) AS n, max(price) AS top
       FROM bids WINDOW TUMBLING (SIZE 10 SECONDS, GRACE PERIOD 2 SECONDS)
       WHERE price > 100 AND auction IS NOT NULL
       GROUP BY auction;\n"""
     parse(statement)
-    began = time.perf_counter()
-    assert len(parse(statement * 200)) == 200
-    assert time.perf_counter() - began < 1
+
+    def seconds(statements: int) -> float:
+        began = time.process_time()
+        assert len(parse(statement * statements)) == statements
+        return time.process_time() - began
+
+    assert min(seconds(200) for _ in range(3)) < 20 * 3 * min(seconds(10) for _ in range(3))
 
 
 def test_a_list_of_a_hundred_thousand_values_is_one_in() -> None:
