@@ -178,6 +178,19 @@ def test_an_end_that_was_exchanged_is_found_by_a_root_that_was_kept(disk: Simula
     assert verified(disk, kept)[0] == "damaged"
 
 
+def test_records_whose_commit_files_were_taken_away_at_the_beginning_are_missed() -> None:
+    disk = SimulatedDisk()
+    with opened(disk) as db:
+        db.execute("CREATE STREAM pay (id BIGINT, who VARCHAR) WITH (ledger = true)")
+        for begin in range(0, 6_000, 30):
+            db.append("pay", [{"id": i, "who": "x" * 900} for i in range(begin, begin + 30)])
+        files = sorted(path for path in disk.files() if path.endswith(".log"))
+        assert len(files) == 2
+        disk.remove(files[0])
+        ((*_, state, offset, file, _),) = db.sql("VERIFY STREAM pay").fetchall()
+    assert (state, offset, file) == ("damaged", 0, f"{files[1]}:0")
+
+
 def take_away(disk: SimulatedDisk, count: int) -> None:
     """Cut the commit file before the last `count` commits with records, at the end of a group as a crash does."""
     (path,) = [path for path in disk.files() if path.endswith(".log")]
