@@ -116,7 +116,6 @@ class Verification:
         if check.last < wanted.upto:
             message = f"the commits {check.last + 1} to {wanted.upto} are not there any more"
             self._add_to_all(Finding("damage", "commits", directory, 0, message))
-
         known = check.state.streams.get(wanted.stream) if check.state is not None else None
         for partition, ledger in known.ledgers.items() if known is not None else ():
             self._check_continuity(self.partitions.setdefault(partition, Partition()), ledger, directory)
