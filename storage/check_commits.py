@@ -39,6 +39,11 @@ class CommitsCheck:
         self.last = 0  # the last version that was read, or known from a base
         self.commits = 0  # how many were read
 
+    @property
+    def state(self) -> State | None:
+        """The state after the last commit that was read; None if that is not known."""
+        return self._state
+
     def findings(self, firsts: Sequence[int], visit: Visit, advance: Callable[[int], None]) -> Iterator[Finding]:
         """What is wrong with the files that begin with these versions. `visit` is called for every record; `advance`
         is told of bytes that are done."""

@@ -24,7 +24,7 @@ from headwater.storage.commits import INLINE, CommitFile, Placed, Record
 from headwater.storage.directory import read_format
 from headwater.storage.failures import explained
 from headwater.storage.file_cache import FileCache
-from headwater.storage.files import Storage
+from headwater.storage.files import File, Storage
 from headwater.storage.findings import Finding
 from headwater.storage.frames import ALIGNMENT, BadFrame
 from headwater.storage.ledgers import Entry, Ledger
@@ -116,6 +116,19 @@ class Verification:
         if check.last < wanted.upto:
             message = f"the commits {check.last + 1} to {wanted.upto} are not there any more"
             self._add_to_all(Finding("damage", "commits", directory, 0, message))
+        known = check.state.streams.get(wanted.stream) if check.state is not None else None
+        for partition, ledger in known.ledgers.items() if known is not None else ():
+            self._check_continuity(self.partitions.setdefault(partition, Partition()), ledger, directory)
+
+    def _check_continuity(self, part: Partition, known: Ledger, path: str) -> None:
+        """Note if a ledger, as the base of a file has it, is not what the commits before add up to.
+
+        So it is if somebody took away the oldest commit files, and wrote others that do not ask for them.
+        """
+        seen = part.ledger.tree.size
+        if part.ledger != known:
+            what = f"the commits that were read have {seen} records, and {known.tree.size} are said to be in them"
+            part.add_damage(Damage(seen, path, 0, what))
 
     def _add_to_all(self, finding: Finding) -> None:
         """Damage of a commit file, which may touch all records from where the partitions are now."""
@@ -137,11 +150,13 @@ class Verification:
             ledger = known.ledgers.get(partition, Ledger()) if known is not None else Ledger()
             part = self.partitions.setdefault(partition, Partition())
             rows, entry = placed.get(partition, []), entries.get(partition)
+            self._check_continuity(part, ledger, commits.path)
             reason = self._entry_damage(commits, record, ledger, rows, entry)
             if reason is not None:
                 part.add_damage(Damage(ledger.tree.size, commits.path, commits.end, reason))
             if entry is not None:
                 part.ledger = ledger.entered(entry)
+            if entry is not None and rows:
                 self._check_rows(commits, part, record, ledger, rows)
         yield from ()
 
@@ -191,8 +206,7 @@ class Verification:
             if (placed.stream, record.version, placed.partition, placed.offset, placed.count) in self._lost:
                 raise BadFrame("a repair has given them up")
             file = commits.file if placed.segment == INLINE else self._segments.open(path)
-            rows = checked_rows(file, placed, record.version, self._schemas)
-            check_padding(file, placed.position, read_layout(file, placed.position, placed.seal))
+            rows = verified_rows(file, placed, record.version, self._schemas)
         except FileNotFoundError:
             reason = "the file is missing"
         except BadFrame as bad:
@@ -212,6 +226,13 @@ class Verification:
         if placed.segment == INLINE:
             return commits.path
         return f"{self._path}/streams/{placed.stream}/{placed.segment}.seg"
+
+
+def verified_rows(file: File, placed: Placed, version: int, schemas: list[pa.Schema]) -> pa.RecordBatch:
+    """The rows in a frame of a ledger. Raise `BadFrame` if any bit of the frame is not as it was written."""
+    rows = checked_rows(file, placed, version, schemas)
+    check_padding(file, placed.position, read_layout(file, placed.position, placed.seal))
+    return rows
 
 
 def _entries(record: Record) -> list[Entry]:
