@@ -20,9 +20,11 @@ def altered(statement: syntax.Alter, catalog: Catalog) -> Relation:
             f'"{relation.name}" is a {kind.lower()}', statement.name.span, hint=f"ALTER {kind} {relation.name} …"
         )
     if relation.has_query:
+        owner = catalog.owner(relation.name)
+        made_by = f"{relation.kind} {relation.name} AS SELECT" if owner is None else f"PIPELINE {owner.pipeline}"
         raise SqlError(
             f'the columns of "{relation.name}" come from its query', statement.name.span,
-            hint=f"CREATE OR REPLACE {relation.kind} {relation.name} AS SELECT …",
+            hint=f"CREATE OR REPLACE {made_by} …",
         )  # fmt: skip
     for action in statement.actions:
         relation = replace(relation, columns=(*relation.columns, _added(action, relation)))

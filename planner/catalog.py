@@ -265,11 +265,20 @@ class Catalog:
                 f'"{name.text}" is a view, not a stream or table', name.span, hint="ask it: SELECT … FROM it"
             )
         if relation is None or (name.quoted and relation.name != name.text):
-            names = [*(r.name for r in self.relations.values()), *(v.name for v in self.views.values())]
-            hint = suggestion(name.text, (n for n in names if not self.is_private(n)), "streams and tables")
-            raise UnknownName(f'there is no stream or table "{name.text}"', name.span, hint=hint)
+            raise UnknownName(f'there is no stream or table "{name.text}"', name.span, hint=self._nearest(name.text))
         self._refuse_private(relation.name, name)
         return relation
+
+    def _nearest(self, name: str) -> str | None:
+        """What may have been meant by a name of no relation: what is in the instance or schema of that name."""
+        names = [*(r.name for r in self.relations.values()), *(v.name for v in self.views.values())]
+        seen = [n for n in names if not self.is_private(n)]
+        inside = sorted(n for n in seen if n.lower().startswith(f"{name.lower()}."))
+        if inside and name.lower() in {**self.schemas, **self.instances}:
+            return f"in it there is {', '.join(inside[:12])}"
+        if name.lower() in self.pipelines:
+            return f"it is a pipeline, which is seen by its instances: CREATE INSTANCE … OF {name}"
+        return suggestion(name, seen, "streams and tables")
 
     @property
     def schemas(self) -> dict[str, Schema]:

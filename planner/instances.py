@@ -266,7 +266,7 @@ class _Body:
         value = self._values.get((node.name or "").lower())
         if value is None:
             names = [f"${parameter.name.text}" for parameter in self.pipeline.parameters]
-            hint = suggestion(f"${node.name}", names, "parameters")
+            hint = suggestion(f"${node.name}", names, "parameters") or f"declare it as a port: PARAM {node.name} …"
             raise UnknownName(f'"{self.pipeline.name}" has no parameter ${node.name}', node.span, hint=hint)
         return replace(value, span=node.span)
 

@@ -70,7 +70,8 @@ def refuse_place(name: Identifier, catalog: Catalog) -> None:
         )  # fmt: skip
     if schema.lower() not in catalog.schemas:
         hint = suggestion(schema, (s.name for s in catalog.schemas.values()), "schemas")
-        raise UnknownName(f'there is no schema "{schema}"', name.span, hint=f"CREATE SCHEMA {schema}; first; {hint}")
+        hint = f"CREATE SCHEMA {schema}; first{f'; {hint}' if hint else ''}"
+        raise UnknownName(f'there is no schema "{schema}"', name.span, hint=hint)
 
 
 def refuse_inspecting(statement: syntax.Statement) -> None:

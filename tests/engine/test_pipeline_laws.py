@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import pytest
 
 import headwater
+from headwater.engine.database import Database
+from headwater.storage import SimulatedDisk
 
 _COLUMNS = "STREAM (k BIGINT, v BIGINT)"
 _STEPS = (
@@ -19,6 +21,7 @@ _STEPS = (
     "WITH odd AS (SELECT * FROM {a} WHERE v % 2 = 1) SELECT k, v - 1 AS v FROM odd",
     "SELECT k, v FROM {a} UNION ALL SELECT k, v + {n} AS v FROM {a} WHERE k = 1",
 )
+_OWN = " WITH (clock = 'own')"
 _TOTALS = "SELECT k, count(*) AS n, sum(v)::BIGINT AS total, max(v) AS top FROM {a} GROUP BY k"
 
 
@@ -44,15 +47,16 @@ def tree(choose: random.Random, depth: int) -> Step | Chain:
     return Chain(tuple(tree(choose, d) for d in depths))
 
 
-def declared(part: Step | Chain, name: str) -> Iterator[str]:
-    """The pipelines that a part is, those inside it first."""
+def declared(part: Step | Chain, name: str, clocks: random.Random | None = None) -> Iterator[str]:
+    """The pipelines that a part is, those inside it first; with `clocks`, some of their instances have their own."""
     if isinstance(part, Step):
         body = f"CREATE STREAM b AS {part.sql.format(a='a', n='$n')};"
     else:
         body, last = "", "a"
         for i, inner in enumerate(part.parts):
-            yield from declared(inner, f"{name}_{i}")
-            body += f"CREATE INSTANCE i{i} OF {name}_{i} (a => {last}, n => $n + {i}); "
+            yield from declared(inner, f"{name}_{i}", clocks)
+            clock = _OWN if clocks is not None and clocks.random() < 0.5 else ""
+            body += f"CREATE INSTANCE i{i} OF {name}_{i} (a => {last}, n => $n + {i}){clock}; "
             last = f"i{i}.b"
         body += f"CREATE STREAM b AS SELECT * FROM {last};"
     yield f"CREATE PIPELINE {name} (IN a {_COLUMNS}, OUT b {_COLUMNS}, PARAM n BIGINT) AS BEGIN {body} END"
@@ -93,12 +97,38 @@ def test_inlined_and_nested_instances_give_the_same(seed: int) -> None:
         check(db)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_clocks_of_their_own_change_nothing(seed: int) -> None:
+    choose = random.Random(seed)
+    part = tree(choose, 2)
+    disk = SimulatedDisk(seed=seed)
+    with Database(disk, "db", None, background=False) as db:
+        db.execute("CREATE SCHEMA given; CREATE STREAM given.s (k BIGINT KEY, v BIGINT, note VARCHAR)")
+        add(db, choose)
+        for statement in (*declared(part, "p"), *declared(part, "q", choose), *by_hand(part, "given.s", 2, "flat")):
+            db.execute(statement)
+        db.execute("CREATE INSTANCE nested OF p (a => given.s, n => 2)")
+        db.execute("CREATE INSTANCE inside OF q (a => given.s, n => 2)")
+        db.execute(f"CREATE INSTANCE apart OF q (a => given.s, n => 2){_OWN}")
+        for name in ("flat", "nested.b", "inside.b", "apart.b"):
+            db.execute(f"CREATE TABLE {name.partition('.')[0]}_totals AS {_TOTALS.format(a=name)}")
+    for round in range(3):
+        with Database(disk, "db", None, background=False) as db:
+            for _ in range(2):
+                add(db, choose)
+                db.settle()
+                for name in ("nested", "inside", "apart"):
+                    check(db, name)
+            if round == 1:
+                db.sql("CHECKPOINT")
+
+
 def add(db: headwater.Database, choose: random.Random) -> None:
     rows = [(choose.randrange(4), choose.randrange(50), choose.choice("xyz")) for _ in range(choose.randrange(1, 30))]
     db.append("given.s", rows)
 
 
-def check(db: headwater.Database) -> None:
-    for flat, nested in (("flat", "nested.b"), ("flat_totals", "nested_totals")):
+def check(db: headwater.Database, instance: str = "nested") -> None:
+    for flat, nested in (("flat", f"{instance}.b"), ("flat_totals", f"{instance}_totals")):
         by_hand_, in_instance = (sorted(db.sql(f"SELECT * FROM {name}").fetchall()) for name in (flat, nested))
-        assert in_instance == by_hand_
+        assert in_instance == by_hand_, nested

@@ -316,3 +316,37 @@ def test_all_is_there_after_opening_again_and_in_a_fork(tmp_path: Path) -> None:
             assert [row[3] for row in db.sql("SHOW INSTANCES").fetchall()] == ["running", "paused"]
             db.execute("RESUME INSTANCE g; CREATE OR REPLACE INSTANCE f OF fraud (payments => bank.payments)")
             assert rows(db, "SELECT id FROM g.alerts") == [(1,), (2,), (5,)]
+
+
+# ---------------------------------------------------------------- a clock of its own
+
+
+def test_an_instance_with_its_own_clock_is_one_like_any_other_also_after_opening_again(tmp_path: Path) -> None:
+    def reopened() -> headwater.Database:
+        return headwater.connect(tmp_path / "db", background=False)
+
+    def state(db: headwater.Database) -> object:
+        db.settle()
+        return rows(db, "SELECT id FROM f.alerts"), [row[2:4] for row in db.sql("SHOW INSTANCES").fetchall()]
+
+    with reopened() as db:
+        db.execute(BANK)
+        db.execute("CREATE INSTANCE f OF fraud (payments => bank.payments, threshold => 0.8) WITH (clock = 'own')")
+        assert state(db) == ([(1,), (2,)], [("own", "running")])
+        db.execute("PAUSE INSTANCE f; INSERT INTO bank.payments VALUES (3, 'z', 99)")
+        assert state(db) == ([(1,), (2,)], [("own", "paused")])
+    with reopened() as db:
+        assert state(db) == ([(1,), (2,)], [("own", "paused")])
+        db.execute("RESUME INSTANCE f")
+        assert state(db) == ([(1,), (2,), (3,)], [("own", "running")])
+        assert "is private" in refused(db, "SELECT * FROM f.hist")
+        again = "CREATE OR REPLACE INSTANCE f OF fraud (payments => bank.payments, threshold => 0.9)"
+        db.execute(f"{again} WITH (clock = 'own')")
+        assert state(db) == ([(1,), (3,)], [("own", "running")])
+    with reopened() as db:
+        assert state(db) == ([(1,), (3,)], [("own", "running")])
+        db.execute(again)
+        assert state(db) == ([(1,), (3,)], [("shared", "running")])
+        db.execute(f"{again} WITH (clock = 'own'); DROP INSTANCE f")
+    with reopened() as db:
+        assert (db.sql("SHOW INSTANCES").fetchall(), db.sql("SHOW QUERIES").fetchall()) == ([], [])
