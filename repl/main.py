@@ -34,6 +34,7 @@ examples:
   headwater shop.hw --format csv < query.sql   the same from standard input
   headwater tail -f app.jsonl "SELECT level, count(*) GROUP BY level"     ask a file that grows; also a pipe: -
   headwater demo                               see what Headwater does
+  headwater example                            list worked examples; headwater example clickstream runs one
   headwater generate orders shop.hw            make sample data; others: headwater generate --help
   headwater bench log                          measure the commit log on this machine; others: headwater bench --help
   headwater test tests/                        run tests written in SQL
@@ -148,6 +149,13 @@ def _demo(arguments: Sequence[str]) -> int:
     return run(directory)
 
 
+def _example(arguments: Sequence[str]) -> int:
+    from headwater.repl.example import run
+
+    _prepared(sys.stdout, "table")
+    return run(arguments)
+
+
 def _bench(arguments: Sequence[str]) -> int:
     from headwater.bench.main import main as run
 
@@ -198,6 +206,7 @@ def _config(arguments: Sequence[str]) -> int:
 
 _COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "demo": _demo,
+    "example": _example,
     "generate": _generate,
     "bench": _bench,
     "test": _test,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from docs.generate.blocks import WrongBlock, answers, blocks, pages
+from docs.generate.blocks import WrongBlock, answers, blocks, pages, shown
 from docs.generate.pages import FOLDER, generated
 from headwater.engine.session import SETTINGS
 from headwater.planner.function_catalog import function_catalog
@@ -17,16 +17,17 @@ from headwater.planner.statement_reference import statement_reference
 from headwater.repl.commands import COMMANDS
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [path for path in pages(ROOT) if blocks(path.read_text())]
+PAGES = {path: folder for path, folder in pages(ROOT).items() if blocks(path.read_text())}
 FRAGMENTS_MAX = 3  # in all pages together
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_block_of_sql_gives_what_its_page_shows(path: Path) -> None:
+    page = path.read_text()
     wrong = [
-        f"line {block.line}: {block.sql}{answer}"
-        for block, answer in answers(path.read_text())
-        if block.shown not in (None, answer)
+        f"line {block.line}: {block.text}{answer}"
+        for block, answer in answers(page, PAGES[path])
+        if shown(block, page) not in (None, answer)
     ]
     assert not wrong, "make docs writes what they give now:\n" + "\n".join(wrong)
 
@@ -43,6 +44,15 @@ def test_a_block_that_fails_is_found() -> None:
         list(answers("```sql fails\nSELECT 1;\n```\n"))
     with pytest.raises(WrongBlock, match='not "maybe"'):
         list(answers("```sql maybe\nSELECT 1;\n```\n"))
+
+
+def test_a_program_beside_a_page_runs(tmp_path: Path) -> None:
+    (tmp_path / "half.py").write_text("import sys\nprint(int(sys.argv[1]) // 2)\n")
+    assert [answer for _, answer in answers("```console\n$ python half.py 14\n```\n", tmp_path)] == ["7\n"]
+    with pytest.raises(WrongBlock, match="line 3: [$] python half.py x failed"):
+        list(answers("# Title\n\n```console\n$ python half.py x\n```\n", tmp_path))
+    with pytest.raises(WrongBlock, match="line 1: a block of console is one line"):
+        list(answers("```console\nls\n```\n", tmp_path))
 
 
 @pytest.mark.parametrize("name", sorted(generated()))

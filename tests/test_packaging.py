@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 SETUPTOOLS = PROJECT["tool"]["setuptools"]
-NOT_SHIPPED = {"examples", "tests"}
+NOT_SHIPPED = {"tests"}
 
 
 def folders_with_code() -> set[str]:
@@ -41,10 +41,10 @@ def test_every_subpackage_is_linked_below_headwater() -> None:
 
 
 def test_packages_are_flat() -> None:
-    """A nested package would import from the checkout and be missing from the wheel."""
+    """A nested package would import from the checkout and be missing from the wheel. Programs of examples are data."""
     nested = {
         str(path.relative_to(ROOT))
-        for folder in folders_with_code()
+        for folder in folders_with_code() - {"examples"}
         for path in (ROOT / folder).glob("*/*.py")
         if not path.parent.is_symlink()
     }
@@ -56,6 +56,12 @@ def test_every_data_file_of_a_package_is_shipped(folder: str) -> None:
     patterns = SETUPTOOLS["package-data"].get(import_name(folder), [])
     data = {path.name for path in (ROOT / folder).iterdir() if path.is_file() and path.suffix != ".py"}
     assert {name for name in data if not any(fnmatch(name, pattern) for pattern in patterns)} == set()
+
+
+def test_every_file_of_an_example_is_shipped() -> None:
+    patterns = SETUPTOOLS["package-data"]["headwater.examples"]
+    files = {str(path.relative_to(ROOT / "examples")) for path in (ROOT / "examples").glob("*/*") if path.is_file()}
+    assert {name for name in files if not any(fnmatch(name, pattern) for pattern in patterns)} == set()
 
 
 def test_every_dependency_is_pinned_within_its_bounds() -> None:

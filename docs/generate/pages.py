@@ -120,13 +120,13 @@ def write() -> None:
     FOLDER.mkdir(exist_ok=True)
     for name, text in generated().items():
         (FOLDER / name).write_text(text, encoding="utf-8")
-    for path in blocks.pages(ROOT):
-        _refresh(path)
+    for path, folder in blocks.pages(ROOT).items():
+        _refresh(path, folder=folder)
 
 
-def _refresh(path: Path, before: str = "") -> None:
+def _refresh(path: Path, before: str = "", folder: Path | None = None) -> None:
     try:
-        text = blocks.refreshed(before + path.read_text(encoding="utf-8"))
+        text = blocks.refreshed(before + path.read_text(encoding="utf-8"), folder)
     except blocks.WrongBlock as error:
         sys.exit(f"{path.relative_to(ROOT)}, {error}")
     path.write_text(text[len(before) :], encoding="utf-8")
