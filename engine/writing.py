@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 
 import pyarrow as pa
 
-from headwater.engine import changes, ingest
+from headwater.engine import changes, ingest, versions
 from headwater.engine.gate import Gate
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.reading import Reader
+from headwater.engine.reads import Reads
 from headwater.engine.result import Acknowledgement, Result
 from headwater.engine.statements import inserted_rows, refuse_derived
 from headwater.parser import syntax
@@ -72,9 +73,13 @@ class Writer:
         once = once_of(idempotency_key(statement.properties))
         if isinstance(statement.query.body, syntax.Values):
             rows = inserted_rows(statement, relation, self._pipeline.catalog.functions)
-            return _inserted(self.append(relation, rows, once), once)
+            if statement.if_version is None:
+                return _inserted(self.append(relation, rows, once), once)
         with self._gate.alone():
-            rows = changes.selected(statement, relation, self._pipeline.catalog, self._reader)
+            if not isinstance(statement.query.body, syntax.Values):
+                rows = changes.selected(statement, relation, self._pipeline.catalog, self._reader)
+            if self.made(once) is None:
+                self._require(statement, relation, rows)
             return _inserted(self._commit(relation, self.appends(relation, rows), once), once)
 
     def change(self, statement: syntax.Update | syntax.Delete) -> Result:
@@ -85,9 +90,16 @@ class Writer:
                 delta, count = changes.updated(statement, relation, self._reader)
             else:
                 delta, count = changes.deleted(statement, relation, self._reader)
+            self._require(statement, relation)
             self._commit(relation, ingest.changes(relation, delta, self._log))
         word = "updated" if isinstance(statement, syntax.Update) else "deleted"
         return Result.of_message(f"{word} {rows_said(count)}", changed=count)
+
+    def _require(self, statement: versions.Change, relation: Relation, rows: pa.RecordBatch | None = None) -> None:
+        """Raises TransactionConflict if a statement names a version after which something was written. To be alone."""
+        reads = Reads()
+        versions.require(reads, statement, relation, self._log.version, rows)
+        reads.check(self._pipeline)
 
     def _commit(self, relation: Relation, appends: Sequence[Append], once: OnceKey | None = None) -> Acknowledgement:
         if not appends and once is None:
