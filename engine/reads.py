@@ -39,8 +39,8 @@ class Reads:
             names = {relation.id: relation.name for relation in pipeline.catalog.ordered()}
             name = names.get(number, "what is gone now")
             raise TransactionConflict(
-                f'"{name}" was written since it was read here, as of version {version}',
-                hint="nothing was committed; begin it again",
+                f'"{name}" was written since version {version}, as of which it was read',
+                hint="nothing was committed; read it again, and begin again",
             )
 
     def _changed(self, log: Log) -> tuple[int | None, int]:

@@ -14,11 +14,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from headwater.engine import changes, given_rows
+from headwater.engine import changes, given_rows, versions
 from headwater.engine.consuming import Consumer
 from headwater.engine.own_writes import OwnWrites
 from headwater.engine.parts import Parts
 from headwater.engine.queues import receipts_of
+from headwater.engine.reads import Reads
 from headwater.engine.result import Result
 from headwater.engine.scripts import Outcome, Scripts, refuse_endless
 from headwater.engine.session import is_about_session
@@ -240,13 +241,22 @@ class Transaction:
                 rows = inserted_rows(statement, relation, self._pipeline.catalog.functions)
             else:
                 rows = changes.selected(statement, relation, self._pipeline.catalog, self._sight)
+            self._require(statement, relation, rows)
             made = self._writer.written(relation, rows)
             word, count = "inserted", rows.num_rows - made.left_out
         else:
             word = "updated" if isinstance(statement, syntax.Update) else "deleted"
             made, count = self._writer.changed(statement, relation, self._sight)
+            self._require(statement, relation)
         self._own.add_written(made)
         return Result.of_message(f"{word} {rows_said(count, made.left_out)}, to be committed", changed=count)
+
+    def _require(self, statement: _Change, relation: Relation, rows: pa.RecordBatch | None = None) -> None:
+        """Raises TransactionConflict if something was written after the version that is named, as may COMMIT."""
+        now = Reads()
+        for reads in (now, self._sight.reads):
+            versions.require(reads, statement, relation, self._pipeline.log.version, rows)
+        now.check(self._pipeline)
 
     def _settle(self, statement: syntax.Ack | syntax.Nack) -> Result:
         settling = self._queues.settling(statement, receipts_of(statement, self._reader))

@@ -9,10 +9,11 @@ from types import MappingProxyType
 
 import pyarrow as pa
 
-from headwater.engine import changes, ingest
+from headwater.engine import changes, ingest, versions
 from headwater.engine.gate import Gate
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.reading import Reader
+from headwater.engine.reads import Reads
 from headwater.engine.rejecting import Sentry
 from headwater.engine.result import Acknowledgement, Result
 from headwater.engine.statements import inserted_rows
@@ -97,11 +98,17 @@ class Writer:
         if isinstance(statement.query.body, syntax.Values):
             rows = inserted_rows(statement, relation, self._pipeline.catalog.functions)
             made = self.written(relation, rows)
-            done = self._commit_written(relation, [made], once)
+            if statement.if_version is None:
+                done = self._commit_written(relation, [made], once)
+            else:
+                with self._turn([relation.id]), self._gate.alone():
+                    self._require(statement, relation, rows, once)
+                    done = self._commit(made, relation, once)
         else:
             with self._turn([relation.id]), self._gate.alone():
                 rows = changes.selected(statement, relation, self._pipeline.catalog, self._reader)
                 made = self.written(relation, rows)
+                self._require(statement, relation, rows, once)
                 done = self._commit(made, relation, once)
         if once is not None and done.repeated:
             return Result.of_message(repeated_said(once, done.version), changed=0)
@@ -114,6 +121,7 @@ class Writer:
         with self._turn([relation.id]), self._gate.alone(), self._pipeline.lock:
             relation = self._pipeline.catalog.find(statement.relation)
             made, count = self.changed(statement, relation, self._reader)
+            self._require(statement, relation)
             self._commit(made, relation)
         word = "updated" if isinstance(statement, syntax.Update) else "deleted"
         return Result.of_message(f"{word} {rows_said(count, made.left_out)}", changed=count)
@@ -128,6 +136,22 @@ class Writer:
         delta, found = changes.updated(statement, relation, seen)
         own = ingest.changes(relation, delta, self._log)
         return written(relation, found, own, self._pipeline.catalog, self.appends), len(found.passing)
+
+    def _require(
+        self,
+        statement: versions.Change,
+        relation: Relation,
+        rows: pa.RecordBatch | None = None,
+        once: OnceKey | None = None,
+    ) -> None:
+        """Raises TransactionConflict if a statement names a version after which something was written. To be alone.
+
+        One that was made before, with the same key, is not refused.
+        """
+        if self.made(once) is None:
+            reads = Reads()
+            versions.require(reads, statement, relation, self._log.version, rows)
+            reads.check(self._pipeline)
 
     def _commit_written(
         self, relation: Relation, parts: Sequence[Written], once: OnceKey | None = None

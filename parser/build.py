@@ -260,13 +260,18 @@ class Builder(QueryBuilder):
     # ------------------------------------------------------------ change
 
     def insert(
-        self, span: Span, relation: Identifier, columns: Any, properties: Any, query: Query, more: Any, on_error: Any
-    ) -> Insert:
-        return Insert(relation, columns or (), query, (*(properties or ()), *(more or ())), on_error, span=span)
+        self, span: Span, relation: Identifier, columns: Any, properties: Any, query: Query,
+        if_version: int | None, more: Any, on_error: Any,
+    ) -> Insert:  # fmt: skip
+        given = (*(properties or ()), *(more or ()))
+        return Insert(relation, columns or (), query, given, on_error, if_version, span=span)
 
-    update = makes(syntax.Update, "relation assignments where")
+    def if_version(self, span: Span, version: int) -> int:
+        return version
+
+    update = makes(syntax.Update, "relation assignments where if_version")
     assignment = makes(syntax.Assignment, "column value")
-    delete = makes(syntax.Delete, "relation where")
+    delete = makes(syntax.Delete, "relation where if_version")
     drop = makes(syntax.Drop, "kind if_exists name cascade delete_topic")
     alter = makes(syntax.Alter, "kind name actions")
     add_column = makes(syntax.AddColumn, "column")

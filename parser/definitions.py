@@ -152,13 +152,14 @@ class CreateConnector(Node):
 
 @dataclass(frozen=True)
 class Insert(Node):
-    """INSERT INTO name [(columns)] VALUES … | SELECT … [WITH (properties)] [ON ERROR …]"""
+    """INSERT INTO name [(columns)] VALUES … | SELECT … [IF VERSION = n] [WITH (properties)] [ON ERROR …]"""
 
     relation: Identifier
     columns: tuple[Identifier, ...]
     query: Query
     properties: tuple[Property, ...] = ()
     on_error: OnError | None = None
+    if_version: int | None = None
 
 
 @dataclass(frozen=True)
@@ -171,19 +172,21 @@ class Assignment(Node):
 
 @dataclass(frozen=True)
 class Update(Node):
-    """UPDATE table SET assignments [WHERE condition]"""
+    """UPDATE table SET assignments [WHERE condition] [IF VERSION = n]"""
 
     relation: Identifier
     assignments: tuple[Assignment, ...]
     where: Expression | None = None
+    if_version: int | None = None
 
 
 @dataclass(frozen=True)
 class Delete(Node):
-    """DELETE FROM table [WHERE condition]"""
+    """DELETE FROM table [WHERE condition] [IF VERSION = n]"""
 
     relation: Identifier
     where: Expression | None = None
+    if_version: int | None = None
 
 
 @dataclass(frozen=True)

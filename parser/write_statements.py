@@ -167,13 +167,13 @@ def _create_connector(node: syntax.CreateConnector) -> str:
 @unparse.register
 def _insert(node: syntax.Insert) -> str:
     columns, properties = in_parentheses(node.columns), _properties(node.properties)
-    rest = (properties, unparse(node.query), optional(node.on_error))
+    rest = (properties, unparse(node.query), _if_version(node), optional(node.on_error))
     return words("INSERT INTO", quote(node.relation), columns, *rest)
 
 
 @unparse.register
 def _update(node: syntax.Update) -> str:
-    return words("UPDATE", quote(node.relation), list_clause("SET", node.assignments), clause("WHERE", node.where))
+    return words("UPDATE", quote(node.relation), list_clause("SET", node.assignments), _where(node))
 
 
 @unparse.register
@@ -183,7 +183,15 @@ def _assignment(node: syntax.Assignment) -> str:
 
 @unparse.register
 def _delete(node: syntax.Delete) -> str:
-    return words("DELETE FROM", quote(node.relation), clause("WHERE", node.where))
+    return words("DELETE FROM", quote(node.relation), _where(node))
+
+
+def _where(node: syntax.Update | syntax.Delete) -> str:
+    return words(clause("WHERE", node.where), _if_version(node))
+
+
+def _if_version(node: syntax.Insert | syntax.Update | syntax.Delete) -> str | None:
+    return None if node.if_version is None else f"IF VERSION = {node.if_version}"
 
 
 @unparse.register

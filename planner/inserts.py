@@ -62,6 +62,8 @@ def refuse_if_once(statement: syntax.Insert) -> None:
 
 def define_insert(statement: syntax.Insert, catalog: Catalog) -> Relation:
     """The query that `statement` makes. Raises SqlError; the catalog is not changed."""
+    if statement.if_version is not None:
+        raise SqlError("IF VERSION is about an INSERT that is done once, and this goes on", statement.relation.span)
     known = _read_properties(statement)
     target = catalog.find(statement.relation)
     refuse_derived(target, statement.relation.span)

@@ -42,7 +42,7 @@ def test_statements_with_every_kind_of_node_read_back() -> None:
     nodes = {node for node in vars(ast).values() if isinstance(node, type) and issubclass(node, ast.Node)}
     seen = {ast.Node, ast.Placeholder}  # a statement that is run has none
 
-    @settings(SETTINGS, max_examples=200, derandomize=True, database=None, phases=[Phase.generate])
+    @settings(SETTINGS, max_examples=250, derandomize=True, database=None, phases=[Phase.generate])
     @given(st.data())
     def read_back(statements: st.SearchStrategy[ast.Statement], data: st.DataObject) -> None:
         statement = data.draw(statements)

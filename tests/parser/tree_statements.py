@@ -70,11 +70,15 @@ CREATES = short(
     )
 )  # fmt: skip
 VIEWS = st.builds(ast.CreateView, IDENTIFIERS, LISTS, QUERIES, FLAGS, FLAGS)
-INSERTS = st.builds(ast.Insert, IDENTIFIERS, LISTS, QUERIES, PROPERTIES, maybe(ON_ERRORS))
+INSERTS = st.builds(ast.Insert, IDENTIFIERS, LISTS, QUERIES, PROPERTIES, maybe(ON_ERRORS), maybe(COUNTS))
 UPDATES = st.builds(
-    ast.Update, IDENTIFIERS, tuples(st.builds(ast.Assignment, IDENTIFIERS, EXPRESSIONS), least=1), maybe(EXPRESSIONS)
+    ast.Update,
+    IDENTIFIERS,
+    tuples(st.builds(ast.Assignment, IDENTIFIERS, EXPRESSIONS), least=1),
+    maybe(EXPRESSIONS),
+    maybe(COUNTS),
 )
-DELETES = st.builds(ast.Delete, IDENTIFIERS, maybe(EXPRESSIONS))
+DELETES = st.builds(ast.Delete, IDENTIFIERS, maybe(EXPRESSIONS), maybe(COUNTS))
 ALTERATIONS = st.one_of(
     st.builds(ast.AddColumn, TYPED),
     st.builds(ast.DropColumn, IDENTIFIERS),
