@@ -56,6 +56,7 @@ bench: setup  ## Measure, and print the figures that the README states
 	$(BIN)/headwater bench fork
 	$(BIN)/headwater bench transactions
 	$(BIN)/headwater bench guards
+	$(BIN)/headwater bench pipelines
 	$(BIN)/headwater bench shell
 
 lock:  ## Write requirements-dev.lock anew from the newest releases

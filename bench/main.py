@@ -19,6 +19,7 @@ def main(arguments: Sequence[str]) -> int:
             "fork",
             "transactions",
             "guards",
+            "pipelines",
             "ledger",
             "files",
             "shell",
@@ -26,7 +27,8 @@ def main(arguments: Sequence[str]) -> int:
             "parse",
         ),
         help="the commit log; Nexmark's queries; state and latency; the past; forks; transactions, groups and queues; "
-        "checks and assertions; appending to a ledger; files; the shell; the demo's queries; or the parser",
+        "checks and assertions; instances of pipelines; appending to a ledger; files; the shell; the demo's queries; "
+        "or the parser",
     )
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="see headwater bench NAME --help")
     options = parser.parse_args(arguments)
@@ -70,6 +72,10 @@ def _benchmark(name: str) -> Callable[[Sequence[str]], int]:
         from headwater.bench import guards
 
         return guards.main
+    if name == "pipelines":
+        from headwater.bench import pipelines
+
+        return pipelines.main
     if name == "ledger":
         from headwater.bench import ledger
 

@@ -101,12 +101,16 @@ class Candidates:
         """Relations, of some kinds or of all; what WITH names first."""
         for named in (*self.scope.tables.values(), *self.names.relations.values()):
             if not kinds or named.kind in kinds:
-                yield Candidate(quote(named.name), named.kind)
+                yield Candidate(_qualified(named.name), named.kind)
 
     def queries(self) -> Iterator[Candidate]:
         for named in self.names.relations.values():
             if named.is_query:
-                yield Candidate(quote(named.name), f"query of a {named.kind}")
+                yield Candidate(_qualified(named.name), f"query of a {named.kind}")
+
+    def components(self, kind: str) -> Iterator[Candidate]:
+        """Schemas, pipelines or instances."""
+        yield from (Candidate(_qualified(name), kind.lower()) for of, name in self.names.components if of == kind)
 
     def columns(self) -> Iterator[Candidate]:
         """Columns in scope, the innermost first; before there is a FROM, those of all relations."""
@@ -132,9 +136,14 @@ class Candidates:
             yield from (Candidate(quote(column.name), column.type or "of SELECT") for column in self.scope.aliases)
 
     def members(self) -> Iterator[Candidate]:
-        """What stands behind a dot: the columns of a source, or the fields of a struct."""
-        columns = self._path(_dotted(self.place.blocks[-1].items))
+        """What stands behind a dot: the columns of a source, the fields of a struct, or what is in a schema."""
+        path = _dotted(self.place.blocks[-1].items)
+        columns = self._path(path)
         yield from (Candidate(quote(column.name), column.type) for column in columns)
+        place = "".join(f"{part}." for part in path)
+        for name, named in self.names.relations.items():
+            if not columns and place and name.startswith(place):
+                yield Candidate(_qualified(named.name[len(place) :]), named.kind)
 
     def _path(self, path: list[str]) -> tuple[Column, ...]:
         sources = self.scope.sources()
@@ -249,12 +258,20 @@ class Candidates:
             yield Candidate("*", "all columns")
 
 
+def _qualified(name: str) -> str:
+    """A name as a statement has it: each of its parts with quotes, if it needs them."""
+    return ".".join(map(quote, name.split(".")))
+
+
 _FINDERS: Mapping[Kind, Callable[[Candidates], Iterable[Candidate]]] = {
     Kind.RELATION: Candidates.relations,
     Kind.STREAM: lambda found: found.relations("stream"),
     Kind.TABLE: lambda found: found.relations("table"),
     Kind.VIEW: lambda found: found.relations("view"),
     Kind.QUERY: Candidates.queries,
+    Kind.SCHEMA: lambda found: found.components("SCHEMA"),
+    Kind.PIPELINE: lambda found: found.components("PIPELINE"),
+    Kind.INSTANCE: lambda found: found.components("INSTANCE"),
     Kind.USER_TYPE: lambda found: [Candidate(quote(name), text) for name, text in found.names.types.items()],
     Kind.USER_FUNCTION: lambda found: [Candidate(quote(name), text) for name, text in found.names.functions.items()],
     Kind.SOURCE_FUNCTION: Candidates.source_functions,

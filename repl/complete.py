@@ -26,7 +26,8 @@ _MOST = 100  # candidates in a menu; typing on finds the others
 
 # Where candidates are shown before a letter is typed.
 _TELLING = frozenset((
-    Kind.RELATION, Kind.STREAM, Kind.TABLE, Kind.VIEW, Kind.QUERY, Kind.MEMBER, Kind.CONDITION, Kind.POINT,
+    Kind.RELATION, Kind.STREAM, Kind.TABLE, Kind.VIEW, Kind.PIPELINE, Kind.INSTANCE, Kind.QUERY, Kind.MEMBER,
+    Kind.CONDITION, Kind.POINT,
     Kind.TARGET_COLUMN, Kind.COMMON_COLUMN, Kind.PROPERTY, Kind.PROPERTY_VALUE, Kind.SETTING, Kind.SETTING_VALUE,
 ))  # fmt: skip
 

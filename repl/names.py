@@ -28,6 +28,7 @@ class Names:
     relations: Mapping[str, Named] = field(default_factory=dict)
     types: Mapping[str, str] = field(default_factory=dict)
     functions: Mapping[str, str] = field(default_factory=dict)
+    components: tuple[tuple[str, str], ...] = ()  # kind and name of schemas, pipelines and instances
 
     @cached_property
     def columns(self) -> tuple[tuple[Column, str], ...]:
@@ -40,12 +41,16 @@ class Names:
 
 
 def names_of(database: Database) -> Names:
-    """The names that a database has now."""
+    """The names that a database has now, without what is private to an instance."""
     catalog = database.pipeline.catalog
-    relations = [Named(r.name, r.kind.lower(), r.columns, r.definition, r.has_query) for r in catalog.ordered()]
-    views = [Named(view.name, "view", definition=view.definition) for view in catalog.views.values()]
+    seen = [r for r in catalog.ordered() if not catalog.is_private(r.name)]
+    relations = [Named(r.name, r.kind.lower(), r.columns, r.definition, r.has_query) for r in seen]
+    views = [
+        Named(v.name, "view", definition=v.definition) for v in catalog.views.values() if not catalog.is_private(v.name)
+    ]
     return Names(
         {named.name.lower(): named for named in (*relations, *views)},
         {named.name: named.type for named in catalog.types.values()},
         {f.name: f"{f.signature} -> {f.returns}" for f in catalog.functions.values()},
+        tuple((c.kind, c.name) for c in catalog.components.values() if catalog.owner(c.name) is None),
     )

@@ -40,6 +40,9 @@ class Kind(Enum):
     TABLE = auto()
     VIEW = auto()
     QUERY = auto()  # a relation that a query computes
+    SCHEMA = auto()
+    PIPELINE = auto()
+    INSTANCE = auto()
     USER_TYPE = auto()
     USER_FUNCTION = auto()
     SOURCE_FUNCTION = auto()  # one that stands in FROM
@@ -188,6 +191,9 @@ _OF_KIND = {
     "TABLE": (Kind.TABLE,),
     "ASSERTION": (Kind.TABLE,),
     "VIEW": (Kind.VIEW,),
+    "SCHEMA": (Kind.SCHEMA,),
+    "PIPELINE": (Kind.PIPELINE,),
+    "INSTANCE": (Kind.INSTANCE,),
     "TYPE": (Kind.USER_TYPE,),
     "FUNCTION": (Kind.USER_FUNCTION,),
 }
@@ -197,6 +203,8 @@ _AFTER_FIRST = {
     ("PAUSE",): (Kind.QUERY, Kind.KEYWORD),
     ("RESUME",): (Kind.QUERY, Kind.KEYWORD),
     ("TERMINATE",): (Kind.QUERY, Kind.KEYWORD),
+    ("PAUSE", "INSTANCE"): (Kind.INSTANCE,),
+    ("RESUME", "INSTANCE"): (Kind.INSTANCE,),
     ("DESCRIBE",): (Kind.RELATION, Kind.KEYWORD),
     ("DESC",): (Kind.RELATION, Kind.KEYWORD),
     ("PRINT",): (Kind.RELATION,),
@@ -291,6 +299,8 @@ def _of_statement(place: Place, words: tuple[str, ...]) -> tuple[Kind, ...] | No
             return (Kind.FILE,)
         case ("DESCRIBE" | "DESC", kind) if kind in _OF_KIND:
             return _OF_KIND[kind]
+        case ("CREATE", *_, "INSTANCE", _, "OF") | ("CREATE", *_, "INSTANCE", _, ".", _, "OF"):
+            return (Kind.PIPELINE,)
         case ("CREATE", *_, "QUEUE", _, "ON"):
             return (Kind.STREAM,)
     return None

@@ -9,9 +9,10 @@ import pytest
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 
+from headwater.engine.database import connect
 from headwater.repl.commands import COMMANDS
 from headwater.repl.complete import SqlCompleter
-from headwater.repl.names import Named, Names
+from headwater.repl.names import Named, Names, names_of
 from headwater.repl.ranking import count_uses
 from headwater.values import Column
 
@@ -27,6 +28,48 @@ def offered(typed: str, *, on_request: bool = False, used: str = "") -> list[str
     event = CompleteEvent(completion_requested=on_request, text_inserted=not on_request)
     document = Document(typed.replace("|", ""), typed.index("|"))
     return [completion.text for completion in completer.get_completions(document, event)]
+
+
+@pytest.fixture(scope="module")
+def bank() -> SqlCompleter:
+    completer = SqlCompleter(COMMANDS)
+    with connect(background=False) as db:
+        db.execute("""
+            CREATE SCHEMA bank;
+            CREATE STREAM bank.payments (id BIGINT);
+            CREATE PIPELINE large (IN a STREAM (id BIGINT), OUT b STREAM (id BIGINT)) AS BEGIN
+                CREATE VIEW inner_view AS SELECT id FROM a;
+                CREATE STREAM inner_one AS SELECT id FROM a;
+                CREATE STREAM b AS SELECT id FROM inner_one;
+            END;
+            CREATE INSTANCE bank.f OF large (a => bank.payments);
+        """)
+        completer.names = names_of(db)
+    return completer
+
+
+@pytest.mark.parametrize(
+    ("before", "expected"),
+    [
+        ("SELECT * FROM ", ["bank.payments", "bank.f.b"]),
+        ("SELECT * FROM bank.", ["payments", "f.b"]),
+        ("SELECT * FROM bank.f.", ["b"]),
+        ("INSERT INTO bank.p", ["payments"]),
+        ("DROP SCHEMA ", ["bank"]),
+        ("DROP PIPELINE ", ["large"]),
+        ("DROP INSTANCE ", ["bank.f"]),
+        ("PAUSE INSTANCE ", ["bank.f"]),
+        ("DESCRIBE PIPELINE ", ["large"]),
+        ("CREATE INSTANCE x OF ", ["large"]),
+        ("CREATE PIP", ["PIPELINE"]),
+    ],
+)
+def test_qualified_names_are_known_but_not_the_private_ones(
+    bank: SqlCompleter, before: str, expected: list[str]
+) -> None:
+    event = CompleteEvent(completion_requested=True)
+    texts = [found.text for found in bank.get_completions(Document(before), event)]
+    assert texts[: len(expected)] == expected and not any("inner" in text for text in texts)
 
 
 @pytest.mark.parametrize("before", ["FROM ", "select * from ", "a JOIN ", "INSERT INTO ", "DESCRIBE "])
