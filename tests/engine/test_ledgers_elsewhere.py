@@ -44,7 +44,7 @@ def write_at_once(db: Database) -> None:
     def write(thread: int) -> None:
         for turn, rows in enumerate([1, 14, 14, 120, 14, 14, 14, 14, 14]):
             for stream in ("pay", "audit", "plain"):
-                db.append(stream, [{"id": n, "who": f"{(thread + n) % 5}{WORDS}"} for n in range(rows)])
+                db.append(stream, [{"id": n, "who": f"{(thread + n) % 20}{WORDS}"} for n in range(rows)])
             if thread == 0 and turn in (2, 5):
                 db.execute("CHECKPOINT")
 
