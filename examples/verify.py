@@ -3,9 +3,10 @@
 import json
 import sys
 from hashlib import sha256
+from typing import Any
 
 
-def climb(path, number, last, old, new):
+def climb(path: list[bytes], number: int, last: int, old: bytes, new: bytes) -> tuple[bytes | None, bytes | None]:
     """The roots of the old and the new tree, from a node and its siblings on the way up: RFC 9162, 2.1.3.2, 2.1.4.2."""
     for sibling in path:
         if last == 0:
@@ -18,7 +19,7 @@ def climb(path, number, last, old, new):
     return (old, new) if last == 0 else (None, None)
 
 
-def holds(proof):
+def holds(proof: dict[str, Any]) -> bool:
     path, root, last = [bytes.fromhex(text) for text in proof["path"]], bytes.fromhex(proof["root"]), proof["size"] - 1
     if "record" in proof:
         leaf, number = sha256(b"\0" + proof["record"].encode()).digest(), proof["offset"]

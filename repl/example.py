@@ -223,8 +223,8 @@ def _go_on(example: Example, directory: str, output: Output) -> None:
     if sys.stdin.isatty() and sys.stdout.isatty():
         from headwater.repl.shell import run_shell  # only a terminal needs the prompt and what it imports
 
-        with connect(_database(example)) as database:
-            run_shell(database, Output(sys.stdout))
+        place = _database(example)
+        run_shell(lambda: connect(place), place, sys.stdout)
 
 
 def _say(text: str, output: Output) -> None:

@@ -52,7 +52,6 @@ def test_whatever_is_read_is_run_or_refused(name: str) -> None:
     "sql",
     [
         "SELECT * FROM bids PARTITION BY price",
-        "SELECT * FROM f1.alerts",
         "CREATE TABLE t (a INT DEFAULT 1)",
         "CREATE TABLE t (a INT, b AS a + 1)",
         "CREATE TABLE t (a TIMESTAMP, WATERMARK FOR a AS a)",
