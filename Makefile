@@ -57,6 +57,8 @@ bench: setup  ## Measure, and print the figures that the README states
 	$(BIN)/headwater bench transactions
 	$(BIN)/headwater bench guards
 	$(BIN)/headwater bench pipelines
+	$(BIN)/headwater bench ledger
+	$(BIN)/headwater bench feedback
 	$(BIN)/headwater bench shell
 
 lock:  ## Write requirements-dev.lock anew from the newest releases

@@ -21,14 +21,15 @@ def main(arguments: Sequence[str]) -> int:
             "guards",
             "pipelines",
             "ledger",
+            "feedback",
             "files",
             "shell",
             "flights",
             "parse",
         ),
         help="the commit log; Nexmark's queries; state and latency; the past; forks; transactions, groups and queues; "
-        "checks and assertions; instances of pipelines; appending to a ledger; files; the shell; the demo's queries; "
-        "or the parser",
+        "checks and assertions; instances of pipelines; appending to a ledger; loops of queries; files; the shell; "
+        "the demo's queries; or the parser",
     )
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="see headwater bench NAME --help")
     options = parser.parse_args(arguments)
@@ -80,6 +81,10 @@ def _benchmark(name: str) -> Callable[[Sequence[str]], int]:
         from headwater.bench import ledger
 
         return ledger.main
+    if name == "feedback":
+        from headwater.bench import feedback
+
+        return feedback.main
     if name == "files":
         from headwater.bench import files
 
