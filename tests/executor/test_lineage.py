@@ -83,8 +83,8 @@ def test_the_records_of_a_row_are_enough_and_are_needed(seed: int) -> None:
     cut, tried = Cut(case.db.pipeline.circuit.version), 0
     for name, query in case.made.items():
         relation = case.db.pipeline.catalog.get(name)
-        assert relation is not None and relation.plan is not None
-        plan = relation.plan
+        assert relation is not None and relation.query_plan is not None
+        plan = relation.query_plan
         content = content_at(case.db.log, plan, cut)
         if not content.num_rows or any(isinstance(node, _DECIDED_BY_OTHERS) for node in walk_plan(plan)):
             continue

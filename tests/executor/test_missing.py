@@ -104,8 +104,8 @@ def lived(seed: int) -> Case:
 def plans(case: Case) -> Iterator[tuple[str, Plan]]:
     for name in case.made:
         relation = case.db.pipeline.catalog.get(name)
-        assert relation is not None and relation.plan is not None
-        yield name, relation.plan
+        assert relation is not None and relation.query_plan is not None
+        yield name, relation.query_plan
 
 
 @pytest.mark.parametrize("seed", SEEDS)
