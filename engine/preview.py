@@ -73,13 +73,13 @@ def _repeated(rows: pa.RecordBatch, weights: list[int]) -> pa.Table:
 
 
 def _compared(old: _Rows, new: _Rows, reader: Reader, at: syntax.Node) -> Result:
-    """What is in one and not in the other. Rows with other columns are other rows."""
+    """What is in one and not in the other, in order. Rows with other columns are other rows."""
     is_same = old[1] == new[1]
     gone = "SELECT * FROM old EXCEPT ALL SELECT * FROM new" if is_same else "SELECT * FROM old"
     come = "SELECT * FROM new EXCEPT ALL SELECT * FROM old" if is_same else "SELECT * FROM new"
     names = dict.fromkeys([OPERATION, *(column.name for column in (*new[1], *old[1]))])
     sql = (
         f"SELECT {', '.join(map(quote, names))} FROM (SELECT 'DELETE' AS {OPERATION}, * FROM ({gone}) "
-        f"UNION ALL BY NAME SELECT 'INSERT' AS {OPERATION}, * FROM ({come}))"
+        f"UNION ALL BY NAME SELECT 'INSERT' AS {OPERATION}, * FROM ({come})) ORDER BY ALL"
     )
     return reader.over(sql, {"old": old, "new": new}, at)

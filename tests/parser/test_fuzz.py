@@ -96,7 +96,7 @@ MUTATIONS: list[Callable[[list[str], random.Random], str]] = [
 
 def check(text: str) -> None:
     """Reads `text`, writes back what it is, and looks at the error if it is none."""
-    began = time.perf_counter()
+    began = time.process_time()  # not that of the wall, which other work on the machine takes
     try:
         statements = parse(text)
     except SqlError as error:
@@ -105,7 +105,7 @@ def check(text: str) -> None:
     else:
         for statement in statements:
             assert parse(unparse(statement)) == (statement,)
-    assert time.perf_counter() - began < SECONDS_MAX
+    assert time.process_time() - began < SECONDS_MAX
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.__name__)
