@@ -39,7 +39,8 @@ def test_a_snapshot_query_may_be_any_select(shop: Database) -> None:
 
 
 @pytest.mark.parametrize("name", ["define", "ask", "past", "consume", "operate", "expressions", "types"])
-def test_whatever_is_read_is_run_or_refused(name: str) -> None:
+def test_whatever_is_read_is_run_or_refused(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # some of it writes files
     with connect(background=False) as db:
         db.execute(SHOP)
         for sql, _ in cases(PARSER_TESTS / f"{name}.golden"):
