@@ -3,37 +3,26 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import numpy as np
 import pyarrow as pa
 
-from headwater.bench.machine import Machine
-from headwater.bench.report import Figure, Report
+from headwater.bench.report import Figure, Report, report_on
+from headwater.bench.transactions import bare_sync, rate
 from headwater.engine.database import Database, connect
-from headwater.errors import HeadwaterError
 
 _SIZES = (1, 1_000)  # rows that go round
+_SYNC_SECONDS = 0.5
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the benchmark with its arguments. Raises `HeadwaterError` where the disk does not do."""
     options = _parser().parse_args(arguments)
-    report = Report(Machine.of(Path(options.directory)), sys.stdout, sys.stderr)
-    try:
-        with TemporaryDirectory(dir=options.directory, prefix="headwater-bench-") as scratch:
-            _measure(Path(scratch), report, options.rounds)
-    except OSError as error:
-        raise HeadwaterError(f"the benchmark was stopped: {error}") from error
-    finally:
-        report.doing("")
-    report.finish()
-    return 0
+    return report_on(options.directory, partial(_measure, rounds=options.rounds))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -49,24 +38,19 @@ def _parser() -> argparse.ArgumentParser:
 def _measure(directory: Path, report: Report, rounds: int) -> None:
     report.begin("Rounds of a loop, each a durable step")
     report.doing("syncing")
-    figures = [Figure("a bare write and fdatasync, one after the other", _bare_syncs(directory, rounds), "/s")]
+    figures = [
+        Figure(
+            "a bare write and fdatasync, one after the other",
+            rate(lambda _: bare_sync(directory), 1, _SYNC_SECONDS),
+            "/s",
+        )
+    ]
     for size in _SIZES:
         with connect(directory / f"loop{size}.hw") as db:
             report.doing(f"{size:,} rows going round")
             found = _rounds_per_second(db, size, rounds)
             figures.append(Figure(f"rounds of {size:,} row{'' if size == 1 else 's'}", found, "/s"))
     report.add(figures)
-
-
-def _bare_syncs(directory: Path, count: int) -> float:
-    file = os.open(directory / "bare", os.O_CREAT | os.O_WRONLY)
-    began = perf_counter()
-    for _ in range(count):
-        os.write(file, b"x" * 200)
-        os.fdatasync(file)
-    seconds = perf_counter() - began
-    os.close(file)
-    return count / seconds
 
 
 def _rounds_per_second(db: Database, size: int, rounds: int) -> float:

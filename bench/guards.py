@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import numpy as np
 import pyarrow as pa
 
 from headwater.bench.log import count_of
-from headwater.bench.machine import Machine
-from headwater.bench.report import Figure, Report
+from headwater.bench.report import Figure, Report, report_on
 from headwater.bench.transactions import WRITERS, rate
 from headwater.engine.database import Database, connect
 from headwater.errors import AssertionViolated, HeadwaterError
@@ -33,17 +30,7 @@ _ASSERTIONS = {
 def main(arguments: Sequence[str]) -> int:
     """Run the benchmark with its arguments. Raises `HeadwaterError` where the disk does not do."""
     options = _parser().parse_args(arguments)
-    report = Report(Machine.of(Path(options.directory)), sys.stdout, sys.stderr)
-    try:
-        with TemporaryDirectory(dir=options.directory, prefix="headwater-bench-") as scratch:
-            _measure_checks(Path(scratch), report, options.rows)
-            _measure_assertions(Path(scratch), report, options.seconds)
-    except OSError as error:
-        raise HeadwaterError(f"the benchmark was stopped: {error}") from error
-    finally:
-        report.doing("")
-    report.finish()
-    return 0
+    return report_on(options.directory, partial(_measure, seconds=options.seconds, rows=options.rows))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -54,6 +41,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=3.0, help="that each kind of commit runs (default: 3)")
     parser.add_argument("--rows", type=count_of, default=1_000_000, help="that are checked (default: 1000000)")
     return parser
+
+
+def _measure(directory: Path, report: Report, seconds: float, rows: int) -> None:
+    _measure_checks(directory, report, rows)
+    _measure_assertions(directory, report, seconds)
 
 
 def _measure_checks(directory: Path, report: Report, rows: int) -> None:

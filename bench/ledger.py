@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import pyarrow as pa
 
-from headwater.bench.machine import Machine
-from headwater.bench.report import Figure, Report
+from headwater.bench.report import Figure, Report, report_on
 from headwater.engine.database import Database, connect
-from headwater.errors import HeadwaterError
 
 _BATCHES = (1, 1_000, 100_000)  # rows
 
@@ -25,16 +22,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--directory", default=".", metavar="DIR", help="where to put temporary files")
     parser.add_argument("--seconds", type=float, default=2.0, help="that each size of batch is appended (default: 2)")
     options = parser.parse_args(arguments)
-    report = Report(Machine.of(Path(options.directory)), sys.stdout, sys.stderr)
-    try:
-        with TemporaryDirectory(dir=options.directory, prefix="headwater-bench-") as scratch:
-            _measure(Path(scratch), report, options.seconds)
-    except OSError as error:
-        raise HeadwaterError(f"the benchmark was stopped: {error}") from error
-    finally:
-        report.doing("")
-    report.finish()
-    return 0
+    return report_on(options.directory, partial(_measure, seconds=options.seconds))
 
 
 def _measure(directory: Path, report: Report, seconds: float) -> None:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import numpy as np
 import pyarrow as pa
 
 from headwater.bench.log import count_of
-from headwater.bench.machine import Machine
-from headwater.bench.report import Figure, Report
+from headwater.bench.report import Figure, Report, report_on
 from headwater.engine.database import Database, connect
-from headwater.errors import HeadwaterError
 
 _BATCH = 10_000
 _PORTS = "(IN a STREAM (k BIGINT, v DOUBLE), OUT b TABLE (k BIGINT, n BIGINT, total DOUBLE))"
@@ -47,16 +44,7 @@ _WAYS = {
 def main(arguments: Sequence[str]) -> int:
     """Run the benchmark with its arguments. Raises `HeadwaterError` where the disk does not do."""
     options = _parser().parse_args(arguments)
-    report = Report(Machine.of(Path(options.directory)), sys.stdout, sys.stderr)
-    try:
-        with TemporaryDirectory(dir=options.directory, prefix="headwater-bench-") as scratch:
-            _measure(Path(scratch), report, options.rows)
-    except OSError as error:
-        raise HeadwaterError(f"the benchmark was stopped: {error}") from error
-    finally:
-        report.doing("")
-    report.finish()
-    return 0
+    return report_on(options.directory, partial(_measure, rows=options.rows))
 
 
 def _parser() -> argparse.ArgumentParser:

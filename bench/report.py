@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TextIO
 
 from headwater.bench.machine import Machine
+from headwater.errors import HeadwaterError
 
 _NAME_WIDTH = 50
 
@@ -31,6 +35,23 @@ class Figure:
         if self.goal is None:
             return text.rstrip()
         return f"{text} goal: at most {_number(self.goal)}, {'met' if self.met else 'MISSED'}"
+
+
+def report_on(directory: str, measure: Callable[[Path, Report], None]) -> int:
+    """Reports what `measure` finds in a directory inside this one, which is removed; gives the program's exit code.
+
+    Raises `HeadwaterError` where the disk does not do.
+    """
+    report = Report(Machine.of(Path(directory)), sys.stdout, sys.stderr)
+    try:
+        with TemporaryDirectory(dir=directory, prefix="headwater-bench-") as scratch:
+            measure(Path(scratch), report)
+    except OSError as error:
+        raise HeadwaterError(f"the benchmark was stopped: {error}") from error
+    finally:
+        report.doing("")
+    report.finish()
+    return 0
 
 
 class Report:

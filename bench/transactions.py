@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import numpy as np
 import pyarrow as pa
 
 from headwater.bench.log import count_of
-from headwater.bench.machine import Machine
-from headwater.bench.report import Figure, Report
+from headwater.bench.report import Figure, Report, report_on
 from headwater.engine.database import Database, connect
-from headwater.errors import HeadwaterError, TransactionConflict
+from headwater.errors import TransactionConflict
 
 WRITERS = 8
 _ACCOUNTS = 10_000
@@ -30,16 +27,7 @@ _RECEIVE = 100
 def main(arguments: Sequence[str]) -> int:
     """Run the benchmark with its arguments. Raises `HeadwaterError` where the disk does not do."""
     options = _parser().parse_args(arguments)
-    report = Report(Machine.of(Path(options.directory)), sys.stdout, sys.stderr)
-    try:
-        with TemporaryDirectory(dir=options.directory, prefix="headwater-bench-") as scratch:
-            _measure(Path(scratch), report, options.seconds, options.rows)
-    except OSError as error:
-        raise HeadwaterError(f"the benchmark was stopped: {error}") from error
-    finally:
-        report.doing("")
-    report.finish()
-    return 0
+    return report_on(options.directory, partial(_measure, seconds=options.seconds, rows=options.rows))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -63,7 +51,7 @@ def _measure(directory: Path, report: Report, seconds: float, rows: int) -> None
         """)
         db.append("accounts", {"id": list(range(_ACCOUNTS)), "balance": [100] * _ACCOUNTS})
         report.begin("Transactions, per second")
-        bare = rate(lambda _: _bare_sync(directory), 1, seconds)
+        bare = rate(lambda _: bare_sync(directory), 1, seconds)
         figures = [Figure("a bare write and fdatasync, one after the other", bare, "/s")]
         for name, run in (("inserts into two streams", _inserting), ("transfers between two accounts", _transferring)):
             for writers in (1, WRITERS):
@@ -98,7 +86,8 @@ def rate(run: Callable[[int], Callable[[], None]], threads: int, seconds: float)
     return sum(counts) / seconds
 
 
-def _bare_sync(directory: Path) -> Callable[[], None]:
+def bare_sync(directory: Path) -> Callable[[], None]:
+    """Writes 200 bytes to a file and syncs it, at each call."""
     file = os.open(directory / "bare", os.O_CREAT | os.O_WRONLY)
 
     def once() -> None:
