@@ -12,15 +12,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import pyarrow as pa
-
 from headwater.engine import ingest, violations
 from headwater.executor.trouble import Trouble
 from headwater.planner import Catalog, Relation
 from headwater.planner.catalog import error_stream
-from headwater.planner.sql_types import arrow_schema
 from headwater.storage import Append, Log
-from headwater.values import ROWTIME
 
 NOTE = "failed_rows"
 
@@ -69,7 +65,7 @@ class FailedRows:
         target = own or next((r for r in catalog.relations.values() if r.id == relation.errors_into), None)
         if target is None:
             return []
-        return ingest.appends(target, fitted(rows, target), self._log, self._log.time_of(to))
+        return ingest.appends(target, ingest.fitted(rows, target), self._log, self._log.time_of(to))
 
     def note(self) -> dict[str, Any]:
         """What a commit has to say, so that the counts outlive the process."""
@@ -92,13 +88,3 @@ class FailedRows:
         """Keeps the counts of relations that are there."""
         self._counts = {id: count for id, count in self._counts.items() if id in present}
         self._violations = {id: counts for id, counts in self._violations.items() if id in present}
-
-
-def fitted(rows: pa.RecordBatch, target: Relation) -> pa.RecordBatch:
-    """Rows with the columns of a stream, and their ROWTIME if it takes one; what they have nothing for is NULL."""
-    known = {name.lower(): rows.column(name) for name in rows.schema.names}
-    schema = arrow_schema(target.columns)
-    if ROWTIME in rows.schema.names and target.timestamp is None:
-        schema = schema.append(rows.schema.field(ROWTIME))
-    arrays = [known.get(f.name.lower(), pa.nulls(rows.num_rows, f.type)) for f in schema]
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)

@@ -14,7 +14,6 @@ from typing import Any
 
 from headwater.engine import ingest
 from headwater.engine.catching_up import Changes, Moved
-from headwater.engine.failed_rows import fitted
 from headwater.engine.stops import Stop
 from headwater.planner import Catalog, Relation
 from headwater.planner.loops import Loops, circle_of, loops_of
@@ -119,4 +118,4 @@ def inserted(relation: Relation, deltas: Sequence[Delta], catalog: Catalog, log:
     assert relation.plan is not None and relation.insertion is not None
     rows = concat_deltas(arrow_schema(relation.plan.columns), deltas).rows
     target = catalog.by_id(relation.insertion.stream)
-    return ingest.appends(target, fitted(rows, target), log, log.time_of(to)) if rows.num_rows else []
+    return ingest.appends(target, ingest.fitted(rows, target), log, log.time_of(to)) if rows.num_rows else []

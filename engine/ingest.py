@@ -184,6 +184,19 @@ def _declared(relation: Relation, name: str) -> str:
     return next((c.type for c in relation.columns if c.name == name), "TIMESTAMP")
 
 
+def fitted(rows: pa.RecordBatch, target: Relation) -> pa.RecordBatch:
+    """Rows with the columns of the stream that takes them, and their ROWTIME if it takes one. NULL is what they have
+    nothing for, as for a column that was added since and has another type.
+    """
+    known = {name.lower(): rows.column(name) for name in rows.schema.names}
+    schema = arrow_schema(target.columns)
+    if ROWTIME in rows.schema.names and target.timestamp is None:
+        schema = schema.append(rows.schema.field(ROWTIME))
+    found = [(known.get(field.name.lower()), field.type) for field in schema]
+    arrays = [pa.nulls(rows.num_rows, t) if column is None or column.type != t else column for column, t in found]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
 def appends(relation: Relation, rows: pa.RecordBatch, log: Log, now_us: int) -> list[Append]:
     """The rows as they are stored, by partition. Raises NullRefused for a NULL where none may be."""
     refuse_nulls(relation, rows)

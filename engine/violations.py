@@ -21,9 +21,8 @@ from headwater.executor.expressions import run_sql, run_tried_sql
 from headwater.executor.row_errors import ROW_ERRORS, json_of
 from headwater.executor.trouble import Trouble
 from headwater.planner import Catalog, Check, Relation, checked_nodes
-from headwater.planner.sql_types import arrow_schema, cast_from_arrow
+from headwater.planner.sql_types import cast_from_arrow
 from headwater.storage import Append, GroupOffsets, Log
-from headwater.values import ROWTIME
 
 CHECK_GROUP = "$check "  # what begins the names of the groups
 
@@ -89,7 +88,7 @@ def written(relation: Relation, found: Sorted, own: Sequence[Append], catalog: C
     for number, rows in found.left_out.items():
         target = _target(relation.checks[number], catalog)
         if target is not None:
-            parts.append((target, stored(target, _fitted(rows, target))))
+            parts.append((target, stored(target, ingest.fitted(rows, target))))
     return Written(parts, {(relation.id, number): count for number, count in found.counts.items()})
 
 
@@ -114,7 +113,7 @@ def of_step(
             counts[number] = rows.num_rows
             target = _target(check, catalog)
             if target is not None:
-                appends += ingest.appends(target, _fitted(rows, target), log, log.time_of(to))
+                appends += ingest.appends(target, ingest.fitted(rows, target), log, log.time_of(to))
     return appends, counts
 
 
@@ -176,17 +175,3 @@ def _violating(relation: Relation, check: Check, rows: pa.RecordBatch) -> npt.ND
             "WHERE tried IS NULL OR NOT tried.p ORDER BY 1", numbered,
         )  # fmt: skip
     return np.asarray(found.column(0).to_numpy(), dtype=np.int64)
-
-
-def _fitted(rows: pa.RecordBatch, target: Relation) -> pa.RecordBatch:
-    """Rows with the columns of the stream that takes them, and the times that they have."""
-    known = {field.name.lower(): field for field in rows.schema}
-    arrays = []
-    for wanted in arrow_schema(target.columns):  # a column that was added since, of another type, has nothing to do
-        field = known.get(wanted.name.lower())
-        if field is None or field.type != wanted.type:
-            arrays.append(pa.nulls(rows.num_rows, wanted.type))
-        else:
-            arrays.append(rows.column(field.name))
-    batch = pa.RecordBatch.from_arrays(arrays, schema=arrow_schema(target.columns))
-    return batch if ROWTIME not in rows.schema.names else batch.append_column(ROWTIME, rows.column(ROWTIME))

@@ -93,7 +93,7 @@ def define_insert(statement: syntax.Insert, catalog: Catalog) -> Relation:
         clock=catalog.clock,
     )
     refuse_circle(relation, [clause] if clause else [], catalog)
-    _refuse_undeclared(relation, statement, target, catalog)
+    _refuse_undeclared(relation, statement, catalog)
     return relation
 
 
@@ -114,7 +114,11 @@ def _name(known: dict[str, syntax.Property], catalog: Catalog) -> str:
     """The name that the query is given, or else the next one of its kind."""
     if "name" in known:
         return known["name"].value
-    taken = (int(n[len(_PREFIX) :]) for n in catalog.relations if n.startswith(_PREFIX.lower()) and n[12:].isdigit())
+    taken = (
+        int(n[len(_PREFIX) :])
+        for n in catalog.relations
+        if n.startswith(_PREFIX.lower()) and n[len(_PREFIX) :].isdigit()
+    )
     return f"{_PREFIX}{max(taken, default=0) + 1}"
 
 
@@ -144,7 +148,7 @@ def _max_hops(known: dict[str, syntax.Property]) -> int | None:
     return int(hops.value)
 
 
-def _refuse_undeclared(relation: Relation, statement: syntax.Insert, target: Relation, catalog: Catalog) -> None:
+def _refuse_undeclared(relation: Relation, statement: syntax.Insert, catalog: Catalog) -> None:
     """Raises SqlError for a circle of queries that nobody has said is meant, or that has several clocks."""
     circle = circle_of(relation, catalog)
     if circle is None:

@@ -21,7 +21,8 @@ PAGES = {
     "consume": "Consumer groups, queues and transactions",
     "compose": "Put together",
     "ledgers": "Ledgers",
-    "guard": "Not supported yet",
+    "guard": "Guard",
+    "unsupported": "Not supported yet",
 }
 NOT_SUPPORTED = "**Not supported"
 

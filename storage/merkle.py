@@ -16,11 +16,6 @@ from hashlib import sha256
 HASH_BYTES = 32
 
 
-def leaf_hash(record: bytes) -> bytes:
-    """The hash of a record."""
-    return sha256(b"\x00" + record).digest()
-
-
 def leaf_hashes(records: Iterable[bytes]) -> bytes:
     """The hashes of records, one behind the other."""
     return b"".join([sha256(b"\x00" + record).digest() for record in records])
