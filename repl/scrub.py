@@ -11,7 +11,7 @@ import math
 import sys
 import threading
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from headwater.engine.database import Database
@@ -113,15 +113,14 @@ class Scrub:
 
     # ---------------------------------------------------------------- asking
 
-    def ask_while_open(self, tell: Callable[[], None]) -> None:
-        """Asks what is wanted, calling `tell` after each answer, until `close` is called."""
-        while True:
-            with self._wanting:
-                self._wanting.wait_for(lambda: self._closed or self._wanted() is not None)
-                if self._closed:
-                    return
-            self.ask_next()
-            tell()
+    def ask_when_wanted(self) -> bool:
+        """Waits until something is wanted, and asks it; False once `close` was called."""
+        with self._wanting:
+            self._wanting.wait_for(lambda: self._closed or self._wanted() is not None)
+            if self._closed:
+                return False
+        self.ask_next()
+        return True
 
     def ask_next(self) -> bool:
         """Asks what is wanted most; False if nothing is."""
@@ -143,7 +142,7 @@ class Scrub:
         return True
 
     def close(self) -> None:
-        """Ends `ask_while_open` after the question that is under way."""
+        """Ends `ask_when_wanted` after the question that is under way."""
         with self._wanting:
             self._closed = True
             self._wanting.notify_all()

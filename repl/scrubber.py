@@ -5,7 +5,7 @@ What it shows and asks is in `headwater.repl.scrub`; here it is drawn, and keys 
 
 from __future__ import annotations
 
-import threading
+import asyncio
 from collections.abc import Callable, Sequence
 
 from prompt_toolkit.application import Application, get_app
@@ -50,15 +50,20 @@ def scrub(
 ) -> int | None:  # fmt: skip
     """Runs until the user leaves; gives the version to stand at, or None if that is not to change."""
     application = _application(database, travel, state, screen, input, output)
-    asking = threading.Thread(
-        target=state.ask_while_open, args=(application.invalidate,), name="headwater-scrub", daemon=True
-    )
-    asking.start()
-    try:
-        return application.run()
-    finally:
-        state.close()
-        asking.join()
+    return application.run(pre_run=lambda: _meanwhile(application, state))
+
+
+def _meanwhile(application: Application[int | None], state: Scrub) -> None:
+    """Has what is wanted asked in a thread of its own, and drawn in the one that draws."""
+
+    async def asking() -> None:
+        try:
+            while await asyncio.to_thread(state.ask_when_wanted):
+                application.invalidate()
+        finally:
+            state.close()
+
+    application.create_background_task(asking())
 
 
 class View:
