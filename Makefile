@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/setup.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo docs pictures test crashes fuzz differential check format bench lock
+.PHONY: help setup demo docs pictures test gate crashes fuzz differential check format bench lock
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-15s %s\n", $$1, $$2 }'
@@ -22,8 +22,11 @@ docs: setup  ## Bring the reference and the answers in docs/ up to date, and bui
 pictures: setup  ## Record the pictures of the shell anew, from the shell as it is now
 	$(BIN)/python -m docs.pictures.record --png build/pictures
 
-test: check  ## Run all checks and all tests
-	HEADWATER_STATES=50000 $(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+test: check  ## Run all checks and all tests, a part of what takes long
+	$(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+
+gate: check  ## Run all tests with all crash states, faults, rotten bytes, bits of ledgers and kills: for an hour
+	HEADWATER_THOROUGH=1 $(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 crashes: STATES ?= 2000000
 crashes: setup  ## Crash the log in many more ways, for a night: make crashes STATES=5000000

@@ -1,12 +1,10 @@
 """The past does not change: what was answered at a version is what AS OF that version gives, whenever it is asked.
 
 Each history is asked some of its (version, query) pairs again: at once, after a restart, without images, in a fork.
-HEADWATER_PASTS sets how many histories there are.
+With HEADWATER_THOROUGH=1 there are ten histories.
 """
 
 from __future__ import annotations
-
-import os
 
 import pytest
 
@@ -16,8 +14,9 @@ from headwater.storage.fork import fork
 from tests.engine.pasts import Pair, Past
 from tests.executor.limits import limits_of
 from tests.executor.oracle import canonical
+from tests.thoroughness import amount
 
-PASTS = int(os.environ.get("HEADWATER_PASTS", "10"))
+PASTS = amount(4, 10)
 PAIRS = 1000  # of each history; 10 histories have 10,000
 EVENTS = 60
 

@@ -1,23 +1,22 @@
 """The differential harness is put to the test: it must find each bug that is planted in an operator.
 
-HEADWATER_BUGS=all also tries those that take many cases.
+HEADWATER_THOROUGH=1 also tries those that take many cases.
 """
 
 from __future__ import annotations
-
-import os
 
 import pytest
 
 from tests.executor.bugs import BUGS
 from tests.executor.planted import PlantedBug, planted
 from tests.executor.search import run_case
+from tests.thoroughness import THOROUGH
 
 CASES_MAX = 80  # of six queries and ten steps each
 SEED = 5000
 
 
-TRIED = [bug for bug in BUGS if not bug.rare or os.environ.get("HEADWATER_BUGS") == "all"]
+TRIED = [bug for bug in BUGS if not bug.rare or THOROUGH]
 
 
 @pytest.mark.parametrize("bug", TRIED, ids=lambda bug: bug.name)

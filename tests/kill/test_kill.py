@@ -16,9 +16,10 @@ import pytest
 import headwater
 from headwater.repl.flights import find_data
 from tests.demo.oracle import ANSWERS, Oracle, alike
+from tests.thoroughness import amount
 
 ROOT = Path(__file__).resolve().parents[2]
-LOADING_KILLS, STARTING_KILLS = 20, 4
+LOADING_KILLS, STARTING_KILLS = amount(8, 20), amount(2, 4)
 FLIGHTS, HOURS = 250_000, 26_115  # more than all loaders append
 SEED = 20130101
 
@@ -106,7 +107,7 @@ def check(directory: Path, oracle: Oracle, acknowledged: Ends) -> Ends:
     return ends
 
 
-def test_twenty_kills_lose_no_acknowledged_row_and_count_none_twice(
+def test_kills_lose_no_acknowledged_row_and_count_none_twice(
     oracle: Oracle, inputs: dict[str, Path], tmp_path: Path
 ) -> None:
     chance = random.Random(SEED)

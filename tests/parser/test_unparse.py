@@ -15,8 +15,9 @@ from headwater.parser import parse_statement, quote, unparse
 from headwater.parser import syntax as ast
 from tests.parser.tree_statements import STATEMENTS
 from tests.parser.trees import DUCKDB_QUERIES, EXPRESSIONS
+from tests.thoroughness import amount
 
-SETTINGS = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SETTINGS = settings(max_examples=amount(100, 300), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 # ---------------------------------------------------------------- reading back

@@ -56,7 +56,7 @@ def copy_sources(target: Path) -> None:
     ignore = shutil.ignore_patterns(".*")
     shutil.copytree(ROOT / "headwater", target / "headwater", ignore=ignore)
     shutil.copytree(ROOT / "tests" / "storage", target / "tests" / "storage", ignore=ignore)
-    for name in ("pyproject.toml", "tests/conftest.py", "tests/golden.py"):
+    for name in ("pyproject.toml", "tests/conftest.py", "tests/golden.py", "tests/thoroughness.py"):
         shutil.copy2(ROOT / name, target / name)
 
 

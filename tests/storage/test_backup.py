@@ -26,6 +26,7 @@ from headwater.storage import (
 from headwater.storage.backup import back_up
 from headwater.storage.check import Check
 from tests.storage.damaged import PATH, SIZES, copy_of, damages, database, flip, rows
+from tests.thoroughness import amount
 
 DISK = database()
 COPY = "copy.hw"
@@ -153,7 +154,7 @@ def test_backups_of_a_database_that_is_written_are_prefixes_of_it(tmp_path: Path
     storage, path = OsStorage(), str(tmp_path / "busy.hw")
     versions = []
     with a_busy_writer(path) as log:
-        for number in range(20):
+        for number in range(amount(7, 20)):
             before = log.version
             made = back_up(storage, path, f"{path}.{number}")
             assert before <= made.version <= log.version

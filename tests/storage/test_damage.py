@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -16,8 +16,10 @@ import pytest
 from headwater.errors import CorruptLog, NotADatabase, StorageError
 from headwater.storage import Log, SimulatedDisk, Storage
 from tests.storage.rot import PATH, RottenStorage, Stretch, facts, store, stretches, verdicts
+from tests.thoroughness import amount
 
 PROCESSES = 2
+STEP = amount(5, 1)  # bytes from one that rots to the next, with each of them by itself
 NAMES = sorted(store().disk.files())
 NEWEST = max(name for name in NAMES if name.endswith(".log"))
 
@@ -63,10 +65,11 @@ def test_a_byte_that_rots_is_noticed_or_does_not_matter(
 ) -> None:
     monkeypatch.syspath_prepend(Path(__file__).parents[2])  # where the processes find this module
     everything = sorted(stretches(), key=lambda stretch: not stretch.at_first)  # what takes longest comes first
+    some = partial(verdicts, step=STEP)
     with ProcessPoolExecutor(PROCESSES, mp_context=multiprocessing.get_context("spawn")) as pool:
-        found = sum(pool.map(verdicts, everything, chunksize=4), Counter[str]())
+        found = sum(pool.map(some, everything, chunksize=4), Counter[str]())
     record_property("flipped bytes", sum(found.values()))
-    assert sum(found.values()) == sum(len(content) for content in store().disk.files().values())
+    assert sum(found.values()) >= sum(len(content) for content in store().disk.files().values()) // STEP
     assert found["wrong"] == 0
     assert found["detected"] > 0.99 * sum(found.values()), "only zeros between frames, and index files, do not matter"
 

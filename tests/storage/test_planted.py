@@ -12,6 +12,7 @@ import pytest
 from tests.storage.bugs import BUGS
 from tests.storage.chosen import chosen
 from tests.storage.planted import PlantedBug, copy_sources, fails, plant, run, together
+from tests.thoroughness import amount
 
 RUNS_AT_ONCE = 2
 WHERE = "import headwater.storage, tests.storage.crashes as tests; print(headwater.storage.__file__, tests.__file__)"
@@ -54,5 +55,6 @@ def test_a_copy_runs_what_is_in_it(sources: Path) -> None:
 
 
 def test_without_a_bug_all_of_this_is_green(sources: Path) -> None:
+    commands = together(bug.found_by for bug in BUGS)
     with ThreadPoolExecutor(RUNS_AT_ONCE) as pool:
-        assert not any(pool.map(lambda command: fails(command, sources), together(bug.found_by for bug in BUGS)))
+        assert not any(pool.map(lambda command: fails(command, sources), commands[-amount(4, len(commands)) :]))

@@ -1,12 +1,11 @@
 """No crash, chain of crashes or fault of any workload loses what was acknowledged, tears it, or keeps it shut.
 
-HEADWATER_STATES sets how many different states crashes are to leave. `make test` asks for all of the gate that
-`python -m tests.storage.crashes` is. Without it there is a tenth of its states, of its lives, and of its faults.
+With HEADWATER_THOROUGH=1 it is all of the gate that `python -m tests.storage.crashes` is. Without it there is a fifth
+of its states, of its lives, and of its faults.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from pathlib import Path
@@ -16,9 +15,10 @@ import pytest
 from tests.storage.chosen import chosen
 from tests.storage.crashes import CHAINED_LIVES, PROCESSES, STATES, chain, explore, pool, shares_of, starve
 from tests.storage.workloads import WORKLOADS
+from tests.thoroughness import amount
 
-WANTED = int(os.environ.get("HEADWATER_STATES", STATES // 10))
-PART = max(1, STATES // WANTED)
+PART = amount(5, 1)
+WANTED = STATES // PART
 SHARES = len(WORKLOADS) * PROCESSES
 STATES_PER_WORKLOAD = -(-WANTED // len(WORKLOADS))
 LIVES_PER_SHARE = -(-CHAINED_LIVES // (PART * SHARES))
