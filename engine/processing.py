@@ -1,10 +1,13 @@
-"""What programs that process records begin: transactions, and members of consumer groups."""
+"""What programs that process records begin: transactions, and members of consumer groups; in asyncio, too."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Literal
 
+from headwater.engine.asynchronous import in_thread
 from headwater.engine.consuming import Consumer
 from headwater.engine.parts import Parts
 from headwater.engine.running import Runner
@@ -40,6 +43,22 @@ class Processing(ABC):
         self._check_open()
         return self._runner.begin(once_of(idempotency_key))
 
+    @asynccontextmanager
+    async def transaction_async(self, *, idempotency_key: str | None = None) -> AsyncIterator[Transaction]:
+        """`transaction` for asyncio: `async with db.transaction_async() as t`. It begins and ends in a thread.
+
+        If the task is cancelled in the block, it is rolled back; while it is committed, the task hears of that when it
+        has been.
+        """
+        begun = await in_thread(lambda: self.transaction(idempotency_key=idempotency_key), Transaction.rollback)
+        try:
+            yield begun
+        except BaseException:
+            await in_thread(begun.rollback)
+            raise
+        if not begun.is_over:
+            await in_thread(begun.commit)
+
     def consumer(self, stream: str, group: str, start: Literal["earliest", "latest"] = "earliest") -> Consumer:
         """A new member of a consumer group, which reads a stream on from where the group has come; a group that is new
         begins at `start`. The members of a group share the partitions of the stream.
@@ -57,3 +76,30 @@ class Processing(ABC):
         """
         self._check_open()
         return self._parts.groups.join(group, syntax.Identifier(stream), start)
+
+    @asynccontextmanager
+    async def consumer_async(
+        self, stream: str, group: str, start: Literal["earliest", "latest"] = "earliest"
+    ) -> AsyncIterator[Consumer]:
+        """`consumer` for asyncio: `async with db.consumer_async(…) as consumer`. Whatever ends the block, it has left
+        the group then.
+
+        >>> import asyncio, headwater
+        >>> async def work(db):
+        ...     async with db.consumer_async("jobs", "workers") as worker:
+        ...         async for rows in worker:
+        ...             async with db.transaction_async() as t:
+        ...                 t.consume(worker)
+        ...                 _ = t.append("done", rows.arrow().select(["id"]))
+        ...             return len(rows)
+        >>> with headwater.connect() as db:
+        ...     db.execute("CREATE STREAM jobs (id BIGINT); CREATE STREAM done (id BIGINT)")
+        ...     _ = db.append("jobs", [(1,), (2,), (3,)])
+        ...     asyncio.run(work(db))
+        3
+        """
+        joined = await in_thread(lambda: self.consumer(stream, group, start), Consumer.close)
+        try:
+            yield joined
+        finally:
+            await in_thread(joined.close)

@@ -29,6 +29,7 @@ def main(path: str) -> None:
         watching(db)
         asyncio.run(watching_from_asyncio(db))
         consuming(db)
+        asyncio.run(consuming_from_asyncio(db))
         assert_type(db.relations(), list[headwater.RelationInfo])
         assert_type(db.version, int)
         db.settle()
@@ -104,6 +105,21 @@ def consuming(db: headwater.Database) -> None:
         assert_type(consumer, headwater.Consumer)
         assert len(consumer.fetch(100)) == 9
         consumer.commit()
+        consumer.seek("EARLIEST")
+
+
+async def consuming_from_asyncio(db: headwater.Database) -> None:
+    async with db.consumer_async("readings", "alerts") as consumer:
+        assert_type(consumer, headwater.Consumer)
+        assert_type(await consumer.fetch_async(4, timeout=1), headwater.Result)
+        await consumer.seek_async("OFFSET 2")
+        async for rows in consumer:
+            assert_type(rows, headwater.Result)
+            async with db.transaction_async() as transaction:
+                assert_type(transaction, headwater.Transaction)
+                transaction.consume(consumer)
+            await consumer.commit_async()
+            break
 
 
 if __name__ == "__main__":
