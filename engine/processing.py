@@ -1,4 +1,4 @@
-"""What programs that process records begin: transactions, and members of consumer groups; in asyncio, too."""
+"""What programs that process records begin: transactions, members of consumer groups, and workers of queues."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Literal
 
 from headwater.engine.asynchronous import in_thread
 from headwater.engine.consuming import Consumer
+from headwater.engine.handed_out import Queue
 from headwater.engine.parts import Parts
 from headwater.engine.running import Runner
 from headwater.engine.transactions import Transaction
@@ -103,3 +104,20 @@ class Processing(ABC):
             yield joined
         finally:
             await in_thread(joined.close)
+
+    def queue(self, name: str) -> Queue:
+        """A work queue that CREATE QUEUE has made, to receive its messages: in a loop, or some at a time.
+
+        >>> import headwater
+        >>> with headwater.connect() as db:
+        ...     db.execute("CREATE STREAM jobs (id BIGINT); CREATE QUEUE work ON jobs; INSERT INTO jobs VALUES (7)")
+        ...     for message in db.queue("work"):
+        ...         with message:
+        ...             print(message["id"], message.attempt)
+        ...         break
+        ...     len(db.queue("work").receive())
+        7 1
+        0
+        """
+        self._check_open()
+        return Queue(name, self._parts.queues, self._parts.pipeline.sleepers)

@@ -30,6 +30,8 @@ def main(path: str) -> None:
         asyncio.run(watching_from_asyncio(db))
         consuming(db)
         asyncio.run(consuming_from_asyncio(db))
+        working(db)
+        asyncio.run(working_from_asyncio(db))
         assert_type(db.relations(), list[headwater.RelationInfo])
         assert_type(db.version, int)
         db.settle()
@@ -120,6 +122,36 @@ async def consuming_from_asyncio(db: headwater.Database) -> None:
                 transaction.consume(consumer)
             await consumer.commit_async()
             break
+
+
+def working(db: headwater.Database) -> None:
+    db.execute("CREATE QUEUE work ON readings")
+    queue = db.queue("work")
+    assert_type(queue, headwater.Queue)
+    for message in queue:
+        assert_type(message, headwater.Message)
+        assert_type(message.attempt, int)
+        assert_type(message["sensor"], Any)
+        with message, db.transaction() as transaction:
+            transaction.append("latest", [message.values])
+            transaction.ack(message)
+        break
+    messages = queue.receive(3, timeout=1)
+    assert_type(messages, list[headwater.Message])
+    queue.nack(messages[0])
+    try:
+        queue.ack(*messages)
+    except headwater.NotHeld:
+        messages[1].ack()
+
+
+async def working_from_asyncio(db: headwater.Database) -> None:
+    queue = db.queue("work")
+    assert_type(await queue.receive_async(2, timeout=1), list[headwater.Message])
+    async for message in queue:
+        async with message:
+            assert_type(message.values, dict[str, Any])
+        break
 
 
 if __name__ == "__main__":
