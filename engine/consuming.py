@@ -154,9 +154,8 @@ class Groups:
         self._consumers = Consumers(pipeline.log)
         self._members: dict[tuple[str, int], Consumer] = {}  # those of the session, by group and stream
 
-    def join(self, group: str, name: syntax.Identifier, start: Edge = "earliest") -> Consumer:
+    def join(self, group: str, relation: Relation, start: Edge = "earliest") -> Consumer:
         """A new member of a group that reads a stream; a group that is new begins at `start`."""
-        relation = self._stream(name)
         partitions = max(relation.partitions, 1, *(p + 1 for p in self._pipeline.log.ends(relation.id)))
         member = self._consumers.join(group, relation.id, partitions, start)
         return Consumer(self._pipeline, member, relation, lambda point: self._move(group, relation, point))
@@ -185,10 +184,10 @@ class Groups:
 
     def fetch(self, statement: syntax.Fetch) -> Result:
         """Runs FETCH, as a member that the session has, or gets now."""
-        relation = self._stream(statement.relation)
+        relation = self.stream(statement.relation)
         place = statement.group.text, relation.id
         if place not in self._members:
-            self._members[place] = self.join(statement.group.text, statement.relation)
+            self._members[place] = self.join(statement.group.text, relation)
         if statement.count < 1:
             raise SqlError("FETCH takes at least one row", statement.span, hint="FETCH 100 FROM …")
         return self._members[place].fetch(statement.count, (statement.wait_us or 0) / 1e6)
@@ -202,7 +201,7 @@ class Groups:
         read = {stream for stream, _ in log.group_offsets(group)}
         relations = [r for r in self._pipeline.catalog.ordered() if r.id in read]
         if statement.relation is not None:
-            relations = [self._stream(statement.relation)]
+            relations = [self.stream(statement.relation)]
         for relation in relations:
             self._move(group, relation, statement.point)
         names = ", ".join(relation.name for relation in relations)
@@ -220,7 +219,8 @@ class Groups:
         partitions = {*range(relation.partitions), *self._pipeline.log.ends(relation.id)}
         return {partition: ends.get(partition, 0) for partition in sorted(partitions)}
 
-    def _stream(self, name: syntax.Identifier) -> Relation:
+    def stream(self, name: syntax.Identifier) -> Relation:
+        """The stream of that name. Raises SqlError for what no group reads."""
         relation = self._pipeline.catalog.find(name)
         if not relation.is_stream:
             raise SqlError(

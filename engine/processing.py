@@ -76,7 +76,8 @@ class Processing(ABC):
         [3]
         """
         self._check_open()
-        return self._parts.groups.join(group, syntax.Identifier(stream), start)
+        groups = self._parts.groups
+        return groups.join(group, groups.stream(syntax.Identifier(stream)), start)
 
     @asynccontextmanager
     async def consumer_async(

@@ -31,7 +31,7 @@ from headwater.parser import syntax
 from headwater.planner import Relation
 from headwater.planner.catalog import PSEUDO_TYPES, Queue
 from headwater.planner.logical import StreamSource
-from headwater.planner.queues import ATTEMPTS, PARTITION, RECEIPT, RECORD, VISIBLE_AT, group_of
+from headwater.planner.queues import ATTEMPTS, PARTITION, RECEIPT, RECORD, VISIBLE_AT, group_of, queues_seen
 from headwater.planner.sql_types import arrow_schema
 from headwater.storage import Append, Chunk
 from headwater.values import ROWOFFSET, ROWPARTITION, Column, Delta
@@ -161,8 +161,7 @@ class Queues:
     def _member(self, relation: Relation, queue: Queue) -> Consumer:
         if relation.id not in self._members:
             stream = self._pipeline.catalog.by_id(queue.stream)
-            name = syntax.Identifier(stream.name, quoted=True)
-            self._members[relation.id] = self._groups.join(group_of(relation), name)
+            self._members[relation.id] = self._groups.join(group_of(relation), stream)
         return self._members[relation.id]
 
     # ---------------------------------------------------------------- ack, nack
@@ -209,11 +208,12 @@ class Queues:
         """The queue of that name, and the table of its state. Raises SqlError if there is none."""
         relation = self._pipeline.catalog.get(name.text)
         if relation is None or relation.queue is None:
-            queues = [r.name for r in self._pipeline.catalog.ordered() if r.queue is not None]
+            queues = [r.name for r in queues_seen(self._pipeline.catalog)]
             raise SqlError(
                 f'there is no queue "{name.text}"', name.span,
                 hint=suggestion(name.text, queues, "queues") or f"CREATE QUEUE {name.text} ON a stream",
             )  # fmt: skip
+        self._pipeline.catalog.find(name)  # raises SqlError for one that is private to an instance
         return relation, relation.queue
 
     def _held(self, relation: Relation) -> tuple[int, pa.RecordBatch]:
@@ -254,7 +254,9 @@ def _rows(relation: Relation, records: pa.Table, again: pa.RecordBatch, visible_
     values = {
         PARTITION: [partition for partition, _ in places],
         RECORD: [record for _, record in places],
-        RECEIPT: [f"{p}.{record}.{attempt}" for (p, record), attempt in zip(places, attempts, strict=True)],
+        RECEIPT: [
+            f"{relation.id}.{p}.{record}.{attempt}" for (p, record), attempt in zip(places, attempts, strict=True)
+        ],
         ATTEMPTS: attempts,
         VISIBLE_AT: [visible_us] * len(places),
     }

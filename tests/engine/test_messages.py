@@ -44,7 +44,7 @@ def received(db: headwater.Database) -> list[int]:
 
 def test_a_message_is_a_record_with_a_receipt(db: headwater.Database) -> None:
     one, two = db.queue("work").receive(2)
-    assert (one.receipt, one.attempt, one.values, one["ROWOFFSET"]) == ("0.0.1", 1, {"id": 1, "item": "a"}, 0)
+    assert (one.receipt, one.attempt, one.values, one["ROWOFFSET"]) == ("3.0.0.1", 1, {"id": 1, "item": "a"}, 0)
     assert two["item"] == "b"
     assert held(db) == 2
 
@@ -94,7 +94,7 @@ def test_a_message_that_was_handed_out_again_is_refused(db: headwater.Database, 
     (late,) = db.queue("work").receive()
     clock.passed_us += 31 * SECOND
     assert received(db) == [1, 2, 3]
-    with pytest.raises(headwater.NotHeld, match='"0.0.1" is no receipt that work waits for'), late:
+    with pytest.raises(headwater.NotHeld, match='"3.0.0.1" is no receipt that work waits for'), late:
         pass
     with pytest.raises(ZeroDivisionError), late:  # which is what went wrong, and the message is others' anyway
         raise ZeroDivisionError
