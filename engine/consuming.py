@@ -8,6 +8,7 @@ committed come again, after a crash too. What a transaction makes of rows, and t
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 
 import pyarrow as pa
 
@@ -81,26 +82,25 @@ class Consumer:
 
     def __iter__(self) -> Iterator[Result]:
         """Batches of rows as they come, until it is closed by another thread. Does not commit."""
-        while not self._is_closed:
-            try:
-                rows = self.fetch(timeout=_WAIT_SECONDS)
-            except MemberFenced:
-                if self._is_closed:
-                    return
-                raise
-            if len(rows):
-                yield rows
+        with self._until_closed():
+            while True:
+                if len(rows := self.fetch(timeout=_WAIT_SECONDS)):
+                    yield rows
 
     async def __aiter__(self) -> AsyncIterator[Result]:
-        while not self._is_closed:
-            try:
-                rows = await self.fetch_async(timeout=_WAIT_SECONDS)
-            except MemberFenced:
-                if self._is_closed:
-                    return
+        with self._until_closed():
+            while True:
+                if len(rows := await self.fetch_async(timeout=_WAIT_SECONDS)):
+                    yield rows
+
+    @contextmanager
+    def _until_closed(self) -> Iterator[None]:
+        """Inside, it is fetched until that is refused, because it has left the group."""
+        try:
+            yield
+        except MemberFenced:
+            if not self._is_closed:
                 raise
-            if len(rows):
-                yield rows
 
     def commit(self) -> None:
         """Commits how far it has fetched: those rows do not come again.

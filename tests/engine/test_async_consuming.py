@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 
 import pytest
@@ -101,6 +101,48 @@ def test_the_loop_goes_on_while_many_wait_and_one_thread_sleeps_for_all(shop: he
     assert asyncio.run(all_of_them()) == [[20]] * 20
 
 
+async def fetch(db: headwater.Database) -> None:
+    async with db.consumer_async("large", "g") as consumer:
+        await consumer.fetch_async()
+
+
+async def begin(db: headwater.Database) -> None:
+    async with db.transaction_async():
+        pass
+
+
+async def receive(db: headwater.Database) -> None:
+    for message in await db.queue("work").receive_async():
+        async with message:
+            pass
+
+
+@pytest.mark.parametrize("work", [fetch, begin, receive])
+def test_the_loop_goes_on_while_the_queries_are_held_up(
+    shop: headwater.Database, work: Callable[[headwater.Database], Coroutine[None, None, None]]
+) -> None:
+    def hold_up() -> None:
+        with shop.pipeline.lock:
+            is_held.set()
+            assert is_over.wait(30)
+
+    async def go_on() -> None:
+        await asyncio.to_thread(is_held.wait)
+        task = asyncio.create_task(work(shop))
+        await asyncio.sleep(0.02)
+        assert not task.done()
+        is_over.set()
+        await task
+
+    shop.execute("CREATE QUEUE work ON orders")
+    shop.append("orders", [{"id": 10, "amount": 10}])
+    is_held, is_over = threading.Event(), threading.Event()
+    holder = threading.Thread(target=hold_up)
+    holder.start()
+    asyncio.run(go_on())
+    holder.join()
+
+
 def test_what_a_cancelled_fetch_has_found_comes_again_and_is_not_committed(shop: headwater.Database) -> None:
     async def cancel_at_random() -> list[int]:
         chance, seen = random.Random(5), list[int]()
@@ -192,8 +234,9 @@ def test_two_members_of_a_group_that_are_cancelled_again_and_again_bill_each_ord
             await asyncio.sleep(chance.uniform(0, 0.02))
             await cancelled(members.pop(0))
             members.append(asyncio.create_task(bill()))
-        while len(bills(shop)) < 190:
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(30):
+            while len(bills(shop)) < 190:
+                await asyncio.sleep(0.01)
         for member in members:
             await cancelled(member)
 

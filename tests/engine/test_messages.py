@@ -240,8 +240,9 @@ def test_two_workers_that_are_cancelled_again_and_again_lose_nothing_and_hold_no
             await asyncio.wait(workers[:1])
             assert workers.pop(0).cancelled()
             workers.append(asyncio.create_task(worker()))
-        while len(db.sql("SELECT * FROM done")) < 60:
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(15):  # and not only when the time of what others held is over
+            while len(db.sql("SELECT * FROM done")) < 60:
+                await asyncio.sleep(0.01)
         for task in workers:
             task.cancel()
         await asyncio.wait(workers)
