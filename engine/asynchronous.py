@@ -44,7 +44,7 @@ class Sleepers:
 
     def __init__(self, log: Log) -> None:
         self._log = log
-        self._lock = threading.Lock()  # guards the rest
+        self._lock = threading.RLock()  # guards the rest
         self._wakes: set[Callable[[], object]] = set()  # one for each task
         self._has_thread = False
 
@@ -71,6 +71,15 @@ class Sleepers:
             if left <= 0:
                 return None
             await self._sleep(version, left)
+
+    def wake(self) -> None:
+        """Lets all make their next attempt now."""
+        with self._lock:
+            for wake in tuple(self._wakes):
+                try:
+                    wake()
+                except RuntimeError:  # its event loop was closed while it waited
+                    self._wakes.discard(wake)
 
     async def _sleep(self, after: int, seconds: float) -> None:
         """Until there is a version above `after`, the log is closed, or for so many seconds."""
@@ -101,14 +110,7 @@ class Sleepers:
                 is_open = False
             with self._lock:
                 if version > seen or not is_open:
-                    self._wake_all()
+                    self.wake()
                 if not self._wakes or not is_open:
                     self._has_thread = False
                     return
-
-    def _wake_all(self) -> None:
-        for wake in tuple(self._wakes):
-            try:
-                wake()
-            except RuntimeError:  # its event loop was closed while it waited
-                self._wakes.discard(wake)

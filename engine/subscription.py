@@ -302,6 +302,7 @@ class Subscription:
     def close(self) -> None:
         """Ends the subscription; a `poll` under way, in another thread or task, returns None."""
         self.finished = True
+        self._pipeline.sleepers.wake()
 
     async def __aenter__(self) -> Subscription:
         return self
