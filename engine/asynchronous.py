@@ -89,7 +89,8 @@ class Sleepers:
             self._wakes.add(wake)
             if not self._has_thread:
                 self._has_thread = True
-                threading.Thread(target=self._watch, name="headwater-sleepers", daemon=True).start()
+                watch = partial(self._watch, self._log.version)  # as of before this task looks at it below
+                threading.Thread(target=watch, name="headwater-sleepers", daemon=True).start()
         try:
             if self._log.version == after:
                 with suppress(TimeoutError):
@@ -99,9 +100,9 @@ class Sleepers:
             with self._lock:
                 self._wakes.discard(wake)
 
-    def _watch(self) -> None:
-        """The thread: wakes all whenever there is more."""
-        version, is_open = self._log.version, True
+    def _watch(self, version: int) -> None:
+        """The thread: wakes all whenever there is more than up to a version."""
+        is_open = True
         while True:
             seen = version
             try:
