@@ -222,9 +222,9 @@ class Member:
     def unread(self, chunks: Sequence[Chunk]) -> None:
         """Go back before rows that were the last to be fetched: they come again, and `commit` does not pass them."""
         with self._lock:
-            for chunk in reversed(chunks):
-                if self._positions.get(chunk.partition) == chunk.offset + chunk.rows.num_rows:
-                    self._positions[chunk.partition] = chunk.offset
+            for chunk in chunks:
+                if (position := self._positions.get(chunk.partition)) is not None:
+                    self._positions[chunk.partition] = min(position, chunk.offset)
             self._settle()
 
     def leave(self) -> None:
