@@ -209,25 +209,16 @@ class _Body:
                 hint=f"CREATE STREAM … AS SELECT … FROM {statement.relation.text} in the body, and a queue on that",
             )  # fmt: skip
         properties = tuple(
-            replace(item, value=self._written(Identifier(item.value, span=item.span)).text)
+            replace(item, value=self._target(Identifier(item.value, span=item.span)).text)
             if item.name.lower() == "dead_letter"
             else item
             for item in statement.properties
         )
         return replace(statement, relation=replace(meant.name, span=statement.relation.span), properties=properties)
 
-    def _written(self, name: Identifier) -> Identifier:
-        """A stream of the body into which rows are put. Raises SqlError for an IN port."""
-        if name.text.lower() in self._inputs:
-            raise SqlError(
-                f'"{name.text}" is an IN port: an instance reads it, and does not write it',
-                name.span, hint="name a stream that the body makes",
-            )  # fmt: skip
-        return self._meaning(name).name
-
     def _insertion(self, statement: syntax.Insert) -> syntax.Insert:
         """A continuous INSERT into a stream that the body has made; the query is a part of the instance."""
-        target = self._written(statement.relation)
+        target = self._target(statement.relation)
         if isinstance(statement.query.body, syntax.Values):
             raise Unsupported(
                 "the body of a pipeline inserts what a query gives, for ever", statement.span,
@@ -280,6 +271,16 @@ class _Body:
             f'"{self.pipeline.name}" knows no "{name.text}": it reads its IN ports, and what it has made before',
             name.span, hint=hint,
         )  # fmt: skip
+
+    def _target(self, name: Identifier) -> Identifier:
+        """The name of what rows are put into. Raises SqlError unless it is a stream that the body makes itself."""
+        meant = self._meaning(name).name
+        if name.text.lower() in self._inputs:
+            raise SqlError(
+                f'"{name.text}" is an IN port: an instance reads it, and does not write it', name.span,
+                hint="put the rows into a stream that the body makes",
+            )  # fmt: skip
+        return meant
 
     def _with_values(self, node: syntax.Expression) -> syntax.Expression:
         return syntax.rewrite(node, self._value)

@@ -93,11 +93,10 @@ def _dead_letter(item: syntax.Property | None, stream: Relation, queue: str, cat
         return None
     wanted = ", ".join(f"{column.name} {column.type}" for column in stream.columns)
     hint = f"CREATE STREAM {item.value} ({wanted})"
-    dead = catalog.get(item.value)
-    if dead is None:
+    if catalog.get(item.value) is None:
         raise UnknownName(f'there is no stream "{item.value}"', item.span, hint=f"{hint}; first")
-    if catalog.owner(queue) is None:
-        catalog.find(syntax.Identifier(item.value, span=item.span))  # raises SqlError for one that is private
+    is_inside = catalog.owner(queue) is not None
+    dead = catalog.find(syntax.QualifiedName(item.value, inspected=is_inside, span=item.span))
     if not dead.is_stream or dead.has_query or dead.id == stream.id:
         raise SqlError("dead_letter is another stream, into which rows can be inserted", item.span, hint=hint)
     if dead.checks:
