@@ -110,7 +110,7 @@ def _parts(instance: Instance, catalog: Catalog) -> Iterator[tuple[object, ...]]
     items = items_of(instance, catalog)
     for item in sorted(items, key=lambda item: catalog.is_private(item.name)):
         is_private = catalog.is_private(item.name)
-        yield item.name, f"{'private ' if is_private else ''}{item.kind.lower()}", item.definition
+        yield item.name, f"{'private ' if is_private else ''}{item.made_as.lower()}", item.definition
 
 
 def _table(columns: dict[str, str], rows: list[tuple[object, ...]]) -> Result:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from headwater.engine import assertions
+from headwater.engine.asynchronous import Sleepers
 from headwater.engine.background import Background
 from headwater.engine.budgets import Budgets
 from headwater.engine.catching_up import CatchingUp, Moved, right_up_to, stopped_circuit
@@ -70,6 +71,7 @@ class Pipeline:
         self.lock = threading.RLock()
         self.defining = threading.RLock()
         self.log = log
+        self.sleepers = Sleepers(log)
         self.catalog = catalog
         self.last_step = (0, 0)  # (version up to which derived logs are read, version up to which their input was)
         self.stopped = stops_of(log, catalog)

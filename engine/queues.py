@@ -25,13 +25,13 @@ from headwater.engine.reading import Reader
 from headwater.engine.reads import Key, Reads
 from headwater.engine.result import Result
 from headwater.engine.writing import Writer, rows_said
-from headwater.errors import MemberFenced, PositionGone, SqlError, TransactionConflict, suggestion
+from headwater.errors import MemberFenced, NotHeld, PositionGone, SqlError, TransactionConflict, suggestion
 from headwater.executor.feed import rows_of
 from headwater.parser import syntax
 from headwater.planner import Relation
 from headwater.planner.catalog import PSEUDO_TYPES, Queue
 from headwater.planner.logical import StreamSource
-from headwater.planner.queues import ATTEMPTS, PARTITION, RECEIPT, RECORD, VISIBLE_AT, group_of
+from headwater.planner.queues import ATTEMPTS, PARTITION, RECEIPT, RECORD, VISIBLE_AT, group_of, queues_seen
 from headwater.planner.sql_types import arrow_schema
 from headwater.storage import Append, Chunk
 from headwater.values import ROWOFFSET, ROWPARTITION, Column, Delta
@@ -66,18 +66,23 @@ class Queues:
 
     def receive(self, statement: syntax.Receive) -> Result:
         """Hands out up to so many records, those that are due again first; waits for some as long as it says."""
-        relation, queue = self._find(statement.queue)
-        if statement.count < 1:
-            raise SqlError("RECEIVE takes at least one record", statement.span, hint="RECEIVE 10 FROM …")
         until = self._now_us() + (statement.wait_us or 0)
         while True:
             version = self._pipeline.log.version
-            with self._lock:
-                handed = self._hand_out(relation, queue, statement.count)
-            left = until - self._now_us()
+            handed, pause = self.attempt(statement)
+            left = (until - self._now_us()) / _SECOND_US
             if len(handed) or left <= 0:
                 return handed
-            self._pipeline.log.wait(version, min(left, self._next_due(relation)) / _SECOND_US)
+            self._pipeline.log.wait(version, min(left, pause))
+
+    def attempt(self, statement: syntax.Receive) -> tuple[Result, float]:
+        """Hands out what there is without waiting; and in how many seconds the next record is due that is held."""
+        relation, queue = self.find(statement.queue)
+        if statement.count < 1:
+            raise SqlError("RECEIVE takes at least one record", statement.span, hint="RECEIVE 10 FROM …")
+        with self._lock:
+            handed = self._hand_out(relation, queue, statement.count)
+        return handed, 0 if len(handed) else self._next_due(relation) / _SECOND_US
 
     def _hand_out(self, relation: Relation, queue: Queue, count: int) -> Result:
         """One try after the other to hand out what is there, until nobody has come in between."""
@@ -156,8 +161,7 @@ class Queues:
     def _member(self, relation: Relation, queue: Queue) -> Consumer:
         if relation.id not in self._members:
             stream = self._pipeline.catalog.by_id(queue.stream)
-            name = syntax.Identifier(stream.name, quoted=True)
-            self._members[relation.id] = self._groups.join(group_of(relation), name)
+            self._members[relation.id] = self._groups.join(group_of(relation), stream)
         return self._members[relation.id]
 
     # ---------------------------------------------------------------- ack, nack
@@ -176,15 +180,15 @@ class Queues:
             return Result.of_message(settling.message)
 
     def settling(self, statement: syntax.Ack | syntax.Nack, receipts: Sequence[object]) -> Settling:
-        """What an ACK or NACK is to commit. Raises SqlError for a receipt that is not one of the queue any more."""
-        relation, _ = self._find(statement.queue)
+        """What an ACK or NACK is to commit. Raises NotHeld for a receipt that it does not wait for."""
+        relation, _ = self.find(statement.queue)
         version, held = self._held(relation)
         wanted = pa.array([None if r is None else str(r) for r in receipts], pa.string())
         rows = held.filter(pc.is_in(held.column(RECEIPT), wanted))
         known = set(rows.column(RECEIPT).to_pylist())
         for receipt in wanted.to_pylist():
             if receipt not in known:
-                raise SqlError(
+                raise NotHeld(
                     f'"{receipt}" is no receipt that {relation.name} waits for', statement.span,
                     hint="it is of another queue, or was settled already, or the time was over and the record was "
                     "handed out again: nothing was changed",
@@ -200,14 +204,16 @@ class Queues:
 
     # ---------------------------------------------------------------- what is held
 
-    def _find(self, name: syntax.Identifier) -> tuple[Relation, Queue]:
+    def find(self, name: syntax.Identifier) -> tuple[Relation, Queue]:
+        """The queue of that name, and the table of its state. Raises SqlError if there is none."""
         relation = self._pipeline.catalog.get(name.text)
         if relation is None or relation.queue is None:
-            queues = [r.name for r in self._pipeline.catalog.ordered() if r.queue is not None]
+            queues = [r.name for r in queues_seen(self._pipeline.catalog)]
             raise SqlError(
                 f'there is no queue "{name.text}"', name.span,
                 hint=suggestion(name.text, queues, "queues") or f"CREATE QUEUE {name.text} ON a stream",
             )  # fmt: skip
+        self._pipeline.catalog.find(name)  # raises SqlError for one that is private to an instance
         return relation, relation.queue
 
     def _held(self, relation: Relation) -> tuple[int, pa.RecordBatch]:
@@ -248,7 +254,9 @@ def _rows(relation: Relation, records: pa.Table, again: pa.RecordBatch, visible_
     values = {
         PARTITION: [partition for partition, _ in places],
         RECORD: [record for _, record in places],
-        RECEIPT: [f"{p}.{record}.{attempt}" for (p, record), attempt in zip(places, attempts, strict=True)],
+        RECEIPT: [
+            f"{relation.id}.{p}.{record}.{attempt}" for (p, record), attempt in zip(places, attempts, strict=True)
+        ],
         ATTEMPTS: attempts,
         VISIBLE_AT: [visible_us] * len(places),
     }

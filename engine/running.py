@@ -79,7 +79,7 @@ class Runner:
             case syntax.Update() | syntax.Delete():
                 return parts.writer.change(statement)
             case syntax.Fetch() | syntax.CommitGroup() | syntax.Seek():
-                return parts.groups.run(statement, reader.points())
+                return parts.groups.run(statement)
             case syntax.Receive():
                 return parts.queues.receive(statement)
             case syntax.Ack() | syntax.Nack():

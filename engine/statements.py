@@ -24,7 +24,7 @@ from headwater.planner import Catalog, Function, Relation, View, explain_plan
 from headwater.planner.calls import with_duckdb_calls
 from headwater.planner.duckdb_errors import cause_of, function_that_raised, with_users_names
 from headwater.planner.names import names_in
-from headwater.planner.queues import group_of
+from headwater.planner.queues import group_of, queues_seen
 from headwater.planner.sql_types import arrow_schema
 from headwater.planner.targets import targets_of
 from headwater.storage import Log
@@ -143,16 +143,16 @@ def _queues(pipeline: Pipeline) -> Result:
     """What each queue hands out, how many records it has not handed out yet, and how many it waits for."""
     log = pipeline.log
     rows: list[tuple[object, ...]] = []
-    for relation in pipeline.catalog.ordered():
-        if relation.queue is not None:
-            stream = relation.queue.stream
-            read, starts = log.group_offsets(group_of(relation)), log.starts(stream)
-            waiting = sum(
-                end - max(read.get((stream, partition), 0), starts.get(partition, 0))
-                for partition, end in log.ends(stream).items()
-            )
-            held = _row_count(relation, pipeline)
-            rows.append((relation.name, pipeline.catalog.by_id(stream).name, waiting, held))
+    for relation in queues_seen(pipeline.catalog):
+        assert relation.queue is not None
+        stream = relation.queue.stream
+        read, starts = log.group_offsets(group_of(relation)), log.starts(stream)
+        waiting = sum(
+            end - max(read.get((stream, partition), 0), starts.get(partition, 0))
+            for partition, end in log.ends(stream).items()
+        )
+        held = _row_count(relation, pipeline)
+        rows.append((relation.name, pipeline.catalog.by_id(stream).name, waiting, held))
     return _result(("queue", "stream", "waiting", "held"), rows, frozenset({"waiting", "held"}))
 
 

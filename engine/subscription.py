@@ -15,7 +15,6 @@ from itertools import takewhile
 import numpy as np
 import pyarrow as pa
 
-from headwater.engine.asynchronous import Polls
 from headwater.engine.change_feed import ChangeFeed
 from headwater.engine.changelogs import steps_of
 from headwater.engine.pipeline import Pipeline
@@ -91,7 +90,7 @@ class Subscription:
         self._stored_version = 0
         self._looked = -1  # the log's version at the last look, −1 before the first
         self._lock = threading.Lock()
-        self._polls = Polls()
+        self._kept: ChangeBatch | None = None  # what a poll has found whose task was cancelled
         if from_version is not None:
             self._resume(from_version)
 
@@ -118,19 +117,20 @@ class Subscription:
 
         None as well once this subscription, or the database, is closed.
         """
-        return self._polls.left_over() or self._poll(timeout)
+        kept, self._kept = self._kept, None
+        return kept or self._poll(timeout)
 
     async def poll_async(self, timeout: float | None = None) -> ChangeBatch | None:
         """`poll` for asyncio. If the task that waits is cancelled, nothing is lost: the next poll has what it found."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while not self.finished:
-            left = _WAIT_SECONDS if deadline is None else min(_WAIT_SECONDS, deadline - time.monotonic())
-            batch = await self._polls.next(self._poll, max(left, 0))
-            if batch is not None:
-                return batch
-            if left <= 0:
-                break
-        return None
+
+        def attempt() -> tuple[ChangeBatch | None, float]:
+            is_over = self.finished or self._pipeline.is_closed
+            return self.poll(0), 0.0 if is_over else _WAIT_SECONDS
+
+        return await self._pipeline.sleepers.first(attempt, self._keep, timeout)
+
+    def _keep(self, batch: ChangeBatch) -> None:
+        self._kept = batch
 
     def _poll(self, timeout: float | None) -> ChangeBatch | None:
         with self._lock:
@@ -302,7 +302,7 @@ class Subscription:
     def close(self) -> None:
         """Ends the subscription; a `poll` under way, in another thread or task, returns None."""
         self.finished = True
-        self._polls.close()
+        self._pipeline.sleepers.wake()
 
     async def __aenter__(self) -> Subscription:
         return self

@@ -7,7 +7,7 @@ commits might as well have run alone, at the moment of its commit. One that only
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from headwater.engine import changes, given_rows, versions
 from headwater.engine.consuming import Consumer
+from headwater.engine.handed_out import Message
 from headwater.engine.own_writes import OwnWrites
 from headwater.engine.parts import Parts
 from headwater.engine.queues import receipts_of
@@ -109,6 +110,18 @@ class Transaction:
         if consumer not in self._consumed:
             self._consumed.append(consumer)
 
+    def ack(self, *messages: Message) -> None:
+        """Makes it part of the transaction that messages of queues are done with: they are if what was written is
+        committed, and only then. Raises NotHeld for one that was handed out again.
+        """
+        self._check_open()
+        with self._failing():
+            for queue in dict.fromkeys(message.queue for message in messages):
+                mine = [message for message in messages if message.queue is queue]
+                self._settle(syntax.Ack(queue.identifier, ()), [message.receipt for message in mine])
+        for message in messages:
+            message.is_settled = True
+
     def commit(self) -> int:
         """Commits what was written and consumed, as one; gives the version of that commit, or 0 if there was nothing.
 
@@ -201,7 +214,7 @@ class Transaction:
                     self.consume(member)
                 return Result.of_message(f"what {group.text} has fetched is done with at COMMIT")
             case syntax.Ack() | syntax.Nack():
-                return self._settle(statement)
+                return self._settle(statement, receipts_of(statement, self._reader))
             case syntax.Transaction():
                 raise SqlError("a transaction has begun already", statement.span, hint="COMMIT or ROLLBACK ends it")
         raise Unsupported(
@@ -258,8 +271,8 @@ class Transaction:
             versions.require(reads, statement, relation, self._pipeline.log.version, rows)
         now.check(self._pipeline)
 
-    def _settle(self, statement: syntax.Ack | syntax.Nack) -> Result:
-        settling = self._queues.settling(statement, receipts_of(statement, self._reader))
+    def _settle(self, statement: syntax.Ack | syntax.Nack, receipts: Sequence[object]) -> Result:
+        settling = self._queues.settling(statement, receipts)
         self._own.add(settling.relation, settling.appends)
         for key in settling.keys:
             self._sight.reads.add(settling.relation.id, settling.version, key)

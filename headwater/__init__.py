@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from headwater.engine.consuming import Consumer
     from headwater.engine.cursor import Cursor
     from headwater.engine.database import Database, RelationInfo, connect
+    from headwater.engine.handed_out import Message, Queue
     from headwater.engine.result import Acknowledgement, Change, ChangeBatch, Result
     from headwater.engine.subscription import Subscription
     from headwater.engine.transactions import Transaction
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
         NameTaken,
         NoSpace,
         NotADatabase,
+        NotHeld,
         NotSupportedError,
         NullRefused,
         OperationalError,
@@ -92,9 +94,11 @@ __all__ = [
     "InterfaceError",
     "InternalError",
     "MemberFenced",
+    "Message",
     "NameTaken",
     "NoSpace",
     "NotADatabase",
+    "NotHeld",
     "NotSupportedError",
     "NullRefused",
     "OperationalError",
@@ -103,6 +107,7 @@ __all__ = [
     "ProducerFenced",
     "ProgrammingError",
     "QueryFailed",
+    "Queue",
     "ReadOnly",
     "Rejected",
     "RelationInfo",
@@ -133,6 +138,7 @@ _HOMES = (
     "headwater.engine.result",
     "headwater.engine.subscription",
     "headwater.engine.consuming",
+    "headwater.engine.handed_out",
     "headwater.engine.cursor",
     "headwater.engine.transactions",
     "headwater.engine.database",

@@ -158,6 +158,10 @@ class OutOfRange(SqlError):
     """A position in the log that is not there: the message names the nearest one that is."""
 
 
+class NotHeld(SqlError):
+    """A receipt that its queue does not wait for: it was settled, or the record was handed out again."""
+
+
 class Unsupported(SqlError, NotSupportedError):
     """Part of SQL, but not supported here (yet)."""
 

@@ -65,7 +65,7 @@ class Builder(QueryBuilder):
     or_replace = if_not_exists = if_exists = cascade = delete_topic = extended = analyze = present
     source = from_beginning = not_exists = present
     relation_kind = connector_kind = subject = describe_kind = control_action = copy_direction = words
-    port_direction = reaction = sync_direction = words
+    port_direction = port_kind = reaction = sync_direction = words
     properties = parameters = assignments = alterations = ports = bindings = statements = checks = items
     wait = every = print_limit = timeout = only
 

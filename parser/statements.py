@@ -103,7 +103,7 @@ class Transaction(Node):
 
 @dataclass(frozen=True)
 class Port(Node):
-    """`IN | OUT name STREAM | TABLE (columns)` of a pipeline."""
+    """`IN | OUT name STREAM | TABLE | QUEUE (columns)` of a pipeline."""
 
     direction: str
     name: Identifier

@@ -23,7 +23,8 @@ from headwater.planner.create import define
 from headwater.planner.qualified import last_part, with_short_names
 from headwater.planner.views import Item, define_item
 
-_Statement = syntax.CreateRelation | syntax.CreateView | syntax.CreateInstance | syntax.Insert
+_Creation = syntax.CreateRelation | syntax.CreateView | syntax.CreateQueue | syntax.CreateInstance
+_Statement = _Creation | syntax.Insert
 _Queried = TypeVar("_Queried", bound=syntax.CreateRelation | syntax.CreateView | syntax.Insert)
 
 Made = Item | Instance
@@ -180,9 +181,9 @@ class _Body:
         """A statement of the body as that of the instance. Raises SqlError for what a body cannot do."""
         if isinstance(statement, syntax.Insert):
             return self._insertion(statement)
-        if not isinstance(statement, syntax.CreateRelation | syntax.CreateView | syntax.CreateInstance):
+        if not isinstance(statement, _Creation):
             raise Unsupported(
-                "the body of a pipeline makes streams, tables, views and instances, and this does something else",
+                "the body of a pipeline makes streams, tables, views, queues and instances, and this does none of that",
                 statement.span, hint="do it outside, with what its OUT ports give",
             )  # fmt: skip
         if statement.or_replace or statement.if_not_exists:
@@ -194,16 +195,30 @@ class _Body:
         if isinstance(statement, syntax.CreateInstance):
             bindings = tuple(self._binding(binding) for binding in statement.bindings)
             return replace(statement, name=own, bindings=bindings)
+        if isinstance(statement, syntax.CreateQueue):
+            return replace(self._queue(statement), name=own)
         return replace(self._references(with_short_names(statement)), name=own)
+
+    def _queue(self, statement: syntax.CreateQueue) -> syntax.CreateQueue:
+        """A queue of whole records, so not of those of a port that are seen in part; its dead letters stay inside."""
+        meant = self._meaning(statement.relation)
+        if meant.port is not None:
+            raise SqlError(
+                f'a queue hands out whole records, and "{meant.name.text}" has more than the columns of the port '
+                f"{statement.relation.text}, or has them in another order", statement.relation.span,
+                hint=f"CREATE STREAM … AS SELECT … FROM {statement.relation.text} in the body, and a queue on that",
+            )  # fmt: skip
+        properties = tuple(
+            replace(item, value=self._target(Identifier(item.value, span=item.span)).text)
+            if item.name.lower() == "dead_letter"
+            else item
+            for item in statement.properties
+        )
+        return replace(statement, relation=replace(meant.name, span=statement.relation.span), properties=properties)
 
     def _insertion(self, statement: syntax.Insert) -> syntax.Insert:
         """A continuous INSERT into a stream that the body has made; the query is a part of the instance."""
-        target = self._meaning(statement.relation)
-        if statement.relation.text.lower() in self._inputs:
-            raise SqlError(
-                f'"{statement.relation.text}" is an IN port: an instance reads it, and does not write it',
-                statement.relation.span, hint="insert into a stream that the body makes",
-            )  # fmt: skip
+        target = self._target(statement.relation)
         if isinstance(statement.query.body, syntax.Values):
             raise Unsupported(
                 "the body of a pipeline inserts what a query gives, for ever", statement.span,
@@ -213,13 +228,13 @@ class _Body:
         name = syntax.Property("name", self._full(f"insert_{self._inserts}"))
         others = tuple(item for item in statement.properties if item.name.lower() not in ("name", "query_id"))
         renamed = self._references(with_short_names(statement))
-        return replace(renamed, relation=target.name, properties=(name, *others))
+        return replace(renamed, relation=target, properties=(name, *others))
 
     def learn(self, statement: syntax.Statement, catalog: Catalog) -> None:
         """Lets the statements that follow know what a statement has made."""
         if isinstance(statement, syntax.Insert):
             return
-        assert isinstance(statement, syntax.CreateRelation | syntax.CreateView | syntax.CreateInstance)
+        assert isinstance(statement, _Creation)
         name = statement.name.text
         made = [name]
         if isinstance(statement, syntax.CreateInstance):
@@ -256,6 +271,16 @@ class _Body:
             f'"{self.pipeline.name}" knows no "{name.text}": it reads its IN ports, and what it has made before',
             name.span, hint=hint,
         )  # fmt: skip
+
+    def _target(self, name: Identifier) -> Identifier:
+        """The name of what rows are put into. Raises SqlError unless it is a stream that the body makes itself."""
+        meant = self._meaning(name).name
+        if name.text.lower() in self._inputs:
+            raise SqlError(
+                f'"{name.text}" is an IN port: an instance reads it, and does not write it', name.span,
+                hint="put the rows into a stream that the body makes",
+            )  # fmt: skip
+        return meant
 
     def _with_values(self, node: syntax.Expression) -> syntax.Expression:
         return syntax.rewrite(node, self._value)
@@ -312,14 +337,14 @@ def check_pipeline(pipeline: PipelineDefinition, catalog: Catalog) -> Catalog:
     values = {p.name.text.lower(): _any_value(p) for p in pipeline.parameters}
     body = _Body(pipeline, pipeline.name, values)
     for port in pipeline.inputs:
+        ports.refuse_queue(port)
         known = known.add(define(ports.as_source(port), known))
         body.names[port.name.text.lower()] = _Meant(Identifier(port.name.text, quoted=True))
     known = known.with_component(_checked(pipeline))
-    made = list(_made(body, known, {}, 0))
+    for made in list(_made(body, known, {}, 0)):
+        known = with_made(known, made)
     for port in pipeline.outputs:
-        _check_output(port, pipeline, made)
-    for item in made:
-        known = with_made(known, item)
+        _check_output(port, pipeline, known)
     return known
 
 
@@ -334,21 +359,22 @@ def _any_value(parameter: syntax.PipelineParameter) -> syntax.Expression:
     return ports.value_of(parameter, parameter.default or syntax.Literal("null", "null", span=parameter.span))
 
 
-def _check_output(port: syntax.Port, pipeline: PipelineDefinition, made: list[Made]) -> None:
+def _check_output(port: syntax.Port, pipeline: PipelineDefinition, made: Catalog) -> None:
     name = port.name.text
-    full = f"{pipeline.name}.{name}".lower()
-    item = next((item for item in made if item.name.lower() == full and not isinstance(item, Instance)), None)
+    item = made.named(f"{pipeline.name}.{name}")
+    creation = f"CREATE {port.kind} {name} {'ON a stream' if port.kind == 'QUEUE' else 'AS SELECT …'}"
     if item is None:
         raise SqlError(
             f'the body makes no {port.kind.lower()} "{name}", which is an OUT port', port.name.span,
-            hint=f"add CREATE {port.kind} {name} AS SELECT …;",
+            hint=f"add {creation};",
         )  # fmt: skip
-    if isinstance(item, View) or item.kind != port.kind:
+    if isinstance(item, View) or item.made_as != port.kind:
         raise TypeProblem(
-            f'the body makes a {item.kind.lower()} "{name}", and the OUT port is a {port.kind.lower()}',
-            port.name.span, hint=f"let the body CREATE {port.kind} {name} AS SELECT …",
+            f'the body makes a {item.made_as.lower()} "{name}", and the OUT port is a {port.kind.lower()}',
+            port.name.span, hint=f"let the body {creation}",
         )  # fmt: skip
-    ports.refuse_other(port, replace(item, name=name), f"the port {name}", port, exactly=True)
+    records = item if item.queue is None else made.by_id(item.queue.stream)
+    ports.refuse_other(port, replace(records, name=name), f"the port {name}", port, exactly=True)
 
 
 def _refuse_repeated(pipeline: PipelineDefinition) -> None:

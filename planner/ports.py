@@ -172,6 +172,15 @@ def _refuse_other_key(port: syntax.Port, relation: Relation, what: str, at: synt
         )  # fmt: skip
 
 
+def refuse_queue(port: syntax.Port) -> None:
+    """Raises SqlError for an IN port that is a queue: programs receive from one, and queries read its stream."""
+    if port.kind == "QUEUE":
+        raise SqlError(
+            f"a queue cannot be an IN port: nothing in a body receives from {port.name.text}", port.name.span,
+            hint=f"IN {port.name.text} STREAM (…) reads the records, OUT {port.name.text} QUEUE (…) hands some out",
+        )  # fmt: skip
+
+
 def as_source(port: syntax.Port) -> syntax.CreateRelation:
     """An IN port as the stream or table that a body is checked with."""
     return syntax.CreateRelation(port.kind, port.name, port.columns, span=port.span)

@@ -39,7 +39,7 @@ def define_queue(statement: syntax.CreateQueue, catalog: Catalog) -> Relation:
         if name not in _PROPERTIES:
             hint = suggestion(item.name, _PROPERTIES, "properties")
             raise UnknownName(f'a queue has no property "{item.name}"', item.span, hint=hint)
-    dead = _dead_letter(known.get("dead_letter"), stream, catalog)
+    dead = _dead_letter(known.get("dead_letter"), stream, statement.name.text, catalog)
     return Relation(
         name=statement.name.text,
         id=catalog.next_id,
@@ -52,6 +52,11 @@ def define_queue(statement: syntax.CreateQueue, catalog: Catalog) -> Relation:
         reads=(stream.id,) if dead is None else (stream.id, dead.id),
         queue=Queue(stream.id, _visibility_us(known), _retries(known), None if dead is None else dead.id),
     )
+
+
+def queues_seen(catalog: Catalog) -> list[Relation]:
+    """The queues that are not private to an instance, in the order of their making."""
+    return [r for r in catalog.ordered() if r.queue is not None and not catalog.is_private(r.name)]
 
 
 def group_of(queue: Relation) -> str:
@@ -80,15 +85,18 @@ def _retries(known: dict[str, syntax.Property]) -> int | None:
     return int(item.value)
 
 
-def _dead_letter(item: syntax.Property | None, stream: Relation, catalog: Catalog) -> Relation | None:
-    """The stream that records go to which nobody could do: one with the columns of the queue's stream."""
+def _dead_letter(item: syntax.Property | None, stream: Relation, queue: str, catalog: Catalog) -> Relation | None:
+    """The stream that records go to which nobody could do: one with the columns of the queue's stream. It may be
+    private to the instance that the queue is in.
+    """
     if item is None:
         return None
     wanted = ", ".join(f"{column.name} {column.type}" for column in stream.columns)
     hint = f"CREATE STREAM {item.value} ({wanted})"
-    dead = catalog.get(item.value)
-    if dead is None:
+    if catalog.get(item.value) is None:
         raise UnknownName(f'there is no stream "{item.value}"', item.span, hint=f"{hint}; first")
+    is_inside = catalog.owner(queue) is not None
+    dead = catalog.find(syntax.QualifiedName(item.value, inspected=is_inside, span=item.span))
     if not dead.is_stream or dead.has_query or dead.id == stream.id:
         raise SqlError("dead_letter is another stream, into which rows can be inserted", item.span, hint=hint)
     if dead.checks:

@@ -13,7 +13,7 @@ offsets together with what it made of the rows.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -218,6 +218,14 @@ class Member:
         with self._lock:
             self._unsettled.clear()
             self._renew()
+
+    def unread(self, chunks: Sequence[Chunk]) -> None:
+        """Go back before rows that were the last to be fetched: they come again, and `commit` does not pass them."""
+        with self._lock:
+            for chunk in chunks:
+                if (position := self._positions.get(chunk.partition)) is not None:
+                    self._positions[chunk.partition] = min(position, chunk.offset)
+            self._settle()
 
     def leave(self) -> None:
         """Give the partitions back: those who stay share them anew. Commits no offsets. Idempotent."""

@@ -41,7 +41,7 @@ def test_what_a_program_begins_with_has_an_example() -> None:
         for example in examples(importlib.import_module(name))
     }
     database = [f"engine.database.Database.{method}" for method in ("sql", "append", "subscribe")]
-    database += [f"engine.processing.Processing.{method}" for method in ("transaction", "consumer")]
+    database += [f"engine.processing.Processing.{method}" for method in ("transaction", "consumer", "queue")]
     classes = [f"engine.{module}" for module in ("result.Result", "cursor.Cursor", "subscription.Subscription")]
     assert {"engine.database.connect", *database, *classes} <= have
 

@@ -16,8 +16,8 @@ def shop(db: Database) -> Database:
     return db
 
 
-def watchers() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name.startswith("headwater subscription")]
+def sleepers() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "headwater-sleepers"]
 
 
 def test_changes_come_in_order(shop: Database) -> None:
@@ -95,9 +95,9 @@ def test_closing_ends_the_wait_and_the_thread(shop: Database) -> None:
         assert await waiting is None
 
     asyncio.run(close_while_waiting())
-    for thread in watchers():
+    for thread in sleepers():
         thread.join(5)
-    assert watchers() == []
+    assert sleepers() == []
 
 
 def test_closing_the_database_ends_the_iteration(shop: Database) -> None:

@@ -37,6 +37,9 @@ CREATE PIPELINE outer_one (IN a STREAM (id BIGINT KEY, amount DOUBLE), OUT b STR
     CREATE INSTANCE i OF large (a => a);
     CREATE STREAM b AS SELECT id FROM i.b;
 END;
+CREATE PIPELINE handing (IN a STREAM (id BIGINT), OUT q QUEUE (id BIGINT)) AS BEGIN
+    CREATE QUEUE q ON a;
+END;
 CREATE INSTANCE f OF large (a => bank.payments);
 CREATE INSTANCE g OF outer_one (a => bank.payments);
 """

@@ -9,18 +9,7 @@ import pytest
 
 import headwater
 from headwater.engine.database import Database
-from headwater.storage import SimulatedDisk
-
-SECOND = 1_000_000
-
-
-class Clock(SimulatedDisk):
-    """A disk in memory whose clock the test sets forward."""
-
-    passed_us = 0
-
-    def now_us(self) -> int:
-        return super().now_us() + self.passed_us
+from tests.engine.clock import SECOND, Clock
 
 
 @pytest.fixture

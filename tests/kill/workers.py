@@ -2,17 +2,20 @@
 
     python workers.py DIRECTORY
 
-Each makes of every record a row, in one commit with how far it has come, or with its ACK.
+Each makes of every record a row, in one commit with how far it has come, or with its ACK. Of both kinds one is a thread
+and one a task of asyncio.
 """
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import threading
 
 import headwater
 
 BATCH = 50
+FENCED = (headwater.MemberFenced, headwater.TransactionConflict, headwater.NotHeld)  # it is others' by now
 
 
 def bill(db: headwater.Database) -> None:
@@ -29,23 +32,49 @@ def bill(db: headwater.Database) -> None:
                 try:
                     t.append("bills", rows.arrow().select(["id"]))
                     t.commit()
-                except (headwater.MemberFenced, headwater.TransactionConflict):
+                except FENCED:
                     t.rollback()
+
+
+async def bill_async(db: headwater.Database) -> None:
+    """Another one."""
+    async with db.consumer_async("orders", "billing") as consumer:
+        while True:
+            rows = await consumer.fetch_async(BATCH, timeout=0.2)
+            if not len(rows) and await asyncio.to_thread(is_done, db, "bills"):
+                return
+            try:
+                async with db.transaction_async() as t:
+                    t.consume(consumer)
+                    t.append("bills", rows.arrow().select(["id"]))
+            except FENCED:
+                continue
 
 
 def pack(db: headwater.Database) -> None:
     """A worker of the queue: a parcel for each order."""
+    queue = db.queue("work")
     while not is_done(db, "parcels"):
-        rows = db.sql(f"RECEIVE {BATCH} FROM work WAIT 1 SECOND")
-        if not len(rows):
-            continue
-        receipts = ", ".join(f"'{receipt}'" for receipt in rows.arrow().column("receipt").to_pylist())
+        messages = queue.receive(BATCH, timeout=1)
         try:
             with db.transaction() as t:
-                t.append("parcels", rows.arrow().select(["id"]))
-                t.execute(f"ACK work ({receipts})")
-        except (headwater.TransactionConflict, headwater.SqlError):
-            continue  # they were handed out to somebody else meanwhile
+                t.append("parcels", [message.values for message in messages])
+                t.ack(*messages)
+        except FENCED:
+            continue
+
+
+async def pack_async(db: headwater.Database) -> None:
+    """Another one."""
+    queue = db.queue("work")
+    while not await asyncio.to_thread(is_done, db, "parcels"):
+        messages = await queue.receive_async(BATCH, timeout=1)
+        try:
+            async with db.transaction_async() as t:
+                t.append("parcels", [message.values for message in messages])
+                t.ack(*messages)
+        except FENCED:
+            continue
 
 
 def is_done(db: headwater.Database, made: str) -> bool:
@@ -53,12 +82,17 @@ def is_done(db: headwater.Database, made: str) -> bool:
     return bool(orders == done)
 
 
+async def both(db: headwater.Database) -> None:
+    await asyncio.gather(bill_async(db), pack_async(db))
+
+
 def main(directory: str) -> None:
     with headwater.connect(directory) as db:
-        threads = [threading.Thread(target=run, args=(db,)) for run in (bill, bill, pack, pack)]
+        threads = [threading.Thread(target=run, args=(db,)) for run in (bill, pack)]
         for thread in threads:
             thread.start()
         print("at work", flush=True)
+        asyncio.run(both(db))
         for thread in threads:
             thread.join()
     print("done", flush=True)

@@ -79,6 +79,29 @@ def test_a_member_alone_reads_all_partitions_in_the_order_of_the_log(log: Log, c
     assert fetched(member) == [(0, 1, "e")]
 
 
+def test_what_is_unread_comes_again_and_is_not_committed(log: Log, consumers: Consumers) -> None:
+    append(log, 0, "a", "b")
+    append(log, 1, "c")
+    append(log, 0, "d")
+    member = consumers.join("g", ORDERS, PARTITIONS)
+    assert fetched(member, 1) == [(0, 0, "a")]
+    rest = member.fetch(10)
+    member.unread(rest)
+    member.commit()
+    assert log.group_offsets("g")[ORDERS, 0] == 1
+    assert log.group_offsets("g")[ORDERS, 1] == 0
+    assert fetched(member) == listed(rest) == [(0, 1, "b"), (1, 0, "c"), (0, 2, "d")]
+
+
+def test_who_has_unread_all_may_lose_its_partitions(log: Log, consumers: Consumers) -> None:
+    append(log, 1, "a")
+    member = consumers.join("g", ORDERS, PARTITIONS)
+    member.unread(member.fetch(10))
+    other = consumers.join("g", ORDERS, PARTITIONS)
+    member.commit()
+    assert fetched(other) == [(1, 0, "a")]
+
+
 def test_a_fetch_is_cut_at_the_number_of_rows_that_was_asked_for(log: Log, consumers: Consumers) -> None:
     append(log, 0, "a", "b", "c")
     append(log, 1, "d", "e")

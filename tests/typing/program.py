@@ -29,6 +29,9 @@ def main(path: str) -> None:
         watching(db)
         asyncio.run(watching_from_asyncio(db))
         consuming(db)
+        asyncio.run(consuming_from_asyncio(db))
+        working(db)
+        asyncio.run(working_from_asyncio(db))
         assert_type(db.relations(), list[headwater.RelationInfo])
         assert_type(db.version, int)
         db.settle()
@@ -104,6 +107,51 @@ def consuming(db: headwater.Database) -> None:
         assert_type(consumer, headwater.Consumer)
         assert len(consumer.fetch(100)) == 9
         consumer.commit()
+        consumer.seek("EARLIEST")
+
+
+async def consuming_from_asyncio(db: headwater.Database) -> None:
+    async with db.consumer_async("readings", "alerts") as consumer:
+        assert_type(consumer, headwater.Consumer)
+        assert_type(await consumer.fetch_async(4, timeout=1), headwater.Result)
+        await consumer.seek_async("OFFSET 2")
+        async for rows in consumer:
+            assert_type(rows, headwater.Result)
+            async with db.transaction_async() as transaction:
+                assert_type(transaction, headwater.Transaction)
+                transaction.consume(consumer)
+            await consumer.commit_async()
+            break
+
+
+def working(db: headwater.Database) -> None:
+    db.execute("CREATE QUEUE work ON readings")
+    queue = db.queue("work")
+    assert_type(queue, headwater.Queue)
+    for message in queue:
+        assert_type(message, headwater.Message)
+        assert_type(message.attempt, int)
+        assert_type(message["sensor"], Any)
+        with message, db.transaction() as transaction:
+            transaction.append("latest", [message.values])
+            transaction.ack(message)
+        break
+    messages = queue.receive(3, timeout=1)
+    assert_type(messages, list[headwater.Message])
+    queue.nack(messages[0])
+    try:
+        queue.ack(*messages)
+    except headwater.NotHeld:
+        messages[1].ack()
+
+
+async def working_from_asyncio(db: headwater.Database) -> None:
+    queue = db.queue("work")
+    assert_type(await queue.receive_async(2, timeout=1), list[headwater.Message])
+    async for message in queue:
+        async with message:
+            assert_type(message.values, dict[str, Any])
+        break
 
 
 if __name__ == "__main__":
