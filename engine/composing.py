@@ -25,7 +25,7 @@ from headwater.planner.instances import (
     with_made,
 )
 from headwater.planner.ports import bound_ports
-from headwater.planner.qualified import refuse_place
+from headwater.planner.qualified import refuse_part, refuse_place
 from headwater.planner.views import remade
 
 Composition = syntax.CreateSchema | syntax.CreatePipeline | syntax.CreateInstance | syntax.Drop
@@ -75,7 +75,7 @@ def change(pipeline: Pipeline, after: Catalog, check_view: CheckView) -> int:
     for item in made:
         if isinstance(item, View):
             check_view(item, after)
-    refuse_stopped(relations, pipeline.derived(), pipeline.stopped)
+    refuse_stopped(relations, before, pipeline.stopped)
     note = note_of(before, after)
     if relations:
         return pipeline.define(after, relations, note)
@@ -233,12 +233,7 @@ def _after_drop(statement: syntax.Drop, catalog: Catalog) -> Catalog:
             return _without_pipelines([find_pipeline(name, catalog)], statement, catalog)
         case "INSTANCE":
             instance = find_instance(name, catalog)
-            owner = catalog.owner(instance.name)
-            if owner is not None:
-                raise SqlError(
-                    f'"{instance.name}" is a part of the instance {owner.name}', name.span,
-                    hint=f"DROP INSTANCE {owner.name}",
-                )  # fmt: skip
+            refuse_part(instance.name, name, "DROP", catalog)
             return _without_instances([instance], statement, catalog)
     schema = catalog.schemas.get(name.text.lower())
     if schema is None:

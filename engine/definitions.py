@@ -28,7 +28,7 @@ from headwater.planner import (
     replaced,
 )
 from headwater.planner.alerts import FIRST_ID as FIRST_ALERT_ID
-from headwater.planner.qualified import refuse_place
+from headwater.planner.qualified import refuse_part, refuse_place
 from headwater.values import Column
 
 Definition = (
@@ -125,7 +125,7 @@ def making(statement: _Create, pipeline: Pipeline, reader: Reader) -> Making:
             catalog.add(existing, statement.name.span)
         made = [define_item(statement, catalog)]
         note = noted(made[0])
-    refuse_stopped([item for item in made if isinstance(item, Relation)], pipeline.derived(), pipeline.stopped)
+    refuse_stopped([item for item in made if isinstance(item, Relation)], pipeline.catalog, pipeline.stopped)
     for item in made:
         catalog = catalog.add(item, statement.name.span)
         if isinstance(item, View):
@@ -160,7 +160,7 @@ def _insert(statement: syntax.Insert, pipeline: Pipeline, reader: Reader) -> Res
     catalog = pipeline.catalog
     query = define_item(begun(statement, pipeline, reader.points()), catalog)
     assert isinstance(query, Relation)
-    refuse_stopped([query], pipeline.derived(), pipeline.stopped)
+    refuse_stopped([query], pipeline.catalog, pipeline.stopped)
     note = {"create": query.definition, "id": query.id}
     rows = pipeline.define(catalog.add(query, statement.relation.span), [query], note)
     into, count = statement.relation.text, "" if not rows else f", {rows:,} row{'' if rows == 1 else 's'} so far"
@@ -261,12 +261,7 @@ def to_drop(statement: syntax.Drop, catalog: Catalog) -> Sequence[Item]:
             f'"{item.name}" is {article} {item.made_as.lower()}', statement.name.span,
             hint=f"DROP {item.made_as} {item.name}",
         )  # fmt: skip
-    owner = catalog.owner(item.name)
-    if owner is not None:
-        raise SqlError(
-            f'"{item.name}" is a part of the instance {owner.name}', statement.name.span,
-            hint=f"DROP INSTANCE {owner.name}",
-        )  # fmt: skip
+    refuse_part(item.name, statement.name, "DROP", catalog)
     dependents = [other for other in with_readers([item], catalog) if other is not item]
     if dependents and not statement.cascade:
         names = ", ".join(d.name for d in dependents)

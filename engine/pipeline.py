@@ -309,7 +309,7 @@ class Pipeline:
         """Raises QueryFailed if a query stopped before what is asked of it: the present, or a version."""
         stop = self.stopped.get(relation.id)
         if stop is not None and stop.state == "failed" and (version is None or version > stop.version):
-            raise stop.error(relation)
+            raise stop.error(relation, self.catalog)
 
     def known(self) -> Catalog:
         """The catalog as it is now."""
@@ -344,7 +344,7 @@ class Pipeline:
             # The steps are run here, not waited for: waiting would let go of the lock, and of the catalog with it.
             while self.step():
                 pass
-            refuse_stopped(made, self.derived(), self.stopped)
+            refuse_stopped(made, self.catalog, self.stopped)
             frontier, counted = self.circuit.version, self.failed_rows.note()
             try:
                 coming.reach(frontier)

@@ -18,6 +18,7 @@ from headwater.engine.violations import why_stopped
 from headwater.errors import HeadwaterError, QueryFailed
 from headwater.executor.trouble import Trouble
 from headwater.planner import Catalog, Relation
+from headwater.planner.qualified import as_a_whole
 from headwater.storage import Log
 
 NOTE = "control"
@@ -37,13 +38,14 @@ class Stop:
     hint: str | None = None
     because: int | None = None
 
-    def error(self, relation: Relation) -> QueryFailed:
+    def error(self, relation: Relation, catalog: Catalog) -> QueryFailed:
         """What is told to who asks for more than the query has given."""
-        name, kind = relation.name, relation.kind
+        name, owner = relation.name, catalog.owner(relation.name)
+        anew = f"{relation.kind} {name} AS" if owner is None else f"PIPELINE {owner.pipeline}"
         ways = [f"AS OF VERSION {self.version} reads what it was"]
         if self.state != "terminated" and self.because is None:
-            ways.append(f"RESUME {name} tries again")
-        ways.append(f"CREATE OR REPLACE {kind} {name} AS … makes it anew")
+            ways.append(f"RESUME {as_a_whole(name, catalog)} tries again")
+        ways.append(f"CREATE OR REPLACE {anew} … makes it anew")
         hint = "; ".join([*([self.hint] if self.hint else []), *ways])
         return QueryFailed(f'"{name}" stopped at version {self.version}: {self.cause}', hint=hint)
 
@@ -84,11 +86,11 @@ def with_dependents(stops: Sequence[Stop], running: Sequence[Relation], catalog:
     return list(found.values())
 
 
-def refuse_stopped(made: Sequence[Relation], derived: Sequence[Relation], stopped: Mapping[int, Stop]) -> None:
+def refuse_stopped(made: Sequence[Relation], catalog: Catalog, stopped: Mapping[int, Stop]) -> None:
     """Raises QueryFailed if one of the relations that are made reads a query that stopped."""
-    for relation in derived:
+    for relation in catalog.ordered():
         if relation.id in stopped and any(relation.id in item.reads for item in made):
-            raise stopped[relation.id].error(relation)
+            raise stopped[relation.id].error(relation, catalog)
 
 
 def resumed_with(wanted: Sequence[Relation], stopped: Mapping[int, Stop], catalog: Catalog) -> list[Relation]:

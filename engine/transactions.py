@@ -30,7 +30,7 @@ from headwater.errors import HeadwaterError, MemberFenced, SqlError, Unsupported
 from headwater.parser import Parameters, syntax
 from headwater.planner import Relation, refuse_statement
 from headwater.planner.inserts import goes_on, refuse_if_once
-from headwater.planner.targets import refuse_derived
+from headwater.planner.targets import target_named
 from headwater.storage import OnceKey
 
 _Change = syntax.Insert | syntax.Update | syntax.Delete
@@ -97,8 +97,7 @@ class Transaction:
         """Writes rows to a source stream or table; gives how many. See `Database.append` for what `rows` may be."""
         self._check_open()
         with self._failing():
-            relation = self._pipeline.catalog.find(syntax.Identifier(name))
-            refuse_derived(relation, None)
+            relation = target_named(syntax.Identifier(name), self._pipeline.catalog)
             return self._write(relation, given_rows.read(relation, rows))
 
     def consume(self, consumer: Consumer) -> None:
@@ -223,8 +222,7 @@ class Transaction:
         return Result.of_message(written if version else "committed: nothing was written")
 
     def _change(self, statement: _Change) -> Result:
-        relation = self._pipeline.catalog.find(statement.relation)
-        refuse_derived(relation, statement.relation.span)
+        relation = target_named(statement.relation, self._pipeline.catalog)
         if isinstance(statement, syntax.Insert):
             if goes_on(statement, self._pipeline.catalog):
                 raise Unsupported(

@@ -22,7 +22,7 @@ from headwater.parser import syntax
 from headwater.planner import Relation
 from headwater.planner.inserts import refuse_if_once
 from headwater.planner.once import checked_key, idempotency_key
-from headwater.planner.targets import refuse_derived
+from headwater.planner.targets import target_named
 from headwater.storage import Append, Commit, GroupOffsets, OnceKey
 
 
@@ -91,8 +91,7 @@ class Writer:
 
     def insert(self, statement: syntax.Insert) -> Result:
         """Runs INSERT once. Raises SqlError for rows that do not fit, or a relation that is no source."""
-        relation = self._pipeline.catalog.find(statement.relation)
-        refuse_derived(relation, statement.relation.span)
+        relation = target_named(statement.relation, self._pipeline.catalog)
         refuse_if_once(statement)
         once = once_of(idempotency_key(statement.properties))
         if isinstance(statement.query.body, syntax.Values):
@@ -117,9 +116,9 @@ class Writer:
 
     def change(self, statement: syntax.Update | syntax.Delete) -> Result:
         """Runs UPDATE or DELETE: no rows come in between the state that it sees and its commit."""
-        relation = self._pipeline.catalog.find(statement.relation)
+        relation = target_named(statement.relation, self._pipeline.catalog)
         with self._turn([relation.id]), self._gate.alone(), self._pipeline.lock:
-            relation = self._pipeline.catalog.find(statement.relation)
+            relation = target_named(statement.relation, self._pipeline.catalog)
             made, count = self.changed(statement, relation, self._reader)
             self._require(statement, relation)
             self._commit(made, relation)

@@ -19,11 +19,13 @@ def altered(statement: syntax.Alter, catalog: Catalog) -> Relation:
         raise SqlError(
             f'"{relation.name}" is a {kind.lower()}', statement.name.span, hint=f"ALTER {kind} {relation.name} …"
         )
-    if relation.has_query:
-        owner = catalog.owner(relation.name)
-        made_by = f"{relation.kind} {relation.name} AS SELECT" if owner is None else f"PIPELINE {owner.pipeline}"
+    owner = catalog.owner(relation.name)
+    if relation.has_query or owner is not None:
+        where, made_by = "query", f"{relation.kind} {relation.name} AS SELECT"
+        if owner is not None:
+            where, made_by = "pipeline", f"PIPELINE {owner.pipeline}"
         raise SqlError(
-            f'the columns of "{relation.name}" come from its query', statement.name.span,
+            f'the columns of "{relation.name}" come from its {where}', statement.name.span,
             hint=f"CREATE OR REPLACE {made_by} …",
         )  # fmt: skip
     for action in statement.actions:

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from headwater.errors import NameTaken, Span, SqlError, UnknownName, suggestion
-from headwater.parser.syntax import Identifier, QualifiedName, Query
+from headwater.parser.syntax import Identifier, Query
 from headwater.planner import alerts
 from headwater.planner.checks import Check
-from headwater.planner.components import Component, Instance, PipelineDefinition, Schema
+from headwater.planner.components import Component, Instance, PipelineDefinition, Schema, is_inside
 from headwater.planner.error_streams import ERROR_COLUMNS, FIRST_ID, SUFFIX, error_stream_id, owner_name, refuse_taken
 from headwater.planner.file_options import FileSource
 from headwater.planner.logical import Plan, StreamSource, TableSource
@@ -269,6 +269,19 @@ class Catalog:
         self._refuse_private(relation.name, name)
         return relation
 
+    def find_target(self, name: Identifier) -> Relation:
+        """The relation that `name` refers to, for who puts rows into it. Raises SqlError also for one of an instance,
+        which nobody but the pipeline writes.
+        """
+        relation = self.find(name)
+        owner = self.owner(relation.name)
+        if owner is not None and not is_inside(name):
+            raise SqlError(
+                f'"{relation.name}" is written by the instance {owner.name} alone', name.span,
+                hint=f"it writes what follows from {', '.join(owner.reads) or 'nothing'}",
+            )  # fmt: skip
+        return relation
+
     def _nearest(self, name: str) -> str | None:
         """What may have been meant by a name of no relation: what is in the instance or schema of that name."""
         names = [*(r.name for r in self.relations.values()), *(v.name for v in self.views.values())]
@@ -309,7 +322,7 @@ class Catalog:
         return owner is not None and inner not in owner.outputs and owner_name(inner) not in owner.outputs
 
     def _refuse_private(self, known: str, name: Identifier) -> None:
-        if self.is_private(known) and not (isinstance(name, QualifiedName) and name.inspected):
+        if self.is_private(known) and not is_inside(name):
             owner = self.owner(known)
             assert owner is not None
             seen = ", ".join(f"{owner.name}.{port}" for port in sorted(owner.outputs)) or "nothing"

@@ -110,7 +110,7 @@ def _refuse_other_than_row(condition: syntax.Expression, catalog: Catalog) -> No
 
 def _target(name: syntax.Identifier, columns: Sequence[Column], not_null: Sequence[str], catalog: Catalog) -> Relation:
     """The stream of ON VIOLATION INSERT INTO. Raises SqlError for one that cannot take the rows."""
-    target = catalog.find(name)
+    target = catalog.find_target(name)
     wanted = ", ".join(f"{column.name} {column.type}" for column in columns)
     hint = f"CREATE STREAM {target.name} ({wanted}), or leave columns out"
     if not target.is_stream or target.has_query or target.errors_of is not None or target.files is not None:

@@ -198,12 +198,7 @@ class _Body:
 
     def _insertion(self, statement: syntax.Insert) -> syntax.Insert:
         """A continuous INSERT into a stream that the body has made; the query is a part of the instance."""
-        target = self._meaning(statement.relation)
-        if statement.relation.text.lower() in self._inputs:
-            raise SqlError(
-                f'"{statement.relation.text}" is an IN port: an instance reads it, and does not write it',
-                statement.relation.span, hint="insert into a stream that the body makes",
-            )  # fmt: skip
+        target = self._target(statement.relation)
         if isinstance(statement.query.body, syntax.Values):
             raise Unsupported(
                 "the body of a pipeline inserts what a query gives, for ever", statement.span,
@@ -213,7 +208,7 @@ class _Body:
         name = syntax.Property("name", self._full(f"insert_{self._inserts}"))
         others = tuple(item for item in statement.properties if item.name.lower() not in ("name", "query_id"))
         renamed = self._references(with_short_names(statement))
-        return replace(renamed, relation=target.name, properties=(name, *others))
+        return replace(renamed, relation=target, properties=(name, *others))
 
     def learn(self, statement: syntax.Statement, catalog: Catalog) -> None:
         """Lets the statements that follow know what a statement has made."""
@@ -257,6 +252,21 @@ class _Body:
             name.span, hint=hint,
         )  # fmt: skip
 
+    def _target(self, name: Identifier) -> Identifier:
+        """The name of what rows are put into. Raises SqlError unless it is a stream that the body makes itself."""
+        meant = self._meaning(name).name
+        if name.text.lower() in self._inputs:
+            raise SqlError(
+                f'"{name.text}" is an IN port: an instance reads it, and does not write it', name.span,
+                hint="put the rows into a stream that the body makes",
+            )  # fmt: skip
+        if "." in name.text:
+            raise SqlError(
+                f'"{name.text}" is written by the instance {name.text.partition(".")[0]} alone', name.span,
+                hint="put the rows into a stream that the body makes",
+            )  # fmt: skip
+        return meant
+
     def _with_values(self, node: syntax.Expression) -> syntax.Expression:
         return syntax.rewrite(node, self._value)
 
@@ -280,7 +290,7 @@ class _Body:
                 case syntax.WindowFunction(source=syntax.Relation() as source) if source.name.text.lower() not in ctes:
                     return syntax.rewrite(self._window(node, source), self._value)
                 case syntax.OnError(into=Identifier() as into) | syntax.Check(into=Identifier() as into):
-                    return replace(syntax.rewrite(node, self._value), into=self._meaning(into).name)
+                    return replace(syntax.rewrite(node, self._value), into=self._target(into))
             return self._value(node)
 
         return syntax.rewrite(statement, change)

@@ -86,9 +86,9 @@ def _dead_letter(item: syntax.Property | None, stream: Relation, catalog: Catalo
         return None
     wanted = ", ".join(f"{column.name} {column.type}" for column in stream.columns)
     hint = f"CREATE STREAM {item.value} ({wanted})"
-    dead = catalog.get(item.value)
-    if dead is None:
+    if catalog.get(item.value) is None:
         raise UnknownName(f'there is no stream "{item.value}"', item.span, hint=f"{hint}; first")
+    dead = catalog.find_target(syntax.Identifier(item.value, span=item.span))
     if not dead.is_stream or dead.has_query or dead.id == stream.id:
         raise SqlError("dead_letter is another stream, into which rows can be inserted", item.span, hint=hint)
     if dead.checks:

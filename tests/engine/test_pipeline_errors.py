@@ -37,6 +37,12 @@ CREATE PIPELINE outer_one (IN a STREAM (id BIGINT KEY, amount DOUBLE), OUT b STR
     CREATE INSTANCE i OF large (a => a);
     CREATE STREAM b AS SELECT id FROM i.b;
 END;
+CREATE PIPELINE ledger (IN a STREAM (id BIGINT), OUT b STREAM (id BIGINT)) AS BEGIN
+    CREATE STREAM b (id BIGINT);
+    CREATE STREAM failed (id BIGINT);
+    INSERT INTO b SELECT id FROM a;
+END;
+CREATE INSTANCE l OF ledger (a => ids);
 CREATE INSTANCE f OF large (a => bank.payments);
 CREATE INSTANCE g OF outer_one (a => bank.payments);
 """

@@ -225,6 +225,48 @@ def test_what_there_is_is_shown(bank: headwater.Database) -> None:
     assert line[3:5] == ("running", 4) and line[7] > 0
 
 
+# ---------------------------------------------------------------- the only writer
+
+JOURNAL = """
+CREATE STREAM orders (id BIGINT);
+CREATE PIPELINE contract (IN orders STREAM (id BIGINT), OUT journal STREAM (id BIGINT)) AS BEGIN
+    CREATE STREAM journal (id BIGINT) WITH (ledger = true);
+    INSERT INTO journal SELECT id FROM orders;
+END;
+CREATE INSTANCE c OF contract (orders => orders);
+"""
+
+
+def test_what_a_pipeline_inserts_into_is_written_by_its_instance_alone(db: headwater.Database) -> None:
+    db.execute(JOURNAL)
+    alone = '"c.journal" is written by the instance c alone'
+    for write in (
+        lambda: db.append("c.journal", [(1,)]), lambda: db.append("C.Journal", [(1,)], commit_every=1),
+        lambda: db.transaction().append("c.journal", [(1,)]),
+        lambda: db.transaction().execute("INSERT INTO c.journal VALUES (1)"),
+    ):  # fmt: skip
+        with pytest.raises(SqlError, match=alone) as caught:
+            write()
+        assert caught.value.hint == "it writes what follows from orders"
+    with db.transaction() as transaction:
+        transaction.append("orders", [(1,), (2,)])
+    assert rows(db, "SELECT id FROM c.journal") == [(1,), (2,)]
+    assert db.sql("VERIFY STREAM c.journal").fetchall()[0][4] == "intact"
+
+
+def test_a_part_of_an_instance_is_stopped_and_looked_at_with_the_whole(bank: headwater.Database) -> None:
+    bank.execute("CREATE INSTANCE f OF fraud (payments => bank.payments); CREATE TABLE n AS SELECT id FROM f.totals")
+    for sql in ("PAUSE f.alerts", "TERMINATE f.alerts", "RESUME f.alerts"):
+        assert refused(bank, sql) == '"f.alerts" is a part of the instance f'
+    for sql in ("PAUSE INSTANCE f.d", "DESCRIBE INSTANCE f.d"):
+        assert refused(bank, sql) == '"f.d" is a part of the instance f'
+    assert bank.sql("DESCRIBE INSTANCE INSPECT f.d").fetchall()[0] == ("f.d", "instance of", "large")
+    bank.execute("PAUSE INSTANCE f")
+    with pytest.raises(SqlError) as caught:
+        bank.execute("RESUME n")
+    assert caught.value.hint == "RESUME INSTANCE f"
+
+
 # ---------------------------------------------------------------- replacing and dropping
 
 
