@@ -145,6 +145,7 @@ def _with_instance(statement: syntax.CreateInstance, catalog: Catalog) -> Catalo
     base = catalog if old is None else _without(mine, [old], catalog)
     made = instantiated(statement, base, {item.name.lower(): item for item in mine})
     gone = [item for item in mine if item not in made]
+    _refuse_rewriting(gone, name)
     following = {d.id: d for item in gone for d in catalog.dependents(item) if d not in mine}
     after = base
     for reader in following.values():
@@ -154,6 +155,16 @@ def _with_instance(statement: syntax.CreateInstance, catalog: Catalog) -> Catalo
     for item in remade(sorted(following.values(), key=lambda d: d.id), after, f'"{name.text}"', name.span):
         after = after.add(item)
     return after
+
+
+def _refuse_rewriting(gone: Iterable[Item], name: syntax.Identifier) -> None:
+    """Raises SqlError for a ledger among what would be made anew."""
+    ledger = next((item for item in gone if isinstance(item, Relation) and item.log.ledger), None)
+    if ledger is not None:
+        raise SqlError(
+            f'"{ledger.name}" is a ledger, and would be written anew', name.span,
+            hint=f"make another instance; or, if that is meant, DROP INSTANCE {name.text}; first",
+        )  # fmt: skip
 
 
 def _with_pipeline(statement: syntax.CreatePipeline, catalog: Catalog, check_view: CheckView) -> Catalog:

@@ -143,6 +143,11 @@ class Relation:
         return frozenset(id for id in found if id is not None)
 
     @property
+    def targets(self) -> frozenset[int]:
+        """The ids of the streams of users that a query writes besides its own."""
+        return frozenset(id for id in self.outlets if id < FIRST_ID)
+
+    @property
     def key(self) -> tuple[str, ...] | None:
         """Columns that identify a row of the table, or None for a stream or a bag."""
         if self.plan is not None:
@@ -405,7 +410,7 @@ class Catalog:
         dependents: list[Relation | View] = []
         others: list[Relation | View] = [*self.relations.values(), *self.views.values()]
         for other in sorted(others, key=lambda other: other.id):
-            into = {id for id in other.outlets if id < FIRST_ID} if isinstance(other, Relation) else set[int]()
+            into = other.targets if isinstance(other, Relation) else frozenset[int]()
             if found.intersection(other.reads) or found & into:
                 found |= {other.id, error_stream_id(other.id), alerts.alert_stream_id(other.id)}
                 dependents.append(other)

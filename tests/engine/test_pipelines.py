@@ -254,6 +254,23 @@ def test_what_a_pipeline_inserts_into_is_written_by_its_instance_alone(db: headw
     assert db.sql("VERIFY STREAM c.journal").fetchall()[0][4] == "intact"
 
 
+def test_what_was_inserted_is_made_anew_with_what_inserts_it_and_a_ledger_is_not(db: headwater.Database) -> None:
+    db.execute(JOURNAL + "INSERT INTO orders VALUES (1), (2)")
+    again = "CREATE OR REPLACE INSTANCE c OF contract (orders => orders)"
+    known = db.pipeline.catalog.relations
+    db.execute(again)
+    assert db.pipeline.catalog.relations == known
+    other = (
+        JOURNAL.partition("CREATE PIPELINE")[2].partition("CREATE INSTANCE")[0].replace("SELECT id", "SELECT id * 2")
+    )
+    message = refused(db, f"CREATE OR REPLACE PIPELINE {other}")
+    assert message.endswith('"c.journal" is a ledger, and would be written anew')
+    db.execute(f"DROP INSTANCE c; CREATE OR REPLACE PIPELINE {other.replace('ledger = true', 'partitions = 1')}")
+    db.execute(again)
+    db.execute(f"CREATE OR REPLACE PIPELINE {other.replace('ledger = true', 'partitions = 1').replace('* 2', '* 3')}")
+    assert rows(db, "SELECT id FROM c.journal") == [(3,), (6,)]
+
+
 def test_a_part_of_an_instance_is_stopped_and_looked_at_with_the_whole(bank: headwater.Database) -> None:
     bank.execute("CREATE INSTANCE f OF fraud (payments => bank.payments); CREATE TABLE n AS SELECT id FROM f.totals")
     for sql in ("PAUSE f.alerts", "TERMINATE f.alerts", "RESUME f.alerts"):
