@@ -30,6 +30,7 @@ from headwater.engine.stops import (
     refuse_stopped,
     resumed_with,
     stop_note,
+    stop_of,
     stops_of,
     with_dependents,
 )
@@ -307,7 +308,7 @@ class Pipeline:
 
     def check_running(self, relation: Relation, version: int | None = None) -> None:
         """Raises QueryFailed if a query stopped before what is asked of it: the present, or a version."""
-        stop = self.stopped.get(relation.id)
+        stop = stop_of(relation, self.stopped, self.log)
         if stop is not None and stop.state == "failed" and (version is None or version > stop.version):
             raise stop.error(relation, self.catalog)
 

@@ -8,7 +8,7 @@ A query stops alone, with those that read it: the others go on. That is a note i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -55,14 +55,30 @@ def stops_of(log: Log, catalog: Catalog, upto: int | None = None) -> dict[int, S
 
     They are those of the clock that the catalog is seen from.
     """
-    stopped: dict[int, Stop] = {}
-    for _, note in log.kept(NOTE, upto):
+    present = {relation.id for relation in catalog.relations.values() if relation.is_derived}
+    return {id: stop for id, (_, stop) in _noted(log, upto).items() if id in present}
+
+
+def stop_of(relation: Relation, stopped: Mapping[int, Stop], log: Log) -> Stop | None:
+    """Where the query of a relation stopped, if it stands still; `stopped` are those of the clock it is seen from.
+
+    One of another clock is read from its log: what it gave is there by the version of the commit that says so.
+    """
+    if relation.apart is None:
+        return stopped.get(relation.id)
+    noted = _noted(log, None).get(relation.id)
+    return None if noted is None else replace(noted[1], version=noted[0])
+
+
+def _noted(log: Log, upto: int | None) -> dict[int, tuple[int, Stop]]:
+    """All stops as of a version, of all clocks, with the versions of the commits that say so."""
+    stopped: dict[int, tuple[int, Stop]] = {}
+    for version, note in log.kept(NOTE, upto):
         for stop in note.get("stop", ()):
-            stopped[stop["id"]] = Stop(**stop)
+            stopped[stop["id"]] = version, Stop(**stop)
         for id in note.get("resume", ()):
             stopped.pop(id, None)
-    present = {relation.id for relation in catalog.relations.values() if relation.is_derived}
-    return {id: stop for id, stop in stopped.items() if id in present}
+    return stopped
 
 
 def stop_note(stops: Sequence[Stop]) -> dict[str, Any]:
