@@ -16,6 +16,7 @@ from headwater.engine.result import Result
 from headwater.engine.starts import begun
 from headwater.engine.stops import refuse_stopped
 from headwater.errors import NameTaken, SqlError, UnknownName, suggestion
+from headwater.executor.row_errors import json_of
 from headwater.parser import syntax, unparse
 from headwater.planner import (
     Catalog,
@@ -28,6 +29,7 @@ from headwater.planner import (
     replaced,
 )
 from headwater.planner.alerts import FIRST_ID as FIRST_ALERT_ID
+from headwater.planner.alter import added_checks, violating_check
 from headwater.planner.qualified import refuse_part, refuse_place
 from headwater.values import Column
 
@@ -72,7 +74,7 @@ def _defined(statement: Definition, pipeline: Pipeline, reader: Reader, known: f
         case syntax.Insert():
             return _insert(statement, pipeline, reader)
         case syntax.Alter():
-            return _alter(statement, pipeline)
+            return _alter(statement, pipeline, reader)
         case syntax.Drop(kind="TYPE"):
             return _drop_type(statement, pipeline)
         case syntax.CreateSchema() | syntax.CreatePipeline() | syntax.CreateInstance():
@@ -222,9 +224,17 @@ def _create_type(statement: syntax.CreateType, pipeline: Pipeline) -> Result:
     return Result.of_message(f"created type {named.name}")
 
 
-def _alter(statement: syntax.Alter, pipeline: Pipeline) -> Result:
+def _alter(statement: syntax.Alter, pipeline: Pipeline, reader: Reader) -> Result:
     _refuse_error_stream(pipeline.catalog.get(statement.name.text), statement.name, pipeline.catalog)
-    relation = altered(statement, pipeline.catalog)
+    relation, before = altered(statement, pipeline.catalog), pipeline.catalog.find(statement.name)
+    for clause in added_checks(statement):
+        found = reader.query(violating_check(clause, before, relation))
+        for rows in found.arrow().to_batches():
+            row = json_of(found.columns, rows)[0].as_py()
+            raise SqlError(
+                f'there is a row in "{relation.name}" that violates this: {row}', clause.span,
+                hint="CREATE … AS SELECT … CHECK (…) ON VIOLATION DROP has those that do not",
+            )  # fmt: skip
     pipeline.define(pipeline.catalog.with_item(relation), [relation], {"alter": unparse(statement)})
     return Result.of_message(f"altered {relation.kind.lower()} {relation.name}")
 

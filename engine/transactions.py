@@ -136,7 +136,10 @@ class Transaction:
         while True:
             offsets = [consumer.offsets() for consumer in self._consumed]  # raises MemberFenced where they are lost
             try:
-                commit = self._writer.commit(self._own.appends, offsets, check, self._own.counts, self._once)
+                own = self._own
+                commit = self._writer.commit(
+                    own.appends, offsets, check, own.counts, self._once, own.relations.values()
+                )
             except MemberFenced:  # the group has begun a generation just now, in which the partitions may be the same
                 continue
             self._is_repeated = commit.duplicate

@@ -38,11 +38,11 @@ class Check:
 
 
 def checks_of(
-    statement: syntax.CreateRelation, columns: Sequence[Column], not_null: Sequence[str], catalog: Catalog
+    clauses: Sequence[syntax.Check], name: str, columns: Sequence[Column], not_null: Sequence[str], catalog: Catalog
 ) -> tuple[Check, ...]:
-    """The checks of a relation with such columns. Raises SqlError where one cannot be."""
-    scope = Scope(tuple(ScopeColumn(statement.name.text, c.name, c.name, c.type) for c in columns))
-    return tuple(_check(clause, scope, columns, not_null, catalog) for clause in clauses_of(statement))
+    """The checks of a relation with such a name and columns. Raises SqlError where one cannot be."""
+    scope = Scope(tuple(ScopeColumn(name, c.name, c.name, c.type) for c in columns))
+    return tuple(_check(clause, scope, columns, not_null, catalog) for clause in clauses)
 
 
 def clauses_of(statement: syntax.CreateRelation) -> list[syntax.Check]:
