@@ -228,7 +228,11 @@ def _alter(statement: syntax.Alter, pipeline: Pipeline, reader: Reader) -> Resul
     _refuse_error_stream(pipeline.catalog.get(statement.name.text), statement.name, pipeline.catalog)
     relation, before = altered(statement, pipeline.catalog), pipeline.catalog.find(statement.name)
     for clause in added_checks(statement):
-        found = reader.query(violating_check(clause, before, relation))
+        try:
+            found = reader.query(violating_check(clause, before, relation))
+        except SqlError as error:  # about a row on which it cannot be computed
+            error.span = clause.span
+            raise
         for rows in found.arrow().to_batches():
             row = json_of(found.columns, rows)[0].as_py()
             raise SqlError(

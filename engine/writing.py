@@ -80,14 +80,15 @@ class Writer:
         once: OnceKey | None = None,
         relations: Iterable[Relation] = (),
     ) -> Commit:
-        """Commits what a transaction has written, the groups' offsets, and how many rows checks have left out, if
-        `check`, during which nobody else writes, does not raise. If a commit had the key before, nothing is checked or
-        written, and it is the answer.
+        """Commits what a transaction has written, to `relations`, the groups' offsets, and how many rows checks have left
+        out, if `check`, during which nobody else writes, does not raise. If a commit had the key before, nothing is
+        checked or written, and it is the answer.
         """
         with self._inside(appends, alone=check is not None or bool(counts)):
-            self._refuse_altered(relations)
-            if check is not None and self.made(once) is None:
-                check()
+            if self.made(once) is None:
+                self._refuse_altered(relations)
+                if check is not None:
+                    check()
             return self._committed(appends, [*offsets, *offsets_of(counts, self._log)], once)
 
     def append_all(self, relation: Relation, batches: Iterable[pa.RecordBatch]) -> Acknowledgement:
