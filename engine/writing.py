@@ -80,9 +80,9 @@ class Writer:
         once: OnceKey | None = None,
         relations: Iterable[Relation] = (),
     ) -> Commit:
-        """Commits what a transaction has written, to `relations`, the groups' offsets, and how many rows checks have left
-        out, if `check`, during which nobody else writes, does not raise. If a commit had the key before, nothing is
-        checked or written, and it is the answer.
+        """Commits what a transaction has written, into `relations`, the groups' offsets, and how many rows checks have
+        left out, if `check`, during which nobody else writes, does not raise. If a commit had the key before, nothing
+        is checked or written, and it is the answer.
         """
         with self._inside(appends, alone=check is not None or bool(counts)):
             if self.made(once) is None:
