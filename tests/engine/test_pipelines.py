@@ -271,6 +271,18 @@ def test_what_was_inserted_is_made_anew_with_what_inserts_it_and_a_ledger_is_not
     assert rows(db, "SELECT id FROM c.journal") == [(3,), (6,)]
 
 
+def test_an_assertion_about_what_an_instance_gives_stops_it_until_it_is_resumed_as_a_whole(
+    bank: headwater.Database,
+) -> None:
+    bank.execute("CREATE INSTANCE f OF fraud (payments => bank.payments)")
+    bank.execute("CREATE ASSERTION few CHECK (NOT EXISTS (SELECT id FROM f.alerts WHERE score > 1)) ON VIOLATION PAUSE")
+    bank.execute("INSERT INTO bank.payments VALUES (2, 'x', 200); INSERT INTO bank.payments VALUES (3, 'x', 99)")
+    assert rows(bank, "SELECT id FROM f.alerts") == [(1,), (2,)]
+    assert dict(bank.sql("DESCRIBE ASSERTION few").fetchall())["on violation"] == "PAUSE f.alerts"
+    bank.execute("RESUME INSTANCE f")
+    assert rows(bank, "SELECT id FROM f.alerts") == [(1,), (2,), (3,)]
+
+
 def test_a_part_of_an_instance_is_stopped_and_looked_at_with_the_whole(bank: headwater.Database) -> None:
     bank.execute("CREATE INSTANCE f OF fraud (payments => bank.payments); CREATE TABLE n AS SELECT id FROM f.totals")
     for sql in ("PAUSE f.alerts", "TERMINATE f.alerts", "RESUME f.alerts"):
