@@ -78,20 +78,32 @@ def shown(
         if stream is None:
             continue
         rows, told = rows_of[relation.id], log.row_count(stream.id, version)  # violated and over come in turn
-        state = "stands still" if rows is None else VIOLATED if rows else "holds"
+        is_violated = told % 2 == 1 if rows is None else rows > 0
+        state = f"{VIOLATED if is_violated else 'holds'}{', and stands still' if rows is None else ''}"
         since = _last_version(stream, log, version) if told else None
         condition = relation.definition.partition(" CHECK ")[2].rpartition(" ON VIOLATION ")[0][1:-1]
         shown.append((relation.name, relation.reaction, state, rows, (told + 1) // 2, since, condition))
     return shown
 
 
-def facts(relation: Relation, rows: int | None, log: Log) -> list[tuple[str, str]]:
-    """What DESCRIBE says of an assertion; nothing of any other relation."""
-    for _, reaction, state, count, violations, since, _ in shown([relation], {relation.id: rows}, log):
-        by = f" by {count:,} rows" if rows else ""
-        at = "" if since is None else f" since version {since}"
-        return [("on violation", str(reaction)), ("assertion", f"{state}{by}{at}; violations so far: {violations}")]
-    return []
+def facts(
+    relation: Relation, catalog: Catalog, rows: int | None, log: Log, version: int | None = None
+) -> list[tuple[str, str]]:
+    """What DESCRIBE says of an assertion as of a version (default: now), which `rows` violate; nothing of any other."""
+    stream = alert_stream(relation)
+    if stream is None:
+        return []
+    ((_, reaction, state, count, violations, since, condition),) = shown([relation], {relation.id: rows}, log, version)
+    by = f" by {count:,} row{'' if count == 1 else 's'}" if count else ""
+    at = "" if since is None else f", since version {since}"
+    paused = ", ".join(query.name for query in paused_by(relation, catalog)) if reaction == "PAUSE" else ""
+    return [
+        ("checks", str(condition)),
+        ("on violation", f"{reaction} {paused}".strip()),
+        ("state", f"{state}{by}{at}"),
+        ("violations so far", str(violations)),
+        ("alerts", stream.name),
+    ]
 
 
 def _last_version(stream: Relation, log: Log, version: int | None) -> int:

@@ -28,7 +28,7 @@ from headwater.parser.syntax import Identifier
 from headwater.planner import Catalog, Relation
 from headwater.planner.key_constants import Key, key_constants
 from headwater.planner.qualified import with_short_names
-from headwater.planner.targets import refuse_derived, targets_of
+from headwater.planner.targets import targets_of
 from headwater.values import Column, Delta, concat_deltas
 
 Places = npt.NDArray[np.int64]
@@ -110,7 +110,6 @@ def selected(statement: syntax.Insert, relation: Relation, catalog: Catalog, rea
 
 def _refuse_other_than_table(statement: syntax.Update | syntax.Delete, relation: Relation) -> None:
     word, span = type(statement).__name__.upper(), statement.relation.span
-    refuse_derived(relation, span)
     if relation.is_stream:
         raise SqlError(
             f'"{relation.name}" is a stream: its rows stay as they are', span,

@@ -13,8 +13,9 @@ from headwater.engine.query_pace import pace
 from headwater.engine.result import Result
 from headwater.parser import syntax, unparse
 from headwater.planner import Catalog, Relation
-from headwater.planner.components import Instance, PipelineDefinition
+from headwater.planner.components import Instance, PipelineDefinition, is_inside
 from headwater.planner.instances import find_instance, find_pipeline
+from headwater.planner.qualified import refuse_part
 from headwater.values import Column
 
 _TYPES = {"VARCHAR": pa.string(), "BIGINT": pa.int64(), "DOUBLE": pa.float64()}
@@ -48,6 +49,8 @@ def describe_component(statement: syntax.Describe, catalog: Catalog) -> Result:
             rows += [("· statement", unparse(inner), None) for inner in pipeline.statement.statements]
         return _table({"name": "VARCHAR", "is": "VARCHAR", "what": "VARCHAR"}, rows)
     instance = find_instance(statement.name, catalog)
+    if not is_inside(statement.name):
+        refuse_part(instance.name, statement.name, "DESCRIBE", catalog)
     return _table({"name": "VARCHAR", "is": "VARCHAR", "what": "VARCHAR"}, list(_parts(instance, catalog)))
 
 

@@ -25,7 +25,7 @@ from headwater.planner.instances import (
     with_made,
 )
 from headwater.planner.ports import bound_ports
-from headwater.planner.qualified import refuse_place
+from headwater.planner.qualified import refuse_part, refuse_place
 from headwater.planner.views import remade
 
 Composition = syntax.CreateSchema | syntax.CreatePipeline | syntax.CreateInstance | syntax.Drop
@@ -75,7 +75,7 @@ def change(pipeline: Pipeline, after: Catalog, check_view: CheckView) -> int:
     for item in made:
         if isinstance(item, View):
             check_view(item, after)
-    refuse_stopped(relations, pipeline.derived(), pipeline.stopped)
+    refuse_stopped(relations, before, pipeline.stopped)
     note = note_of(before, after)
     if relations:
         return pipeline.define(after, relations, note)
@@ -145,6 +145,7 @@ def _with_instance(statement: syntax.CreateInstance, catalog: Catalog) -> Catalo
     base = catalog if old is None else _without(mine, [old], catalog)
     made = instantiated(statement, base, {item.name.lower(): item for item in mine})
     gone = [item for item in mine if item not in made]
+    _refuse_rewriting(gone, name)
     following = {d.id: d for item in gone for d in catalog.dependents(item) if d not in mine}
     after = base
     for reader in following.values():
@@ -154,6 +155,16 @@ def _with_instance(statement: syntax.CreateInstance, catalog: Catalog) -> Catalo
     for item in remade(sorted(following.values(), key=lambda d: d.id), after, f'"{name.text}"', name.span):
         after = after.add(item)
     return after
+
+
+def _refuse_rewriting(gone: Iterable[Item], name: syntax.Identifier) -> None:
+    """Raises SqlError for a ledger among what would be made anew."""
+    ledger = next((item for item in gone if isinstance(item, Relation) and item.log.ledger), None)
+    if ledger is not None:
+        raise SqlError(
+            f'"{ledger.name}" is a ledger, and would be written anew', name.span,
+            hint=f"make another instance; or, if that is meant, DROP INSTANCE {name.text}; first",
+        )  # fmt: skip
 
 
 def _with_pipeline(statement: syntax.CreatePipeline, catalog: Catalog, check_view: CheckView) -> Catalog:
@@ -233,12 +244,7 @@ def _after_drop(statement: syntax.Drop, catalog: Catalog) -> Catalog:
             return _without_pipelines([find_pipeline(name, catalog)], statement, catalog)
         case "INSTANCE":
             instance = find_instance(name, catalog)
-            owner = catalog.owner(instance.name)
-            if owner is not None:
-                raise SqlError(
-                    f'"{instance.name}" is a part of the instance {owner.name}', name.span,
-                    hint=f"DROP INSTANCE {owner.name}",
-                )  # fmt: skip
+            refuse_part(instance.name, name, "DROP", catalog)
             return _without_instances([instance], statement, catalog)
     schema = catalog.schemas.get(name.text.lower())
     if schema is None:

@@ -15,8 +15,9 @@ from headwater.engine.result import Result
 from headwater.engine.stops import Stop
 from headwater.errors import SqlError
 from headwater.parser import syntax
-from headwater.planner import Relation
+from headwater.planner import Catalog, Relation
 from headwater.planner.instances import find_instance
+from headwater.planner.qualified import as_a_whole, refuse_part
 
 _DONE = {"PAUSE": "paused", "RESUME": "resumed", "TERMINATE": "terminated"}
 
@@ -25,11 +26,15 @@ def control(statement: syntax.Control, apart: Apart) -> Result:
     """Runs the statement. Raises SqlError for what is no query, and QueryFailed for one that fails again."""
     catalog, pipelines = apart.main.catalog, apart.all
     if statement.query is not None and statement.is_instance:
-        items = items_of(find_instance(statement.query, catalog), catalog)
+        instance = find_instance(statement.query, catalog)
+        refuse_part(instance.name, statement.query, statement.action, catalog)
+        items = items_of(instance, catalog)
         clocks = {item.clock for item in items if isinstance(item, Relation) and item.has_query} or {catalog.clock}
         pipelines = [pipeline for pipeline in pipelines if pipeline.catalog.clock in clocks]
     elif statement.query is not None:
-        pipelines = [apart.of(catalog.find(statement.query, queries=True))]
+        relation = catalog.find(statement.query, queries=True)
+        refuse_part(relation.name, statement.query, statement.action, catalog)
+        pipelines = [apart.of(relation)]
     names = ", ".join(relation.name for pipeline in pipelines for relation in _controlled(statement, pipeline))
     return Result.of_message(f"{_DONE[statement.action]} {names or 'nothing'}")
 
@@ -70,7 +75,7 @@ def _wanted(statement: syntax.Control, pipeline: Pipeline) -> list[Relation]:
     if resumes and stop is not None and stop.because is not None:
         first = next((r.name for r in pipeline.derived() if r.id == stop.because), None)
         if first is not None and stop.because in pipeline.stopped:
-            raise SqlError(f'"{relation.name}" reads "{first}", which stands still', span, hint=f"RESUME {first}")
+            raise _waits(relation.name, first, statement.query, pipeline.catalog)
     if not resumes and stop is not None:
         raise SqlError(f'"{relation.name}" stands still already: {stop.cause}', span, hint=f"RESUME {relation.name}")
     return [relation]
@@ -98,8 +103,14 @@ def _of_instance(statement: syntax.Control, name: syntax.Identifier, pipeline: P
     outside = {stop.because for stop in stopped.values()} - stopped.keys() - {None}
     first = next((r.name for r in pipeline.derived() if r.id in outside and r.id in pipeline.stopped), None)
     if first is not None:
-        raise SqlError(f'"{instance.name}" reads "{first}", which stands still', name.span, hint=f"RESUME {first}")
+        raise _waits(instance.name, first, name, pipeline.catalog)
     return [query for query in queries if query.id in stopped]
+
+
+def _waits(reader: str, first: str, at: syntax.Identifier, catalog: Catalog) -> SqlError:
+    """The error for what cannot go on before what it reads does."""
+    message = f'"{reader}" reads "{first}", which stands still'
+    return SqlError(message, at.span, hint=f"RESUME {as_a_whole(first, catalog)}")
 
 
 def _can_go_on(stop: Stop | None) -> bool:

@@ -30,7 +30,7 @@ from headwater.parser import quote, syntax
 from headwater.planner import Catalog, Relation
 from headwater.planner.file_options import FileOptions, copy_options
 from headwater.planner.sql_types import cast_from_arrow
-from headwater.planner.targets import refuse_derived, targets_of
+from headwater.planner.targets import target_named, targets_of
 from headwater.storage.files import OsStorage, empty_file, matching_files, parent, sync_file
 from headwater.values import ROWTIME, Column
 
@@ -44,8 +44,7 @@ _BEYOND_PARQUET = ("INTERVAL", "UNION", "TIME WITH TIME ZONE", "BIT", "BIGNUM")
 def copy_from(statement: syntax.Copy, catalog: Catalog, writer: Writer) -> Result:
     """Runs COPY … FROM: all rows of all files that match in one commit or, on any error, none."""
     assert isinstance(statement.source, syntax.Identifier)
-    relation = catalog.find(statement.source)
-    refuse_derived(relation, statement.source.span)
+    relation = target_named(statement.source, catalog)
     options = copy_options(statement)
     columns = targets_of(statement.columns, relation) if statement.columns else read_columns(relation)
     paths = matching_files(absolute(statement.path))

@@ -44,7 +44,7 @@ from headwater.engine.writing import Writer, once_of
 from headwater.errors import DataError, SqlError, StorageError
 from headwater.parser import Parameters, parse_point, syntax
 from headwater.planner import with_named_types
-from headwater.planner.targets import refuse_derived
+from headwater.planner.targets import target_named
 from headwater.storage import Log, OsStorage, SimulatedDisk, Storage
 from headwater.values import Column
 
@@ -324,8 +324,7 @@ class Database(Processing):
         [(104, 103)]
         """
         self._check_open()
-        relation = self.pipeline.catalog.find(syntax.Identifier(name))
-        refuse_derived(relation, None)
+        relation = target_named(syntax.Identifier(name), self.pipeline.catalog)
         write = partial(self._parts.writer.append, once=once_of(idempotency_key))
         if commit_every is not None and idempotency_key is not None:
             raise DataError("what has an idempotency_key is one commit", hint="leave out commit_every")

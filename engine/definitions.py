@@ -16,6 +16,7 @@ from headwater.engine.result import Result
 from headwater.engine.starts import begun
 from headwater.engine.stops import refuse_stopped
 from headwater.errors import NameTaken, SqlError, UnknownName, suggestion
+from headwater.executor.row_errors import json_of
 from headwater.parser import syntax, unparse
 from headwater.planner import (
     Catalog,
@@ -28,7 +29,8 @@ from headwater.planner import (
     replaced,
 )
 from headwater.planner.alerts import FIRST_ID as FIRST_ALERT_ID
-from headwater.planner.qualified import refuse_place
+from headwater.planner.alter import added_checks, violating_check
+from headwater.planner.qualified import refuse_part, refuse_place
 from headwater.values import Column
 
 Definition = (
@@ -72,7 +74,7 @@ def _defined(statement: Definition, pipeline: Pipeline, reader: Reader, known: f
         case syntax.Insert():
             return _insert(statement, pipeline, reader)
         case syntax.Alter():
-            return _alter(statement, pipeline)
+            return _alter(statement, pipeline, reader)
         case syntax.Drop(kind="TYPE"):
             return _drop_type(statement, pipeline)
         case syntax.CreateSchema() | syntax.CreatePipeline() | syntax.CreateInstance():
@@ -125,7 +127,7 @@ def making(statement: _Create, pipeline: Pipeline, reader: Reader) -> Making:
             catalog.add(existing, statement.name.span)
         made = [define_item(statement, catalog)]
         note = noted(made[0])
-    refuse_stopped([item for item in made if isinstance(item, Relation)], pipeline.derived(), pipeline.stopped)
+    refuse_stopped([item for item in made if isinstance(item, Relation)], pipeline.catalog, pipeline.stopped)
     for item in made:
         catalog = catalog.add(item, statement.name.span)
         if isinstance(item, View):
@@ -160,7 +162,7 @@ def _insert(statement: syntax.Insert, pipeline: Pipeline, reader: Reader) -> Res
     catalog = pipeline.catalog
     query = define_item(begun(statement, pipeline, reader.points()), catalog)
     assert isinstance(query, Relation)
-    refuse_stopped([query], pipeline.derived(), pipeline.stopped)
+    refuse_stopped([query], pipeline.catalog, pipeline.stopped)
     note = {"create": query.definition, "id": query.id}
     rows = pipeline.define(catalog.add(query, statement.relation.span), [query], note)
     into, count = statement.relation.text, "" if not rows else f", {rows:,} row{'' if rows == 1 else 's'} so far"
@@ -222,9 +224,21 @@ def _create_type(statement: syntax.CreateType, pipeline: Pipeline) -> Result:
     return Result.of_message(f"created type {named.name}")
 
 
-def _alter(statement: syntax.Alter, pipeline: Pipeline) -> Result:
+def _alter(statement: syntax.Alter, pipeline: Pipeline, reader: Reader) -> Result:
     _refuse_error_stream(pipeline.catalog.get(statement.name.text), statement.name, pipeline.catalog)
-    relation = altered(statement, pipeline.catalog)
+    relation, before = altered(statement, pipeline.catalog), pipeline.catalog.find(statement.name)
+    for clause in added_checks(statement):
+        try:
+            found = reader.query(violating_check(clause, before, relation))
+        except SqlError as error:  # about a row on which it cannot be computed
+            error.span = clause.span
+            raise
+        for rows in found.arrow().to_batches():
+            row = json_of(found.columns, rows)[0].as_py()
+            raise SqlError(
+                f'there is a row in "{relation.name}" that violates this: {row}', clause.span,
+                hint="CREATE … AS SELECT … CHECK (…) ON VIOLATION DROP has those that do not",
+            )  # fmt: skip
     pipeline.define(pipeline.catalog.with_item(relation), [relation], {"alter": unparse(statement)})
     return Result.of_message(f"altered {relation.kind.lower()} {relation.name}")
 
@@ -261,12 +275,7 @@ def to_drop(statement: syntax.Drop, catalog: Catalog) -> Sequence[Item]:
             f'"{item.name}" is {article} {item.made_as.lower()}', statement.name.span,
             hint=f"DROP {item.made_as} {item.name}",
         )  # fmt: skip
-    owner = catalog.owner(item.name)
-    if owner is not None:
-        raise SqlError(
-            f'"{item.name}" is a part of the instance {owner.name}', statement.name.span,
-            hint=f"DROP INSTANCE {owner.name}",
-        )  # fmt: skip
+    refuse_part(item.name, statement.name, "DROP", catalog)
     dependents = [other for other in with_readers([item], catalog) if other is not item]
     if dependents and not statement.cascade:
         names = ", ".join(d.name for d in dependents)

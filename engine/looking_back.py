@@ -12,6 +12,7 @@ from headwater.engine.stops import stops_of
 from headwater.errors import HeadwaterError, SqlError, Unsupported
 from headwater.parser import parse_statement, quote, syntax
 from headwater.planner import Catalog, Relation, explain_plan
+from headwater.planner.assertions import find_assertion
 
 Looking = syntax.Show | syntax.Describe
 
@@ -97,6 +98,10 @@ def _described(
         return statements.describe_function(statement.name, catalog)
     if statement.kind in ("PIPELINE", "INSTANCE"):
         return describe_component(statement, catalog)
+    if statement.kind == "ASSERTION":
+        relation = find_assertion(statement.name, catalog)
+        rows = _row_count(relation, version, reader)
+        return statements.describe_assertion(relation, catalog, rows, pipeline.log, version)
     view = catalog.view(statement.name)
     if view is not None:
         return statements.describe_view(view, columns_of_view(view, known, reader), statement.extended)

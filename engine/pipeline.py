@@ -31,6 +31,7 @@ from headwater.engine.stops import (
     refuse_stopped,
     resumed_with,
     stop_note,
+    stop_of,
     stops_of,
     with_dependents,
 )
@@ -309,9 +310,9 @@ class Pipeline:
 
     def check_running(self, relation: Relation, version: int | None = None) -> None:
         """Raises QueryFailed if a query stopped before what is asked of it: the present, or a version."""
-        stop = self.stopped.get(relation.id)
+        stop = stop_of(relation, self.stopped, self.log)
         if stop is not None and stop.state == "failed" and (version is None or version > stop.version):
-            raise stop.error(relation)
+            raise stop.error(relation, self.catalog)
 
     def known(self) -> Catalog:
         """The catalog as it is now."""
@@ -346,7 +347,7 @@ class Pipeline:
             # The steps are run here, not waited for: waiting would let go of the lock, and of the catalog with it.
             while self.step():
                 pass
-            refuse_stopped(made, self.derived(), self.stopped)
+            refuse_stopped(made, self.catalog, self.stopped)
             frontier, counted = self.circuit.version, self.failed_rows.note()
             try:
                 coming.reach(frontier)

@@ -248,7 +248,7 @@ class Reader:
         self._pipeline.check_running(relation, cut.version)
         failed = stops_of(self._log, catalog).get(relation.id)
         if failed is not None and failed.state == "failed" and cut.version > failed.version:
-            raise failed.error(relation)
+            raise failed.error(relation, catalog)
         stop = stops_of(self._log, catalog, cut.version).get(relation.id)
         stood = stop is not None and stop.state != "failed" and not cut.limits
         return Cut(min(stop.version, cut.version)) if stop is not None and stood else cut

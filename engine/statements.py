@@ -21,6 +21,7 @@ from headwater.executor.evaluate import connection
 from headwater.executor.python_functions import raise_interrupt
 from headwater.parser import syntax, unparse
 from headwater.planner import Catalog, Function, Relation, View, explain_plan
+from headwater.planner.assertions import find_assertion
 from headwater.planner.calls import with_duckdb_calls
 from headwater.planner.duckdb_errors import cause_of, function_that_raised, with_users_names
 from headwater.planner.names import names_in
@@ -65,6 +66,11 @@ def show(
             wanted = [r for r in pipeline.catalog.ordered() if r.reaction is not None]
             counts = {relation.id: _row_count(relation, pipeline) for relation in wanted}
             return asserted(wanted, counts, pipeline.log)
+        case syntax.Describe(kind="ASSERTION"):
+            pipeline.catch_up()
+            relation = find_assertion(statement.name, pipeline.catalog)
+            rows = _row_count(relation, pipeline)
+            return describe_assertion(relation, pipeline.catalog, rows, pipeline.log)
         case syntax.Show(what="QUEUES"):
             pipeline.catch_up()
             return _queues(pipeline)
@@ -116,6 +122,13 @@ def relations(
 def asserted(wanted: list[Relation], counts: Mapping[int, int | None], log: Log, version: int | None = None) -> Result:
     """The answer to SHOW ASSERTIONS, given how many rows violate each."""
     return _result(assertions.NAMES, assertions.shown(wanted, counts, log, version), assertions.NUMBERS)
+
+
+def describe_assertion(
+    relation: Relation, catalog: Catalog, rows: int | None, log: Log, version: int | None = None
+) -> Result:
+    """The answer to DESCRIBE ASSERTION, given how many rows violate it."""
+    return _result(("property", "value"), assertions.facts(relation, catalog, rows, log, version))
 
 
 def seen(what: str, catalog: Catalog, count_errors: Callable[[Relation], int]) -> list[Relation]:
@@ -202,7 +215,7 @@ def _describe(relation: Relation, extended: bool, apart: Apart, of_files: Facts)
         apart.main.catch_up()
         facts += query_facts.facts(relation, pipeline)
         if relation.reaction is not None:
-            facts += assertions.facts(relation, _row_count(relation, pipeline), pipeline.log)
+            facts += assertions.facts(relation, pipeline.catalog, _row_count(relation, pipeline), pipeline.log)
         facts += [("plan", line) for line in explain_plan(relation.plan).splitlines()]
     return described(relation, facts)
 

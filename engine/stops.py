@@ -8,7 +8,7 @@ A query stops alone, with those that read it: the others go on. That is a note i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -18,6 +18,7 @@ from headwater.engine.violations import why_stopped
 from headwater.errors import HeadwaterError, QueryFailed
 from headwater.executor.trouble import Trouble
 from headwater.planner import Catalog, Relation
+from headwater.planner.qualified import as_a_whole
 from headwater.storage import Log
 
 NOTE = "control"
@@ -37,13 +38,14 @@ class Stop:
     hint: str | None = None
     because: int | None = None
 
-    def error(self, relation: Relation) -> QueryFailed:
+    def error(self, relation: Relation, catalog: Catalog) -> QueryFailed:
         """What is told to who asks for more than the query has given."""
-        name, kind = relation.name, relation.kind
+        name, owner = relation.name, catalog.owner(relation.name)
+        anew = f"{relation.kind} {name} AS" if owner is None else f"PIPELINE {owner.pipeline}"
         ways = [f"AS OF VERSION {self.version} reads what it was"]
         if self.state != "terminated" and self.because is None:
-            ways.append(f"RESUME {name} tries again")
-        ways.append(f"CREATE OR REPLACE {kind} {name} AS … makes it anew")
+            ways.append(f"RESUME {as_a_whole(name, catalog)} tries again")
+        ways.append(f"CREATE OR REPLACE {anew} … makes it anew")
         hint = "; ".join([*([self.hint] if self.hint else []), *ways])
         return QueryFailed(f'"{name}" stopped at version {self.version}: {self.cause}', hint=hint)
 
@@ -53,14 +55,30 @@ def stops_of(log: Log, catalog: Catalog, upto: int | None = None) -> dict[int, S
 
     They are those of the clock that the catalog is seen from.
     """
-    stopped: dict[int, Stop] = {}
-    for _, note in log.kept(NOTE, upto):
+    present = {relation.id for relation in catalog.relations.values() if relation.is_derived}
+    return {id: stop for id, (_, stop) in _noted(log, upto).items() if id in present}
+
+
+def stop_of(relation: Relation, stopped: Mapping[int, Stop], log: Log) -> Stop | None:
+    """Where the query of a relation stopped, if it stands still; `stopped` are those of the clock it is seen from.
+
+    One of another clock is read from its log: what it gave is there by the version of the commit that says so.
+    """
+    if relation.apart is None:
+        return stopped.get(relation.id)
+    noted = _noted(log, None).get(relation.id)
+    return None if noted is None else replace(noted[1], version=noted[0])
+
+
+def _noted(log: Log, upto: int | None) -> dict[int, tuple[int, Stop]]:
+    """All stops as of a version, of all clocks, with the versions of the commits that say so."""
+    stopped: dict[int, tuple[int, Stop]] = {}
+    for version, note in log.kept(NOTE, upto):
         for stop in note.get("stop", ()):
-            stopped[stop["id"]] = Stop(**stop)
+            stopped[stop["id"]] = version, Stop(**stop)
         for id in note.get("resume", ()):
             stopped.pop(id, None)
-    present = {relation.id for relation in catalog.relations.values() if relation.is_derived}
-    return {id: stop for id, stop in stopped.items() if id in present}
+    return stopped
 
 
 def stop_note(stops: Sequence[Stop]) -> dict[str, Any]:
@@ -84,11 +102,11 @@ def with_dependents(stops: Sequence[Stop], running: Sequence[Relation], catalog:
     return list(found.values())
 
 
-def refuse_stopped(made: Sequence[Relation], derived: Sequence[Relation], stopped: Mapping[int, Stop]) -> None:
+def refuse_stopped(made: Sequence[Relation], catalog: Catalog, stopped: Mapping[int, Stop]) -> None:
     """Raises QueryFailed if one of the relations that are made reads a query that stopped."""
-    for relation in derived:
+    for relation in catalog.ordered():
         if relation.id in stopped and any(relation.id in item.reads for item in made):
-            raise stopped[relation.id].error(relation)
+            raise stopped[relation.id].error(relation, catalog)
 
 
 def resumed_with(wanted: Sequence[Relation], stopped: Mapping[int, Stop], catalog: Catalog) -> list[Relation]:

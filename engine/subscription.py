@@ -19,6 +19,7 @@ from headwater.engine.change_feed import ChangeFeed
 from headwater.engine.changelogs import steps_of
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.result import Change, ChangeBatch
+from headwater.engine.stops import stop_of
 from headwater.errors import OutOfRange, PositionGone, QueryFailed, StorageError, Unsupported
 from headwater.executor.circuit import Circuit
 from headwater.executor.clocks import commit_time
@@ -67,7 +68,7 @@ class Subscription:
     ) -> None:
         self._pipeline = pipeline
         self._query = _bind(query, pipeline.catalog, idle_us, resumes=from_version is not None)
-        for relation in self._read():
+        for relation in self._named():
             pipeline.check_running(relation, from_version)
         self.columns: tuple[Column, ...] = self._query.columns
         self.is_append_only = self._query.plan.append_only
@@ -234,12 +235,17 @@ class Subscription:
 
     def _read(self) -> list[Relation]:
         """The derived relations that the query names."""
-        return [r for r in self._pipeline.derived() if r.id in self._query.reads]
+        return [relation for relation in self._named() if relation.is_derived]
+
+    def _named(self) -> list[Relation]:
+        """The relations that the query names, and that queries write."""
+        return [r for r in self._pipeline.catalog.ordered() if r.has_query and r.id in self._query.reads]
 
     def _check_running(self) -> None:
         """Raises QueryFailed once all changes of a query that stopped have been seen."""
-        for relation in self._read():
-            if relation.id in self._pipeline.stopped:
+        for relation in self._named():
+            stop = stop_of(relation, self._pipeline.stopped, self._pipeline.log)
+            if stop is not None and (relation.is_derived or stop.version <= self._looked):
                 try:
                     self._pipeline.check_running(relation)
                 except QueryFailed:

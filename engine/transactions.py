@@ -31,7 +31,7 @@ from headwater.errors import HeadwaterError, MemberFenced, SqlError, Unsupported
 from headwater.parser import Parameters, syntax
 from headwater.planner import Relation, refuse_statement
 from headwater.planner.inserts import goes_on, refuse_if_once
-from headwater.planner.targets import refuse_derived
+from headwater.planner.targets import target_named
 from headwater.storage import OnceKey
 
 _Change = syntax.Insert | syntax.Update | syntax.Delete
@@ -98,8 +98,7 @@ class Transaction:
         """Writes rows to a source stream or table; gives how many. See `Database.append` for what `rows` may be."""
         self._check_open()
         with self._failing():
-            relation = self._pipeline.catalog.find(syntax.Identifier(name))
-            refuse_derived(relation, None)
+            relation = target_named(syntax.Identifier(name), self._pipeline.catalog)
             return self._write(relation, given_rows.read(relation, rows))
 
     def consume(self, consumer: Consumer) -> None:
@@ -150,7 +149,10 @@ class Transaction:
         while True:
             offsets = [consumer.offsets() for consumer in self._consumed]  # raises MemberFenced where they are lost
             try:
-                commit = self._writer.commit(self._own.appends, offsets, check, self._own.counts, self._once)
+                own = self._own
+                commit = self._writer.commit(
+                    own.appends, offsets, check, own.counts, self._once, own.relations.values()
+                )
             except MemberFenced:  # the group has begun a generation just now, in which the partitions may be the same
                 continue
             self._is_repeated = commit.duplicate
@@ -236,8 +238,7 @@ class Transaction:
         return Result.of_message(written if version else "committed: nothing was written")
 
     def _change(self, statement: _Change) -> Result:
-        relation = self._pipeline.catalog.find(statement.relation)
-        refuse_derived(relation, statement.relation.span)
+        relation = target_named(statement.relation, self._pipeline.catalog)
         if isinstance(statement, syntax.Insert):
             if goes_on(statement, self._pipeline.catalog):
                 raise Unsupported(

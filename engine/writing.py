@@ -18,11 +18,13 @@ from headwater.engine.rejecting import Sentry
 from headwater.engine.result import Acknowledgement, Result
 from headwater.engine.statements import inserted_rows
 from headwater.engine.violations import Counts, Written, offsets_of, sort_out, together, written
+from headwater.errors import TransactionConflict
 from headwater.parser import syntax
 from headwater.planner import Relation
+from headwater.planner.alter import added_checks
 from headwater.planner.inserts import refuse_if_once
 from headwater.planner.once import checked_key, idempotency_key
-from headwater.planner.targets import refuse_derived
+from headwater.planner.targets import target_named
 from headwater.storage import Append, Commit, GroupOffsets, OnceKey
 
 
@@ -39,8 +41,9 @@ class Writer:
         self._sentry = Sentry(pipeline)
 
     def defining(self, statement: syntax.Statement) -> AbstractContextManager[None]:
-        """Inside, nobody writes, if the statement may make an assertion that REJECTs what is written."""
+        """Inside, nobody writes, if the statement may make a CHECK or an assertion that refuses what is written."""
         is_new = isinstance(statement, syntax.CreateAssertion) and statement.action == "REJECT"
+        is_new = is_new or (isinstance(statement, syntax.Alter) and bool(added_checks(statement)))
         may_be_remade = getattr(statement, "or_replace", False) and self._sentry.has_guards
         return self._gate.alone() if is_new or may_be_remade else nullcontext()
 
@@ -75,14 +78,17 @@ class Writer:
         check: Callable[[], None] | None,
         counts: Counts = MappingProxyType({}),
         once: OnceKey | None = None,
+        relations: Iterable[Relation] = (),
     ) -> Commit:
-        """Commits what a transaction has written, the groups' offsets, and how many rows checks have left out, if
-        `check`, during which nobody else writes, does not raise. If a commit had the key before, nothing is checked or
-        written, and it is the answer.
+        """Commits what a transaction has written, into `relations`, the groups' offsets, and how many rows checks have
+        left out, if `check`, during which nobody else writes, does not raise. If a commit had the key before, nothing
+        is checked or written, and it is the answer.
         """
         with self._inside(appends, alone=check is not None or bool(counts)):
-            if check is not None and self.made(once) is None:
-                check()
+            if self.made(once) is None:
+                self._refuse_altered(relations)
+                if check is not None:
+                    check()
             return self._committed(appends, [*offsets, *offsets_of(counts, self._log)], once)
 
     def append_all(self, relation: Relation, batches: Iterable[pa.RecordBatch]) -> Acknowledgement:
@@ -91,8 +97,7 @@ class Writer:
 
     def insert(self, statement: syntax.Insert) -> Result:
         """Runs INSERT once. Raises SqlError for rows that do not fit, or a relation that is no source."""
-        relation = self._pipeline.catalog.find(statement.relation)
-        refuse_derived(relation, statement.relation.span)
+        relation = target_named(statement.relation, self._pipeline.catalog)
         refuse_if_once(statement)
         once = once_of(idempotency_key(statement.properties))
         if isinstance(statement.query.body, syntax.Values):
@@ -117,9 +122,9 @@ class Writer:
 
     def change(self, statement: syntax.Update | syntax.Delete) -> Result:
         """Runs UPDATE or DELETE: no rows come in between the state that it sees and its commit."""
-        relation = self._pipeline.catalog.find(statement.relation)
+        relation = target_named(statement.relation, self._pipeline.catalog)
         with self._turn([relation.id]), self._gate.alone(), self._pipeline.lock:
-            relation = self._pipeline.catalog.find(statement.relation)
+            relation = target_named(statement.relation, self._pipeline.catalog)
             made, count = self.changed(statement, relation, self._reader)
             self._require(statement, relation)
             self._commit(made, relation)
@@ -162,10 +167,20 @@ class Writer:
             return self._commit(made, relation, once)
 
     def _commit(self, made: Written, relation: Relation, once: OnceKey | None = None) -> Acknowledgement:
+        self._refuse_altered(relation for relation, _ in made.parts)
         appends = made.appends
         if not appends and not made.counts and once is None:
             return Acknowledgement(self._log.version, {}, 0)
         return _acknowledgement(self._committed(appends, offsets_of(made.counts, self._log), once), relation)
+
+    def _refuse_altered(self, relations: Iterable[Relation]) -> None:
+        """Raises TransactionConflict if one has other checks than those that the rows for it were sorted by."""
+        for relation in relations:
+            now = self._pipeline.catalog.get(relation.name)
+            if now is not None and now.id == relation.id and now.checks != relation.checks:
+                raise TransactionConflict(
+                    f'"{relation.name}" got a CHECK while this was written', hint="nothing was written; write it again"
+                )
 
     @contextmanager
     def _inside(self, appends: Sequence[Append], alone: bool) -> Iterator[None]:

@@ -275,6 +275,7 @@ class Builder(QueryBuilder):
     drop = makes(syntax.Drop, "kind if_exists name cascade delete_topic")
     alter = makes(syntax.Alter, "kind name actions")
     add_column = makes(syntax.AddColumn, "column")
+    add_check = makes(syntax.AddCheck, "check")
     drop_column = makes(syntax.DropColumn, "name")
     rename_column = makes(syntax.RenameColumn, "old new")
     rename_relation = makes(syntax.RenameRelation, "new")

@@ -208,6 +208,13 @@ class AddColumn(Node):
 
 
 @dataclass(frozen=True)
+class AddCheck(Node):
+    """ADD CHECK (condition) [ON VIOLATION …]"""
+
+    check: Check
+
+
+@dataclass(frozen=True)
 class DropColumn(Node):
     """DROP [COLUMN] name"""
 
@@ -235,4 +242,4 @@ class Alter(Node):
 
     kind: str
     name: Identifier
-    actions: tuple[AddColumn | DropColumn | RenameColumn | RenameRelation, ...]
+    actions: tuple[AddColumn | AddCheck | DropColumn | RenameColumn | RenameRelation, ...]

@@ -8,6 +8,7 @@ module to import.
 """
 
 from headwater.parser.definitions import (
+    AddCheck,
     AddColumn,
     Alter,
     Assignment,
@@ -136,6 +137,7 @@ __all__ = [
     "ShowExtension",
     "Against",
     "Ack",
+    "AddCheck",
     "AddColumn",
     "All",
     "Alter",

@@ -211,6 +211,11 @@ def _add_column(node: syntax.AddColumn) -> str:
 
 
 @unparse.register
+def _add_check(node: syntax.AddCheck) -> str:
+    return f"ADD {unparse(node.check)}"
+
+
+@unparse.register
 def _drop_column(node: syntax.DropColumn) -> str:
     return f"DROP COLUMN {quote(node.name)}"
 

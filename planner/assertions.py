@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from headwater.errors import SqlError, TypeProblem, Unsupported
+from headwater.errors import SqlError, TypeProblem, UnknownName, Unsupported, suggestion
 from headwater.parser import syntax, unparse
 from headwater.parser.syntax import Identifier
 from headwater.planner.bind import bind_query
@@ -56,6 +56,16 @@ def define_assertion(statement: syntax.CreateAssertion, catalog: Catalog) -> Rel
         errors_into=error_stream_id(catalog.next_id),
         reaction=reaction,
     )
+
+
+def find_assertion(name: Identifier, catalog: Catalog) -> Relation:
+    """The table of the assertion that a name refers to. Raises UnknownName with the nearest one."""
+    found = catalog.get(name.text)
+    if found is None or found.reaction is None:
+        known = [relation.name for relation in catalog.ordered() if relation.reaction is not None]
+        hint = suggestion(name.text, known, "assertions")
+        raise UnknownName(f'there is no assertion "{name.text}"', name.span, hint=hint)
+    return found
 
 
 def violating(statement: syntax.CreateAssertion) -> syntax.Query:

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from headwater.errors import NameTaken, Span, SqlError, UnknownName, suggestion
-from headwater.parser.syntax import Identifier, QualifiedName, Query
+from headwater.parser.syntax import Identifier, Query
 from headwater.planner import alerts
 from headwater.planner.checks import Check
-from headwater.planner.components import Component, Instance, PipelineDefinition, Schema
+from headwater.planner.components import Component, Instance, PipelineDefinition, Schema, is_inside
 from headwater.planner.error_streams import ERROR_COLUMNS, FIRST_ID, SUFFIX, error_stream_id, owner_name, refuse_taken
 from headwater.planner.file_options import FileSource
 from headwater.planner.logical import Plan, StreamSource, TableSource
@@ -143,6 +143,11 @@ class Relation:
         return frozenset(id for id in found if id is not None)
 
     @property
+    def targets(self) -> frozenset[int]:
+        """The ids of the streams of users that a query writes besides its own."""
+        return frozenset(id for id in self.outlets if id < FIRST_ID)
+
+    @property
     def key(self) -> tuple[str, ...] | None:
         """Columns that identify a row of the table, or None for a stream or a bag."""
         if self.plan is not None:
@@ -269,6 +274,19 @@ class Catalog:
         self._refuse_private(relation.name, name)
         return relation
 
+    def find_target(self, name: Identifier) -> Relation:
+        """The relation that `name` refers to, for who puts rows into it. Raises SqlError also for one of an instance,
+        which nobody but the pipeline writes.
+        """
+        relation = self.find(name)
+        owner = self.owner(relation.name)
+        if owner is not None and not is_inside(name):
+            raise SqlError(
+                f'"{relation.name}" is written by the instance {owner.name} alone', name.span,
+                hint=f"it writes what follows from {', '.join(owner.reads) or 'nothing'}",
+            )  # fmt: skip
+        return relation
+
     def _nearest(self, name: str) -> str | None:
         """What may have been meant by a name of no relation: what is in the instance or schema of that name."""
         names = [*(r.name for r in self.relations.values()), *(v.name for v in self.views.values())]
@@ -309,7 +327,7 @@ class Catalog:
         return owner is not None and inner not in owner.outputs and owner_name(inner) not in owner.outputs
 
     def _refuse_private(self, known: str, name: Identifier) -> None:
-        if self.is_private(known) and not (isinstance(name, QualifiedName) and name.inspected):
+        if self.is_private(known) and not is_inside(name):
             owner = self.owner(known)
             assert owner is not None
             seen = ", ".join(f"{owner.name}.{port}" for port in sorted(owner.outputs)) or "nothing"
@@ -392,7 +410,7 @@ class Catalog:
         dependents: list[Relation | View] = []
         others: list[Relation | View] = [*self.relations.values(), *self.views.values()]
         for other in sorted(others, key=lambda other: other.id):
-            into = {id for id in other.outlets if id < FIRST_ID} if isinstance(other, Relation) else set[int]()
+            into = other.targets if isinstance(other, Relation) else frozenset[int]()
             if found.intersection(other.reads) or found & into:
                 found |= {other.id, error_stream_id(other.id), alerts.alert_stream_id(other.id)}
                 dependents.append(other)

@@ -38,11 +38,11 @@ class Check:
 
 
 def checks_of(
-    statement: syntax.CreateRelation, columns: Sequence[Column], not_null: Sequence[str], catalog: Catalog
+    clauses: Sequence[syntax.Check], name: str, columns: Sequence[Column], not_null: Sequence[str], catalog: Catalog
 ) -> tuple[Check, ...]:
-    """The checks of a relation with such columns. Raises SqlError where one cannot be."""
-    scope = Scope(tuple(ScopeColumn(statement.name.text, c.name, c.name, c.type) for c in columns))
-    return tuple(_check(clause, scope, columns, not_null, catalog) for clause in clauses_of(statement))
+    """The checks of a relation with such a name and columns. Raises SqlError where one cannot be."""
+    scope = Scope(tuple(ScopeColumn(name, c.name, c.name, c.type) for c in columns))
+    return tuple(_check(clause, scope, columns, not_null, catalog) for clause in clauses)
 
 
 def clauses_of(statement: syntax.CreateRelation) -> list[syntax.Check]:
@@ -110,7 +110,7 @@ def _refuse_other_than_row(condition: syntax.Expression, catalog: Catalog) -> No
 
 def _target(name: syntax.Identifier, columns: Sequence[Column], not_null: Sequence[str], catalog: Catalog) -> Relation:
     """The stream of ON VIOLATION INSERT INTO. Raises SqlError for one that cannot take the rows."""
-    target = catalog.find(name)
+    target = catalog.find_target(name)
     wanted = ", ".join(f"{column.name} {column.type}" for column in columns)
     hint = f"CREATE STREAM {target.name} ({wanted}), or leave columns out"
     if not target.is_stream or target.has_query or target.errors_of is not None or target.files is not None:

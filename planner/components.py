@@ -9,7 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from headwater.parser.syntax import CreateInstance, CreatePipeline, PipelineParameter, Port
+from headwater.parser import unparse
+from headwater.parser.syntax import (
+    CreateInstance,
+    CreatePipeline,
+    Identifier,
+    Name,
+    PipelineParameter,
+    Port,
+    QualifiedName,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +78,16 @@ class Instance:
     clock: Literal["shared", "own"] = "shared"
 
     kind = "INSTANCE"
+
+    @property
+    def reads(self) -> list[str]:
+        """The names of what was given for its IN ports."""
+        return [unparse(b.value) for b in self.statement.bindings if isinstance(b.value, Name)]
+
+
+def is_inside(name: Identifier) -> bool:
+    """Whether a name stands behind INSPECT, or in a statement of an instance: nothing is hidden then."""
+    return isinstance(name, QualifiedName) and name.inspected
 
 
 Component = Schema | PipelineDefinition | Instance

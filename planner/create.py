@@ -60,7 +60,7 @@ def _source(statement: syntax.CreateRelation, catalog: Catalog, properties: Prop
     _refuse_ledger(statement, columns, properties)
     files = file_source(statement, properties)
     not_null = tuple(c.name.text for c in statement.columns if c.not_null or c.primary_key)
-    checks = checks_of(statement, columns, not_null, catalog)
+    checks = checks_of(clauses_of(statement), statement.name.text, columns, not_null, catalog)
     if files is not None:
         _refuse_other_than_fail(checks, statement)
     return Relation(
@@ -113,7 +113,7 @@ def _derived(
     clause = statement.on_error
     target = target_of(clause, catalog)
     own = error_stream_id(catalog.next_id) if clause is None else None
-    checks = checks_of(statement, bound.columns, (), catalog)
+    checks = checks_of(clauses_of(statement), statement.name.text, bound.columns, (), catalog)
     relation = Relation(
         name=statement.name.text,
         id=catalog.next_id,

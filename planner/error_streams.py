@@ -50,7 +50,7 @@ def target_of(clause: syntax.OnError | None, catalog: Catalog) -> Relation | Non
     """The stream of ON ERROR INSERT INTO. Raises SqlError for one that cannot take errors."""
     if clause is None or clause.into is None:
         return None
-    target = catalog.find(clause.into)
+    target = catalog.find_target(clause.into)
     if not target.is_stream or target.has_query or target.errors_of is not None:
         raise SqlError(
             f'errors cannot go into "{target.name}", which is not a stream that rows are put into', clause.into.span,

@@ -23,7 +23,7 @@ from headwater.planner.names import relations_in
 from headwater.planner.properties import state_limit
 from headwater.planner.sql_types import row_type_of
 from headwater.planner.starts import START
-from headwater.planner.targets import refuse_derived, targets_of
+from headwater.planner.targets import target_named, targets_of
 from headwater.values import ROWTIME, Column
 
 MAX_HOPS = 100  # how often rows may go round, unless the query says it
@@ -65,8 +65,7 @@ def define_insert(statement: syntax.Insert, catalog: Catalog) -> Relation:
     if statement.if_version is not None:
         raise SqlError("IF VERSION is about an INSERT that is done once, and this goes on", statement.relation.span)
     known = _read_properties(statement)
-    target = catalog.find(statement.relation)
-    refuse_derived(target, statement.relation.span)
+    target = target_named(statement.relation, catalog)
     id, name = catalog.next_id, _name(known, catalog)
     bound = bind_query(statement.query, catalog, as_stream=True, names_windows=False)
     refuse_limit(bound, statement.query)

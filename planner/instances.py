@@ -8,7 +8,7 @@ relations that have what its IN ports declare.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal, TypeVar
@@ -96,10 +96,22 @@ def instantiated(statement: syntax.CreateInstance, catalog: Catalog, old: Old = 
     """The instance that `statement` makes and all that is in it, in the order of their making. Raises SqlError; one in
     the body of a pipeline, which has been checked, is told at the statement.
 
-    Of the `old` relations and views, by their names in lower case, those stay that would be made again as they are. All
-    is made anew in an instance with a clock of its own: its relations are seen from there.
+    Of the `old` relations and views, by their names in lower case, those stay that would be made again as they are. A
+    stream does not, if queries have put rows there that do not: it would have these twice. All is made anew in an
+    instance with a clock of its own: its relations are seen from there.
     """
-    return list(_instantiated(statement, catalog, old, 0))
+    while True:
+        made = list(_instantiated(statement, catalog, old, 0))
+        kept = [item for item in made if isinstance(item, Relation) and old.get(item.name.lower()) is item]
+        twice = {i.name.lower() for i in kept if _writers(i, made) != _writers(i, old.values())}
+        if not twice:
+            return made
+        old = {name: item for name, item in old.items() if name not in twice}
+
+
+def _writers(stream: Relation, items: Iterable[Made]) -> set[int]:
+    """The ids of the queries among items that put rows into a stream."""
+    return {item.id for item in items if isinstance(item, Relation) and stream.id in item.targets}
 
 
 def _instantiated(statement: syntax.CreateInstance, catalog: Catalog, old: Old, depth: int) -> Iterator[Made]:
@@ -133,11 +145,17 @@ def _made(body: _Body, catalog: Catalog, old: Old, depth: int) -> Iterator[Made]
         else:
             item = define_item(statement, catalog)
             before = old.get(item.name.lower())
-            if before is not None and (before.definition, before.reads) == (item.definition, item.reads):
+            if before is not None and _said(before) == _said(item):
                 item = before
             yield item
             catalog = with_made(catalog, item)
         body.learn(inner, catalog)
+
+
+def _said(item: Item) -> tuple[object, ...]:
+    """What an item is made of: two of which this is equal are the same, but for their ids."""
+    targets = item.targets if isinstance(item, Relation) else frozenset[int]()
+    return item.definition, item.reads, targets
 
 
 def with_made(catalog: Catalog, made: Made) -> Catalog:
@@ -280,6 +298,11 @@ class _Body:
                 f'"{name.text}" is an IN port: an instance reads it, and does not write it', name.span,
                 hint="put the rows into a stream that the body makes",
             )  # fmt: skip
+        if "." in name.text:
+            raise SqlError(
+                f'"{name.text}" is written by the instance {name.text.partition(".")[0]} alone', name.span,
+                hint="put the rows into a stream that the body makes",
+            )  # fmt: skip
         return meant
 
     def _with_values(self, node: syntax.Expression) -> syntax.Expression:
@@ -305,7 +328,7 @@ class _Body:
                 case syntax.WindowFunction(source=syntax.Relation() as source) if source.name.text.lower() not in ctes:
                     return syntax.rewrite(self._window(node, source), self._value)
                 case syntax.OnError(into=Identifier() as into) | syntax.Check(into=Identifier() as into):
-                    return replace(syntax.rewrite(node, self._value), into=self._meaning(into).name)
+                    return replace(syntax.rewrite(node, self._value), into=self._target(into))
             return self._value(node)
 
         return syntax.rewrite(statement, change)

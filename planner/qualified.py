@@ -74,6 +74,21 @@ def refuse_place(name: Identifier, catalog: Catalog) -> None:
         raise UnknownName(f'there is no schema "{schema}"', name.span, hint=hint)
 
 
+def refuse_part(known: str, name: Identifier, verb: str, catalog: Catalog) -> None:
+    """Raises SqlError for what is in an instance, if it is to be treated otherwise than the instance as a whole."""
+    owner = catalog.owner(known)
+    if owner is not None:
+        raise SqlError(
+            f'"{known}" is a part of the instance {owner.name}', name.span, hint=f"{verb} INSTANCE {owner.name}"
+        )
+
+
+def as_a_whole(relation: str, catalog: Catalog) -> str:
+    """What PAUSE and RESUME are told for a relation: its name or, where it is in one, its instance."""
+    owner = catalog.owner(relation)
+    return relation if owner is None else f"INSTANCE {owner.name}"
+
+
 def refuse_inspecting(statement: syntax.Statement) -> None:
     """Raises SqlError where INSPECT stands in a statement that does more than look."""
     match statement:

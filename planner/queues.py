@@ -96,7 +96,7 @@ def _dead_letter(item: syntax.Property | None, stream: Relation, queue: str, cat
     if catalog.get(item.value) is None:
         raise UnknownName(f'there is no stream "{item.value}"', item.span, hint=f"{hint}; first")
     is_inside = catalog.owner(queue) is not None
-    dead = catalog.find(syntax.QualifiedName(item.value, inspected=is_inside, span=item.span))
+    dead = catalog.find_target(syntax.QualifiedName(item.value, inspected=is_inside, span=item.span))
     if not dead.is_stream or dead.has_query or dead.id == stream.id:
         raise SqlError("dead_letter is another stream, into which rows can be inserted", item.span, hint=hint)
     if dead.checks:

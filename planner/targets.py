@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from headwater.errors import Span, SqlError
+from headwater.errors import SqlError
 from headwater.parser import syntax
 from headwater.planner.alerts import FIRST_ID as FIRST_ALERT_ID
-from headwater.planner.catalog import Relation
+from headwater.planner.catalog import Catalog, Relation
 from headwater.planner.scope import Scope, ScopeColumn
 from headwater.values import ROWTIME, Column
 
 
-def refuse_derived(relation: Relation, span: Span | None) -> None:
-    """Rows of a derived relation come from its query alone, of a stream of files from these, of a queue from what is
-    received.
+def target_named(name: syntax.Identifier, catalog: Catalog) -> Relation:
+    """The stream or table that `name` refers to, into which rows can be put. Raises SqlError for any other: rows of a
+    derived relation come from its query alone, of a stream of files from these, of a queue from what is received.
     """
+    relation, span = catalog.find_target(name), name.span
     if relation.queue is not None:
         raise SqlError(f'"{relation.name}" is a queue', span, hint="RECEIVE, ACK and NACK change what it holds")
     if relation.files is not None:
@@ -31,6 +32,7 @@ def refuse_derived(relation: Relation, span: Span | None) -> None:
             span,
             hint="change the streams and tables it reads",
         )
+    return relation
 
 
 def targets_of(names: tuple[syntax.Identifier, ...], relation: Relation) -> tuple[Column, ...]:

@@ -60,8 +60,8 @@ def refuse_statement(statement: syntax.Statement) -> None:
                 refuse_statement(inner)
         case syntax.Drop(kind=kind) if kind not in _DROPPED:
             raise Unsupported(f"DROP {kind} is not supported yet", statement.span)
-        case syntax.Describe(kind=kind) if kind not in (None, "FUNCTION", "INSTANCE", "PIPELINE"):
-            raise Unsupported("DESCRIBE of anything but a relation or function is not supported yet", statement.span)
+        case syntax.Describe(kind=kind) if kind not in (None, "ASSERTION", "FUNCTION", "INSTANCE", "PIPELINE"):
+            raise Unsupported(f"DESCRIBE {kind} is not supported yet", statement.span)
         case syntax.Show(what=what) if what not in _SHOWN:
             raise Unsupported(f"SHOW {what} is not supported yet", statement.span)
         case syntax.Show(what=what, extended=True) if what not in _EXTENDED:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
+from itertools import pairwise, takewhile
 
 from headwater.engine.session import SETTINGS
 from headwater.parser import quote
 from headwater.planner.function_catalog import FunctionInfo, function_catalog
 from headwater.planner.properties import PROPERTIES
-from headwater.repl.names import Named, Names
-from headwater.repl.place import Block, Item, Kind, Place
-from headwater.repl.scope import Scope, Source, columns_of, fields_of, scope_of
+from headwater.repl.names import Named, Names, Port
+from headwater.repl.place import Block, Item, Kind, Place, without_places
+from headwater.repl.scope import Scope, Source, columns_of, fields_of, scope_of, with_whole_names
 from headwater.repl.sql_tokens import TYPES, WORDS, Token
 from headwater.values import ROWOFFSET, ROWPARTITION, ROWTIME, Column
 
@@ -98,10 +99,15 @@ class Candidates:
         return _FINDERS[kind](self)
 
     def relations(self, *kinds: str) -> Iterator[Candidate]:
-        """Relations, of some kinds or of all; what WITH names first."""
+        """Relations, of some kinds or of all; what WITH names first. Behind INSPECT, what is private to instances."""
+        if self.place.words[-1:] == ("INSPECT",):
+            yield from (Candidate(_qualified(n.name), f"private {n.kind}") for n in self.names.private.values())
+            return
         for named in (*self.scope.tables.values(), *self.names.relations.values()):
             if not kinds or named.kind in kinds:
                 yield Candidate(_qualified(named.name), named.kind)
+        if self.names.private and not kinds and self.place.words[-1:] in (("FROM",), ("JOIN",)):
+            yield Candidate("INSPECT", "what is private to an instance", _LATE)
 
     def queries(self) -> Iterator[Candidate]:
         for named in self.names.relations.values():
@@ -111,6 +117,27 @@ class Candidates:
     def components(self, kind: str) -> Iterator[Candidate]:
         """Schemas, pipelines or instances."""
         yield from (Candidate(_qualified(name), kind.lower()) for of, name in self.names.components if of == kind)
+
+    def ports(self) -> Iterator[Candidate]:
+        """What CREATE INSTANCE gives, without what it has given already."""
+        pairs = pairwise(self.place.blocks[-1].items)
+        given = {item.name for item, behind in pairs if isinstance(item, Token) and _is(behind, "=")}
+        for port in self._pipeline_ports():
+            if port.name.lower() not in given:
+                yield Candidate(f"{quote(port.name)} => ", f"{port.kind} {port.meaning}")
+
+    def given(self) -> Iterator[Candidate]:
+        """What may be given for the port that is named: relations of its kind; of a parameter the default is shown."""
+        name = self.place.words[-3].lower()
+        for port in self._pipeline_ports():
+            if port.name.lower() == name and port.kind != "param":
+                yield from self.relations(port.kind)
+
+    def _pipeline_ports(self) -> tuple[Port, ...]:
+        items = [item for item in self.place.blocks[0].items if isinstance(item, Token)]
+        of = next((number for number, item in enumerate(items) if item.name == "of"), len(items))
+        pipeline = "".join(item.name for item in takewhile(lambda i: i.is_name or i.text == ".", items[of + 1 :]))
+        return self.names.ports.get(pipeline, ())
 
     def columns(self) -> Iterator[Candidate]:
         """Columns in scope, the innermost first; before there is a FROM, those of all relations."""
@@ -141,7 +168,9 @@ class Candidates:
         columns = self._path(path)
         yield from (Candidate(quote(column.name), column.type) for column in columns)
         place = "".join(f"{part}." for part in path)
-        for name, named in self.names.relations.items():
+        words = without_places(self.place.words)
+        seen = {**self.names.private, **self.names.relations} if "INSPECT" in words[-3:] else self.names.relations
+        for name, named in seen.items():
             if not columns and place and name.startswith(place):
                 yield Candidate(_qualified(named.name[len(place) :]), named.kind)
 
@@ -149,13 +178,14 @@ class Candidates:
         sources = self.scope.sources()
         if not path:
             return ()
-        columns = next((s.columns for s in sources if path[0] in (_plain(s.name), s.relation.lower())), None)
-        if columns is None and path[0] in self.names.relations and not sources:
-            columns = columns_of(self.names.relations[path[0]], self.names.relations)
-        if columns is None:
-            columns = tuple(column for source in sources for column in source.columns)
-            return self._fields(columns, path)
-        return self._fields(columns, path[1:])
+        for length in range(len(path), 0, -1):
+            name = ".".join(path[:length])  # of a source, or that of its relation with the schema before it
+            columns = next((s.columns for s in sources if name in (_plain(s.name), s.relation.lower())), None)
+            if columns is None and name in self.names.relations and not sources:
+                columns = columns_of(self.names.relations[name], self.names.relations)
+            if columns is not None:
+                return self._fields(columns, path[length:])
+        return self._fields(tuple(column for source in sources for column in source.columns), path)
 
     def _fields(self, columns: tuple[Column, ...], path: list[str]) -> tuple[Column, ...]:
         for name in path:
@@ -174,7 +204,8 @@ class Candidates:
                 yield Candidate(quote(column.name), column.type)
 
     def _target(self) -> Named | None:
-        tokens = [item for item in self.place.blocks[0].items if isinstance(item, Token) and item.is_name]
+        items = with_whole_names(self.place.blocks[0].items, self.names.relations)
+        tokens = [item for item in items if isinstance(item, Token) and item.is_name]
         return next((self.names.relations[token.name] for token in tokens if token.name in self.names.relations), None)
 
     def common_columns(self) -> Iterator[Candidate]:
@@ -289,6 +320,8 @@ _FINDERS: Mapping[Kind, Callable[[Candidates], Iterable[Candidate]]] = {
     Kind.PROPERTY_VALUE: Candidates.property_values,
     Kind.SETTING: Candidates.settings,
     Kind.SETTING_VALUE: Candidates.setting_values,
+    Kind.PORT: Candidates.ports,
+    Kind.GIVEN: Candidates.given,
     Kind.FILE: lambda found: (),  # the prompt's business
     Kind.KEYWORD: Candidates.keywords,
 }
@@ -318,7 +351,7 @@ def _dotted(items: list[Item]) -> list[str]:
     """The names before the dot at the cursor: `b.address.` gives b and address."""
     end = next(number for number, item in enumerate(items) if isinstance(item, Token) and item.kind == "cursor")
     path: list[str] = []
-    while end > 1 and (_is(items[end - 1], ".") or _is(items[end - 1], ">")):
+    while end > 1 and (_is(items[end - 1], ".") or (_is(items[end - 1], ">") and _is(items[end - 2], "-"))):
         name = items[end - 2 if _is(items[end - 1], ".") else end - 3]
         if not isinstance(name, Token) or not name.is_name:
             break

@@ -18,7 +18,7 @@ from prompt_toolkit.document import Document
 from headwater.parser import following
 from headwater.repl.candidates import Candidate, Candidates
 from headwater.repl.names import Names
-from headwater.repl.place import Kind, Place, kinds, place_of
+from headwater.repl.place import Block, Kind, Place, kinds, place_of
 from headwater.repl.ranking import ranked, suggestions
 from headwater.repl.settings import OPTIONS
 
@@ -27,7 +27,7 @@ _MOST = 100  # candidates in a menu; typing on finds the others
 # Where candidates are shown before a letter is typed.
 _TELLING = frozenset((
     Kind.RELATION, Kind.STREAM, Kind.TABLE, Kind.VIEW, Kind.PIPELINE, Kind.INSTANCE, Kind.QUERY, Kind.MEMBER,
-    Kind.CONDITION, Kind.POINT,
+    Kind.CONDITION, Kind.POINT, Kind.PORT, Kind.GIVEN,
     Kind.TARGET_COLUMN, Kind.COMMON_COLUMN, Kind.PROPERTY, Kind.PROPERTY_VALUE, Kind.SETTING, Kind.SETTING_VALUE,
 ))  # fmt: skip
 
@@ -89,7 +89,7 @@ class SqlCompleter(Completer):
     def _arguments(self, takes: str, given: list[str]) -> Iterator[Candidate]:
         """What a command takes, behind the words that are `given`."""
         if "relation" in takes and not given:
-            yield from Candidates(Place("", "", ()), self.names).relations()
+            yield from Candidates(Place("", "", (Block(),)), self.names).relations()
         if takes == "query" or "query" in takes.split() and not given:
             yield Candidate("SELECT", "")
         if takes == "option" and not given:

@@ -6,7 +6,7 @@ Works on any text, valid or not. Which keywords may follow, and whether an expre
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import cached_property
@@ -60,6 +60,8 @@ class Kind(Enum):
     PROPERTY_VALUE = auto()
     SETTING = auto()
     SETTING_VALUE = auto()
+    PORT = auto()  # of a pipeline, in CREATE INSTANCE
+    GIVEN = auto()  # what is given for one
     FILE = auto()
     KEYWORD = auto()
 
@@ -152,7 +154,7 @@ def _nested(before: list[Token], behind: list[Token]) -> tuple[Block, ...]:
         if token is CURSOR:
             around = tuple(open_blocks)
         if token.text in ("(", "["):
-            inner = Block(opener=tuple(_upper(item) for item in block.items[-4:] if item is not CURSOR))
+            inner = Block(opener=without_places(_upper(item) for item in block.items[-12:] if item is not CURSOR)[-4:])
             block.items.append(inner)
             open_blocks.append(inner)
         elif token.text in (")", "]"):
@@ -161,6 +163,16 @@ def _nested(before: list[Token], behind: list[Token]) -> tuple[Block, ...]:
         else:
             block.items.append(token)
     return around
+
+
+def without_places(words: Iterable[str]) -> tuple[str, ...]:
+    """Words in which a qualified name is its last part alone: INSERT INTO BANK . PAYMENTS is INSERT INTO PAYMENTS."""
+    found: list[str] = []
+    for word in words:
+        if len(found) > 1 and found[-1] == "." and word != "()":
+            del found[-2:]
+        found.append(word)
+    return tuple(found)
 
 
 def nested(text: str) -> Block:
@@ -230,6 +242,8 @@ def kinds(place: Place) -> tuple[Kind, ...]:
         return _in_string(place)
     if (last == "." and words[:1] not in (("SET",), ("UNSET",), ("RESET",))) or words[-2:] == ("-", ">"):
         return (Kind.MEMBER,)
+    if last == "INSPECT":
+        return (Kind.RELATION,)
     if _is_point(words):
         return (Kind.POINT,)
     if opener[-1:] == ("WITH",) and place.first_words[:1] != ("WITH",):
@@ -277,7 +291,7 @@ def _is_point(words: tuple[str, ...]) -> bool:
 
 def _of_statement(place: Place, words: tuple[str, ...]) -> tuple[Kind, ...] | None:
     """What the kind of statement says."""
-    plain = tuple(word for word in words if word not in ("IF", "EXISTS", "NOT"))
+    plain = without_places(word for word in words if word not in ("IF", "EXISTS", "NOT"))
     if plain in _AFTER_FIRST:
         return _AFTER_FIRST[plain]
     if len(plain) == 2 and plain[0] == "DROP":
@@ -299,7 +313,7 @@ def _of_statement(place: Place, words: tuple[str, ...]) -> tuple[Kind, ...] | No
             return (Kind.FILE,)
         case ("DESCRIBE" | "DESC", kind) if kind in _OF_KIND:
             return _OF_KIND[kind]
-        case ("CREATE", *_, "INSTANCE", _, "OF") | ("CREATE", *_, "INSTANCE", _, ".", _, "OF"):
+        case ("CREATE", *_, "INSTANCE", _, "OF"):
             return (Kind.PIPELINE,)
         case ("CREATE", *_, "QUEUE", _, "ON"):
             return (Kind.STREAM,)
@@ -311,6 +325,8 @@ def _in_brackets(place: Place, words: tuple[str, ...], opener: tuple[str, ...]) 
     begins_item = words[-1:] in ((), (",",))
     if len(opener) >= 2 and opener[-3:-1] == ("INSERT", "INTO") and begins_item:
         return (Kind.TARGET_COLUMN,)
+    if opener[:1] == ("INSTANCE",) and opener[2:3] == ("OF",):
+        return (Kind.PORT,) if begins_item else (Kind.GIVEN,) if words[-2:] == ("=", ">") else ()
     if opener[-1:] == ("USING",):
         return (Kind.COMMON_COLUMN,) if begins_item else ()
     if opener[-2:] in (("PRIMARY", "KEY"), ("EXCLUDE", "KEY")):

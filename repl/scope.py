@@ -56,15 +56,16 @@ class Scope:
 
 def scope_of(place: Place, names: Names) -> Scope:
     """What can be named at a place."""
-    known: dict[str, Named] = dict(names.relations)
+    known: dict[str, Named] = {**names.private, **names.relations}
     tables: dict[str, Named] = {}
     levels: list[list[Source]] = []
     aliases: tuple[Column, ...] = ()
     is_windowed = False
     for block in place.blocks:
-        tables |= _tables_of_with(block.items, known)
+        items = with_whole_names(block.items, known)
+        tables |= _tables_of_with(items, known)
         known |= tables
-        part = _part_at_cursor(block.items)
+        part = _part_at_cursor(items)
         here = sources(part, known)
         if here or any(_word(item) == "SELECT" for item in part):
             aliases = tuple(column for column, is_renamed in _selected(part, here) if is_renamed)
@@ -75,11 +76,29 @@ def scope_of(place: Place, names: Names) -> Scope:
     return Scope(tuple(filled[0]) if filled else (), outer, tables, aliases, is_windowed)
 
 
+def with_whole_names(items: list[Item], known: Mapping[str, Named]) -> list[Item]:
+    """Items in which the qualified name of a relation is one token, `bank.payments`, also behind INSPECT."""
+    found: list[Item] = []
+    for item in items:
+        if isinstance(item, Block):
+            item = Block(item.opener, with_whole_names(item.items, known))
+        before = found[-2] if len(found) > 1 and _text(found[-1]) == "." else None
+        if isinstance(before, Token) and isinstance(item, Token) and item.is_name:
+            name = f"{before.name}.{item.name}"
+            if any(f"{other}.".startswith(f"{name}.") for other in known):
+                item = Token("word", f"{_spelled(before)}.{_spelled(item)}")
+                del found[-2:]
+                if found and _word(found[-1]) == "INSPECT":
+                    found.pop()
+        found.append(item)
+    return found
+
+
 def columns_of(named: Named, known: Mapping[str, Named], depth: int = 0) -> tuple[Column, ...]:
     """The columns of a relation; those of a view follow from its text."""
     if named.kind != "view" or depth > _DEPTH_MAX:
         return named.columns
-    items = nested(named.definition).items
+    items = with_whole_names(nested(named.definition).items, known)
     body = next((number for number, item in enumerate(items) if _word(item) in ("SELECT", "WITH")), len(items))
     found = selected_columns(items[body:], known, depth + 1)
     before = items[body - 2] if body >= 2 else None
@@ -158,9 +177,8 @@ def _source(item: Item, stretch: list[Item], known: Mapping[str, Named], depth: 
     relation = known.get(item.name)
     if relation is None:
         return None
-    return Source(
-        name or item.text, _renamed(columns_of(relation, known, depth), renamed), relation.kind, relation.name
-    )
+    last = item.text if item.kind == "quoted" else item.text.rpartition(".")[2]
+    return Source(name or last, _renamed(columns_of(relation, known, depth), renamed), relation.kind, relation.name)
 
 
 def _alias(stretch: list[Item]) -> tuple[str, list[str]]:
@@ -223,7 +241,8 @@ def _selected(items: list[Item], here: list[Source]) -> Iterator[tuple[Column, b
             last = part[-1]
             is_renamed = len(part) > 1 and _text(part[-2]) != "."
             value = part[:-2] if len(part) > 1 and _word(part[-2]) == "AS" else part[:-1] if is_renamed else part
-            if last.kind != "keyword" or (len(part) > 1 and _word(part[-2]) in ("AS", ".")):
+            is_column = any(column.name.lower() == last.name for source in here for column in source.columns)
+            if last.kind != "keyword" or is_column or (len(part) > 1 and _word(part[-2]) in ("AS", ".")):
                 yield Column(_spelled(last), _type_of(value, here)), is_renamed
 
 

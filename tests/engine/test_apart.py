@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 import headwater
 from headwater.engine.database import Database
-from headwater.errors import SqlError
+from headwater.errors import QueryFailed, SqlError
 from headwater.storage import SimulatedDisk
 from tests.executor.oracle import canonical
 
@@ -128,7 +129,34 @@ def test_one_that_fails_stops_alone(db: Database) -> None:
     db.execute("INSERT INTO s VALUES (1000), (2)")
     db.settle()
     assert [row[:3] for row in rows(db, "SHOW QUERIES")] == [("inverse", "STREAM", "failed"), ("n", "TABLE", "running")]
-    assert rows(db, "SELECT * FROM n") == [(1,)], "who reads it has what it gave"
+    assert rows(db, "SELECT * FROM n") == [(1,)], "a query that reads it has what it gave"
+
+
+def test_to_ask_for_the_rows_of_one_that_failed_is_an_error(db: Database) -> None:
+    db.execute("""
+        CREATE STREAM s (v INTEGER);
+        CREATE TABLE sums WITH (clock = 'own') AS SELECT sum(CAST(v AS TINYINT)) AS v FROM s ON ERROR FAIL;
+        CREATE VIEW seen AS SELECT v + 0 AS v FROM sums;
+        INSERT INTO s VALUES (4);
+    """)
+    db.settle()
+    with db.subscribe("SELECT v FROM sums") as changes:
+        assert [change.row for change in changes.poll(0)] == [(4,)]
+        db.execute("INSERT INTO s VALUES (1), (1000)")
+        db.settle()
+        with pytest.raises(QueryFailed, match='"sums" stopped at version'):
+            changes.poll(0)
+    for sql in ("SELECT * FROM sums", "SELECT * FROM seen", "SELECT * FROM sums EMIT CHANGES"):
+        with pytest.raises(QueryFailed, match='"sums" stopped at version') as caught:
+            db.sql(sql)
+    (stopped,) = re.findall(r"AS OF VERSION \d+", str(caught.value.hint))
+    assert rows(db, f"SELECT * FROM sums {stopped}") == [(4,)]
+    db.execute("INSERT INTO s VALUES (2)")
+    with pytest.raises(QueryFailed):
+        db.sql(f"SELECT * FROM sums AS OF VERSION {db.version}")
+    db.execute("CREATE OR REPLACE TABLE sums WITH (clock = 'own') AS SELECT sum(v) AS v FROM s")
+    db.settle()
+    assert rows(db, "SELECT * FROM seen") == [(1007,)]
 
 
 def test_rows_that_fail_go_to_its_error_stream(db: Database) -> None:

@@ -54,6 +54,31 @@ def test_alerts_tell_at_which_commit_it_begins_to_be_violated_and_when_it_is_ove
     ]
 
 
+def test_describe_assertion_says_what_it_checks_and_how_it_stands_now_and_then(accounts: Database) -> None:
+    accounts.execute("""
+        CREATE TABLE sums AS SELECT sum(balance) AS total FROM accounts;
+        CREATE ASSERTION enough CHECK ((SELECT total FROM sums) >= 100) ON VIOLATION PAUSE;
+    """)
+    held = accounts.version
+    said = rows(accounts, "DESCRIBE ASSERTION enough")
+    assert said == [
+        ("checks", "(SELECT total FROM sums) >= 100"),
+        ("on violation", "PAUSE sums"),
+        ("state", "holds"),
+        ("violations so far", "0"),
+        ("alerts", "enough_alerts"),
+    ]
+    accounts.append("accounts", [(1, -1)])
+    broken = accounts.version
+    assert dict(rows(accounts, "DESCRIBE ASSERTION enough"))["state"] == (
+        f"violated, and stands still, since version {broken}"
+    )
+    assert rows(accounts, f"DESCRIBE ASSERTION enough AS OF VERSION {held}") == said
+    assert {("· on violation", "PAUSE sums", None)} <= set(rows(accounts, "DESCRIBE enough EXTENDED"))
+    with pytest.raises(SqlError, match='there is no assertion "sums"'):
+        accounts.sql("DESCRIBE ASSERTION sums")
+
+
 def test_show_assertions_tells_what_was_so_then(accounts: Database) -> None:
     accounts.execute("CREATE ASSERTION debt CHECK (NOT EXISTS (SELECT * FROM accounts WHERE balance < 0))")
     accounts.append("accounts", [(1, -1)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from random import Random
 from typing import Any
@@ -10,7 +11,7 @@ import duckdb
 import pytest
 
 from headwater import Database, HeadwaterError, QueryFailed, SqlError, connect
-from headwater.errors import CheckViolated
+from headwater.errors import CheckViolated, TransactionConflict
 from headwater.storage import SimulatedDisk
 
 
@@ -111,6 +112,49 @@ def test_a_row_of_a_file_that_violates_a_check_goes_into_the_error_stream(db: Da
     assert rows(db, "SELECT a FROM s") == [(1,), (2,)]
     ((cause,),) = rows(db, "SELECT cause FROM s_errors")
     assert cause.startswith("row 0 violates CHECK (a > 0)")
+
+
+# ---------------------------------------------------------------- ALTER
+
+
+def test_a_check_is_added_to_what_there_is_if_no_row_violates_it() -> None:
+    disk = SimulatedDisk()
+    with Database(disk, "db", None, background=False) as db:
+        db.execute("CREATE STREAM bad (id INT, v INT); CREATE STREAM s (id INT, v INT)")
+        db.execute("INSERT INTO s VALUES (1, 5), (2, -1)")
+        for check, row in (
+            ("ADD CHECK (v > 0)", '{"id":2,"v":-1}'),
+            ("ADD COLUMN w INT CHECK (w > 0), ADD CHECK (w IS NOT NULL)", '{"id":1,"v":5,"w":null}'),
+        ):
+            with pytest.raises(SqlError, match=re.escape(f'there is a row in "s" that violates this: {row}')):
+                db.execute(f"ALTER STREAM s {check}")
+        db.execute("ALTER STREAM s ADD COLUMN w INT CHECK (w > 0) ON VIOLATION DROP")
+        db.execute("ALTER STREAM s ADD CHECK (v < 9) ON VIOLATION INSERT INTO bad, ADD CHECK (id < 7)")
+    with Database(disk, "db", None, background=False) as db:
+        db.execute("INSERT INTO s VALUES (3, 3, 0), (4, 9, 1), (5, 5, 1)")
+        with pytest.raises(CheckViolated):
+            db.execute("INSERT INTO s VALUES (7, 7, 7)")
+        assert rows(db, "SELECT * FROM s") == [(1, 5, None), (2, -1, None), (5, 5, 1)]
+        assert rows(db, "SELECT * FROM bad") == [(4, 9)]
+
+
+def test_rows_that_were_written_in_a_transaction_before_a_check_was_added_are_refused(db: Database) -> None:
+    db.execute("CREATE STREAM s (v INT)")
+    begun = db.transaction()
+    begun.append("s", [(-1,)])
+    db.execute("ALTER STREAM s ADD CHECK (v > 0)")
+    with pytest.raises(TransactionConflict, match='"s" got a CHECK while this was written'):
+        begun.commit()
+    assert rows(db, "SELECT * FROM s") == []
+
+
+def test_a_stream_that_takes_what_is_left_over_gets_no_check(db: Database) -> None:
+    db.execute("CREATE STREAM bad (v INT); CREATE STREAM s (v INT) CHECK (v > 0) ON VIOLATION INSERT INTO bad")
+    with pytest.raises(SqlError, match='it takes what "s" has no use for'):
+        db.execute("ALTER STREAM bad ADD CHECK (v < 0)")
+    db.execute("CREATE STREAM t (v INT)")
+    with pytest.raises(SqlError, match='cannot go into "t" itself'):
+        db.execute("ALTER STREAM t ADD CHECK (v > 0) ON VIOLATION INSERT INTO t")
 
 
 # ---------------------------------------------------------------- what queries give

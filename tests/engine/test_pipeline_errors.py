@@ -40,6 +40,12 @@ END;
 CREATE PIPELINE handing (IN a STREAM (id BIGINT), OUT q QUEUE (id BIGINT)) AS BEGIN
     CREATE QUEUE q ON a;
 END;
+CREATE PIPELINE ledger (IN a STREAM (id BIGINT), OUT b STREAM (id BIGINT)) AS BEGIN
+    CREATE STREAM b (id BIGINT);
+    CREATE STREAM failed (id BIGINT);
+    INSERT INTO b SELECT id FROM a;
+END;
+CREATE INSTANCE l OF ledger (a => ids);
 CREATE INSTANCE f OF large (a => bank.payments);
 CREATE INSTANCE g OF outer_one (a => bank.payments);
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -21,15 +22,30 @@ _STEPS = (
     "WITH odd AS (SELECT * FROM {a} WHERE v % 2 = 1) SELECT k, v - 1 AS v FROM odd",
     "SELECT k, v FROM {a} UNION ALL SELECT k, v + {n} AS v FROM {a} WHERE k = 1",
 )
+# How a body makes {b} of a query: at once, by inserting into it, and with checks, also with what violates them.
+_FORMS = (
+    "CREATE STREAM {b}{clock} AS {sql};",
+    "CREATE STREAM {b} (k BIGINT, v BIGINT); INSERT INTO {b} {sql};",
+    "CREATE STREAM {b}{clock} AS {sql} CHECK (v % 4 <> {n} % 4) ON VIOLATION DROP;",
+    "CREATE STREAM {b}_bad (v BIGINT, k BIGINT); "
+    "CREATE STREAM {b}_ok{clock} AS {sql} CHECK (v > {n} * 9) ON VIOLATION INSERT INTO {b}_bad; "
+    "CREATE STREAM {b} AS SELECT k, v FROM {b}_ok UNION ALL SELECT v % 3 AS k, -v AS v FROM {b}_bad;",
+    "CREATE STREAM {b} (k BIGINT, v BIGINT) CHECK (v <> {n}) ON VIOLATION DROP; INSERT INTO {b} {sql};",
+)
 _OWN = " WITH (clock = 'own')"
 _TOTALS = "SELECT k, count(*) AS n, sum(v)::BIGINT AS total, max(v) AS top FROM {a} GROUP BY k"
 
 
 @dataclass(frozen=True)
 class Step:
-    """A query over one stream, and what it adds to the number that it is given."""
+    """A query over one stream, and how its rows come into another."""
 
     sql: str
+    form: str
+
+    def statements(self, a: str, b: str, n: str, clock: str = "") -> str:
+        """What makes the stream `b` of the stream `a`."""
+        return self.form.format(sql=self.sql.format(a=a, n=n), b=b, n=n, clock=clock)
 
 
 @dataclass(frozen=True)
@@ -41,22 +57,25 @@ class Chain:
 
 def tree(choose: random.Random, depth: int) -> Step | Chain:
     if depth == 0:
-        return Step(choose.choice(_STEPS))
+        return Step(choose.choice(_STEPS), choose.choice(_FORMS))
     least = 0 if depth < 3 else depth - 1  # one part is as deep as it may be
     depths = [depth - 1, *(choose.randrange(least, depth) for _ in range(choose.randrange(2)))]
     return Chain(tuple(tree(choose, d) for d in depths))
 
 
 def declared(part: Step | Chain, name: str, clocks: random.Random | None = None) -> Iterator[str]:
-    """The pipelines that a part is, those inside it first; with `clocks`, some of their instances have their own."""
+    """The pipelines that a part is, those inside it first; with `clocks`, some instances and queries have their own."""
+
+    def clock() -> str:
+        return _OWN if clocks is not None and clocks.random() < 0.5 else ""
+
     if isinstance(part, Step):
-        body = f"CREATE STREAM b AS {part.sql.format(a='a', n='$n')};"
+        body = part.statements("a", "b", "$n", clock())
     else:
         body, last = "", "a"
         for i, inner in enumerate(part.parts):
             yield from declared(inner, f"{name}_{i}", clocks)
-            clock = _OWN if clocks is not None and clocks.random() < 0.5 else ""
-            body += f"CREATE INSTANCE i{i} OF {name}_{i} (a => {last}, n => $n + {i}){clock}; "
+            body += f"CREATE INSTANCE i{i} OF {name}_{i} (a => {last}, n => $n + {i}){clock()}; "
             last = f"i{i}.b"
         body += f"CREATE STREAM b AS SELECT * FROM {last};"
     yield f"CREATE PIPELINE {name} (IN a {_COLUMNS}, OUT b {_COLUMNS}, PARAM n BIGINT) AS BEGIN {body} END"
@@ -65,7 +84,7 @@ def declared(part: Step | Chain, name: str, clocks: random.Random | None = None)
 def by_hand(part: Step | Chain, source: str, n: int, name: str) -> Iterator[str]:
     """The same as statements one after the other, of which the last makes `name`."""
     if isinstance(part, Step):
-        yield f"CREATE STREAM {name} AS {part.sql.format(a=source, n=n)}"
+        yield part.statements(source, name, str(n))
         return
     for i, inner in enumerate(part.parts):
         yield from by_hand(inner, source, n + i, f"{name}_{i}")
@@ -90,8 +109,8 @@ def test_inlined_and_nested_instances_give_the_same(seed: int) -> None:
         for _ in range(4):
             add(db, choose)
             check(db)
-        for pipeline in declared(part, "p"):  # each part by one that is equal, in other words
-            db.execute(pipeline.replace("CREATE", "CREATE OR REPLACE", 1).replace("b AS SELECT ", "b AS SELECT ALL "))
+        for pipeline in declared(part, "p"):
+            db.execute(in_other_words(pipeline))
             check(db)
         add(db, choose)
         check(db)
@@ -105,7 +124,8 @@ def test_clocks_of_their_own_change_nothing(seed: int) -> None:
     with Database(disk, "db", None, background=False) as db:
         db.execute("CREATE SCHEMA given; CREATE STREAM given.s (k BIGINT KEY, v BIGINT, note VARCHAR)")
         add(db, choose)
-        for statement in (*declared(part, "p"), *declared(part, "q", choose), *by_hand(part, "given.s", 2, "flat")):
+        inside = list(declared(part, "q", choose))
+        for statement in (*declared(part, "p"), *inside, *by_hand(part, "given.s", 2, "flat")):
             db.execute(statement)
         db.execute("CREATE INSTANCE nested OF p (a => given.s, n => 2)")
         db.execute("CREATE INSTANCE inside OF q (a => given.s, n => 2)")
@@ -121,6 +141,13 @@ def test_clocks_of_their_own_change_nothing(seed: int) -> None:
                     check(db, name)
             if round == 1:
                 db.sql("CHECKPOINT")
+                db.execute(in_other_words(inside[0]))
+
+
+def in_other_words(pipeline: str) -> str:
+    """The statement that replaces a pipeline by one that is equal."""
+    other = pipeline.replace("CREATE", "CREATE OR REPLACE", 1)
+    return re.sub(r"(b AS|ok AS|INTO b) SELECT ", r"\1 SELECT ALL ", other)
 
 
 def add(db: headwater.Database, choose: random.Random) -> None:

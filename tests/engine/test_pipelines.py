@@ -225,6 +225,77 @@ def test_what_there_is_is_shown(bank: headwater.Database) -> None:
     assert line[3:5] == ("running", 4) and line[7] > 0
 
 
+# ---------------------------------------------------------------- the only writer
+
+JOURNAL = """
+CREATE STREAM orders (id BIGINT);
+CREATE PIPELINE contract (IN orders STREAM (id BIGINT), OUT journal STREAM (id BIGINT)) AS BEGIN
+    CREATE STREAM journal (id BIGINT) WITH (ledger = true);
+    INSERT INTO journal SELECT id FROM orders;
+END;
+CREATE INSTANCE c OF contract (orders => orders);
+"""
+
+
+def test_what_a_pipeline_inserts_into_is_written_by_its_instance_alone(db: headwater.Database) -> None:
+    db.execute(JOURNAL)
+    alone = '"c.journal" is written by the instance c alone'
+    for write in (
+        lambda: db.append("c.journal", [(1,)]), lambda: db.append("C.Journal", [(1,)], commit_every=1),
+        lambda: db.transaction().append("c.journal", [(1,)]),
+        lambda: db.transaction().execute("INSERT INTO c.journal VALUES (1)"),
+    ):  # fmt: skip
+        with pytest.raises(SqlError, match=alone) as caught:
+            write()
+        assert caught.value.hint == "it writes what follows from orders"
+    with db.transaction() as transaction:
+        transaction.append("orders", [(1,), (2,)])
+    assert rows(db, "SELECT id FROM c.journal") == [(1,), (2,)]
+    assert db.sql("VERIFY STREAM c.journal").fetchall()[0][4] == "intact"
+
+
+def test_what_was_inserted_is_made_anew_with_what_inserts_it_and_a_ledger_is_not(db: headwater.Database) -> None:
+    db.execute(JOURNAL + "INSERT INTO orders VALUES (1), (2)")
+    again = "CREATE OR REPLACE INSTANCE c OF contract (orders => orders)"
+    known = db.pipeline.catalog.relations
+    db.execute(again)
+    assert db.pipeline.catalog.relations == known
+    other = (
+        JOURNAL.partition("CREATE PIPELINE")[2].partition("CREATE INSTANCE")[0].replace("SELECT id", "SELECT id * 2")
+    )
+    message = refused(db, f"CREATE OR REPLACE PIPELINE {other}")
+    assert message.endswith('"c.journal" is a ledger, and would be written anew')
+    db.execute(f"DROP INSTANCE c; CREATE OR REPLACE PIPELINE {other.replace('ledger = true', 'partitions = 1')}")
+    db.execute(again)
+    db.execute(f"CREATE OR REPLACE PIPELINE {other.replace('ledger = true', 'partitions = 1').replace('* 2', '* 3')}")
+    assert rows(db, "SELECT id FROM c.journal") == [(3,), (6,)]
+
+
+def test_an_assertion_about_what_an_instance_gives_stops_it_until_it_is_resumed_as_a_whole(
+    bank: headwater.Database,
+) -> None:
+    bank.execute("CREATE INSTANCE f OF fraud (payments => bank.payments)")
+    bank.execute("CREATE ASSERTION few CHECK (NOT EXISTS (SELECT id FROM f.alerts WHERE score > 1)) ON VIOLATION PAUSE")
+    bank.execute("INSERT INTO bank.payments VALUES (2, 'x', 200); INSERT INTO bank.payments VALUES (3, 'x', 99)")
+    assert rows(bank, "SELECT id FROM f.alerts") == [(1,), (2,)]
+    assert dict(bank.sql("DESCRIBE ASSERTION few").fetchall())["on violation"] == "PAUSE f.alerts"
+    bank.execute("RESUME INSTANCE f")
+    assert rows(bank, "SELECT id FROM f.alerts") == [(1,), (2,), (3,)]
+
+
+def test_a_part_of_an_instance_is_stopped_and_looked_at_with_the_whole(bank: headwater.Database) -> None:
+    bank.execute("CREATE INSTANCE f OF fraud (payments => bank.payments); CREATE TABLE n AS SELECT id FROM f.totals")
+    for sql in ("PAUSE f.alerts", "TERMINATE f.alerts", "RESUME f.alerts"):
+        assert refused(bank, sql) == '"f.alerts" is a part of the instance f'
+    for sql in ("PAUSE INSTANCE f.d", "DESCRIBE INSTANCE f.d"):
+        assert refused(bank, sql) == '"f.d" is a part of the instance f'
+    assert bank.sql("DESCRIBE INSTANCE INSPECT f.d").fetchall()[0] == ("f.d", "instance of", "large")
+    bank.execute("PAUSE INSTANCE f")
+    with pytest.raises(SqlError) as caught:
+        bank.execute("RESUME n")
+    assert caught.value.hint == "RESUME INSTANCE f"
+
+
 # ---------------------------------------------------------------- replacing and dropping
 
 

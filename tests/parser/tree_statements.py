@@ -81,6 +81,7 @@ UPDATES = st.builds(
 DELETES = st.builds(ast.Delete, IDENTIFIERS, maybe(EXPRESSIONS), maybe(COUNTS))
 ALTERATIONS = st.one_of(
     st.builds(ast.AddColumn, TYPED),
+    st.builds(ast.AddCheck, CHECKS),
     st.builds(ast.DropColumn, IDENTIFIERS),
     st.builds(ast.RenameColumn, IDENTIFIERS, IDENTIFIERS),
     st.builds(ast.RenameRelation, IDENTIFIERS),

@@ -36,8 +36,10 @@ def bank() -> SqlCompleter:
     with connect(background=False) as db:
         db.execute("""
             CREATE SCHEMA bank;
-            CREATE STREAM bank.payments (id BIGINT);
-            CREATE PIPELINE large (IN a STREAM (id BIGINT), OUT b STREAM (id BIGINT)) AS BEGIN
+            CREATE STREAM bank.payments (id BIGINT, shop STRUCT(town VARCHAR));
+            CREATE PIPELINE large (
+                IN a STREAM (id BIGINT), OUT b STREAM (id BIGINT), PARAM least BIGINT DEFAULT 5
+            ) AS BEGIN
                 CREATE VIEW inner_view AS SELECT id FROM a;
                 CREATE STREAM inner_one AS SELECT id FROM a;
                 CREATE STREAM b AS SELECT id FROM inner_one;
@@ -70,6 +72,35 @@ def test_qualified_names_are_known_but_not_the_private_ones(
     event = CompleteEvent(completion_requested=True)
     texts = [found.text for found in bank.get_completions(Document(before), event)]
     assert texts[: len(expected)] == expected and not any("inner" in text for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("SELECT bank.payments.| FROM bank.payments", ["id", "shop"]),
+        ("SELECT payments.| FROM bank.payments", ["id", "shop"]),
+        ("SELECT p.| FROM bank.payments p JOIN bank.f.b USING (id)", ["id", "shop"]),
+        ("SELECT bank.payments.shop.| FROM bank.payments", ["town"]),
+        ("SELECT s| FROM bank.payments", ["shop"]),
+        ("SELECT * FROM bank.payments WHERE payments.|", ["id", "shop"]),
+        ("UPDATE bank.payments SET |", ["id", "shop"]),
+        ("INSERT INTO bank.payments (i|", ["id"]),
+        ("SELECT * FROM INSPECT |", ["bank.f.inner_one", "bank.f.inner_view"]),
+        ("SELECT * FROM INSPECT bank.f.inner|", ["inner_one", "inner_view"]),
+        ("SELECT i| FROM INSPECT bank.f.inner_view", ["id"]),
+        ("SELECT * FROM ins|", ["INSPECT"]),
+        ("DESCRIBE INSPECT bank.f.inner_o|", ["inner_one"]),
+        ("CREATE INSTANCE bank.g OF large (|", ["a => ", "least => "]),
+        ("CREATE INSTANCE g OF large (a => bank.payments, |", ["least => "]),
+        ("CREATE INSTANCE g OF large (least => 7, a => |", ["bank.payments", "bank.f.b"]),
+        ("CREATE INSTANCE g OF large (a => bank.|", ["payments", "f.b"]),
+    ],
+)
+def test_what_is_in_schemas_and_instances_is_completed(bank: SqlCompleter, typed: str, expected: list[str]) -> None:
+    before, after = typed.split("|")
+    event = CompleteEvent(completion_requested=True)
+    texts = [found.text for found in bank.get_completions(Document(before + after, len(before)), event)]
+    assert texts[: len(expected)] == expected
 
 
 @pytest.mark.parametrize("before", ["FROM ", "select * from ", "a JOIN ", "INSERT INTO ", "DESCRIBE "])
