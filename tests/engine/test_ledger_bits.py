@@ -1,4 +1,4 @@
-"""Every bit of a ledger of 1 MiB: one that is flipped is found, and located to its frame.
+"""Every bit of a ledger of 1 MiB: one that is flipped is found, and located to its frame; in a record, to this.
 
 A sample of bits as a rule; HEADWATER_BITS=all tries each, which takes some minutes.
 """
@@ -105,8 +105,22 @@ def test_flipped_bits_are_located_by_verify_to_the_frame_that_they_are_in(disk: 
             position, bit = dice.randrange(placed.position, placed.end), dice.randrange(8)
             flip(disk, path, position, bit)
             ((*_, state, offset, file, _),) = db.sql("VERIFY STREAM pay").fetchall()
-            assert (state, offset, file) == ("damaged", placed.offset, f"{path}:{placed.position}")
+            assert (state, file) == ("damaged", f"{path}:{placed.position}")
+            assert placed.offset <= offset < placed.offset + placed.count
             flip(disk, path, position, bit)
+
+
+def test_a_flipped_bit_of_a_record_is_located_to_the_record_and_its_offset(disk: SimulatedDisk) -> None:
+    path, known = segment(disk), list(frames(disk))
+    content = disk.files()[path]
+    with opened(disk) as db:
+        for (version, placed), number in zip((known[0], known[7], known[-1]), (0, 449, 2_345), strict=True):
+            position = content.index(f"{number:060}".encode(), placed.position) + 30
+            flip(disk, path, position, 1)
+            ((*_, offset, file, problem),) = db.sql("VERIFY STREAM pay").fetchall()
+            assert (offset, file) == (placed.offset + number, f"{path}:{placed.position}")
+            assert problem.endswith(f"the record {offset} (commit {version}) is not the one that was hashed")
+            flip(disk, path, position, 1)
 
 
 def flip(disk: SimulatedDisk, path: str, position: int, bit: int) -> None:
