@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 from headwater.storage.merkle import leaf_hashes
 from headwater.values import ROWPARTITION
 
-_SLICE_ROWS = 4096  # as many texts as are made at a time
+_SLICE_ROWS = 8192  # as many texts as are made at a time
 _LEAF = "\0"  # begins what a leaf of a Merkle tree is the hash of
 _PLAIN_SCALE = 6  # Arrow writes decimals with more digits after the point as powers of ten
 
@@ -37,10 +37,8 @@ def record_texts(rows: pa.RecordBatch, partition: int) -> list[str]:
 
 def record_hashes(rows: pa.RecordBatch, partition: int) -> bytes:
     """The hashes of records of a partition as leaves of a Merkle tree, one behind the other."""
-    hashes: list[bytes] = []
-    for texts in _texts(rows, _LEAF, _partition(partition)):
-        hashes += [sha256(text).digest() for text in texts.cast(pa.binary()).to_pylist()]
-    return b"".join(hashes)
+    parts = (texts.cast(pa.binary()).to_pylist() for texts in _texts(rows, _LEAF, _partition(partition)))
+    return b"".join([b"".join([sha256(text).digest() for text in part]) for part in parts])
 
 
 def content_hashes(rows: pa.RecordBatch) -> bytes:
@@ -112,7 +110,8 @@ def _one(value: Any) -> str:
 
 
 def _value(column: pa.Array) -> pa.StringArray:
-    return pc.fill_null(_column(column), "null")
+    texts = _column(column)
+    return pc.fill_null(texts, "null") if texts.null_count else texts
 
 
 def _object(names: Sequence[str], columns: Sequence[pa.Array], begin: str, end: str) -> pa.StringArray:

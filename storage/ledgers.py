@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from hashlib import sha256
 from typing import Any
 
@@ -27,7 +27,6 @@ from headwater.storage.merkle import HASH_BYTES, WIDTH, Frontier, height_of
 BLOCK_HEIGHT = 3  # entries have the nodes from this height on
 BLOCK = WIDTH**BLOCK_HEIGHT  # records below such a node
 
-_NUMBERS = 3  # fields of an entry before its hashes
 _LIMITS = (1 << 32, 1 << 32, 1 << 63)
 _HEXADECIMAL = re.compile("[0-9a-f]*")
 
@@ -47,8 +46,8 @@ class Entry:
 
     def pack(self) -> list[Any]:
         """As JSON."""
-        numbers, hashes = astuple(self)[:_NUMBERS], astuple(self)[_NUMBERS:]
-        return [*numbers, *(some.hex() for some in hashes)]
+        hashes = self.root, self.chain, self.nodes, self.complete, self.sums
+        return [self.stream, self.partition, self.size, *(some.hex() for some in hashes)]
 
     @classmethod
     def unpack(cls, packed: list[Any]) -> Entry | None:

@@ -80,11 +80,12 @@ def test_every_flipped_bit_of_a_frame_is_found_by_what_verify_does_with_each(dis
     assert known[-1][1].end == file.size()  # every byte is in a frame
     is_all = os.environ.get("HEADWATER_BITS") == "all"
     share = 1 if is_all else SAMPLE / (8 * file.size())
-    missed, dice = list[tuple[int, int]](), random.Random(0)
+    missed, dice, tried = list[tuple[int, int]](), random.Random(0), 0
     for version, placed in known:
         hashes = record_hashes(verified_rows(file, placed, version, schemas), 0)  # type: ignore[arg-type]
         bits = range(placed.position * 8, placed.end * 8)
         for bit in bits if is_all else dice.sample(bits, int(len(bits) * share)):
+            tried += 1
             file.content[bit >> 3] ^= 1 << (bit & 7)
             try:
                 found = record_hashes(verified_rows(file, placed, version, schemas), 0)  # type: ignore[arg-type]
@@ -93,6 +94,7 @@ def test_every_flipped_bit_of_a_frame_is_found_by_what_verify_does_with_each(dis
             if found == hashes:
                 missed.append((bit >> 3, bit & 7))
             file.content[bit >> 3] ^= 1 << (bit & 7)
+    print(f"\n{tried:,} of {8 * file.size():,} bits flipped, {tried - len(missed):,} found")
     assert missed == []
 
 
