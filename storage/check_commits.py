@@ -17,7 +17,7 @@ from headwater.storage.findings import Finding, Subject, damage, remark
 from headwater.storage.frames import HEADER_BYTES, BadFrame, unpack_header
 from headwater.storage.index import FileIndex
 from headwater.storage.index_files import index_path, pack_index, read_index_file
-from headwater.storage.state import State
+from headwater.storage.state import State, without_ledgers
 
 Visit = Callable[[CommitFile, State, Record], Iterator[Finding]]  # the state is that before the record
 
@@ -188,12 +188,10 @@ def _continuity(commits: CommitFile, position: int, state: State, record: Record
 
 def _difference(state: State, base: Mapping[str, Any]) -> Subject | None:
     """What is another one in the base of a file than in the state before it; None if nothing is."""
-    if parse_json(pack_json(state.to_json())) == base:
+    known = parse_json(pack_json(state.to_json()))
+    if known == base:
         return None
-    ledgers = {number: stream.ledgers for number, stream in State.from_json(base).streams.items()}
-    for number, stream in state.streams.items():
-        stream.ledgers = ledgers.get(number, {})
-    return "ledger" if parse_json(pack_json(state.to_json())) == base else "commits"
+    return "ledger" if without_ledgers(known) == without_ledgers(base) else "commits"
 
 
 def _break(commits: CommitFile, reason: BadFrame, *, may_be_torn: bool) -> Finding:

@@ -37,6 +37,8 @@ from headwater.storage.once import Made, OnceKey, OnceKeys
 from headwater.storage.producers import Producers, Stamp
 from headwater.storage.records import Extent, Image
 
+_FIELDS = 6  # of a stream as JSON; one that is a ledger has its partitions behind them
+
 
 @dataclass(slots=True)
 class Segment:
@@ -274,6 +276,11 @@ def pack_start(stream: int, start: Start) -> list[Any]:
     """The start of a stream as the effects of a record have it."""
     replacement = [pack_placed(placed) for placed in start.replacement]
     return [stream, start.version, start.rows, list(start.ends.items()), replacement]
+
+
+def without_ledgers(packed: Mapping[str, Any]) -> dict[str, Any]:
+    """A state as JSON, without what it says of ledgers: the last fields of streams."""
+    return {**packed, "streams": [[number, stream[:_FIELDS]] for number, stream in packed["streams"]]}
 
 
 def _pack_stream(stream: StreamState) -> list[Any]:

@@ -162,6 +162,43 @@ def test_a_check_finds_a_record_that_was_changed_and_a_repair_leaves_it_as_evide
     assert (can.rebuildable, can.losses, can.beyond_repair, can.evidence) == ((), (), (), (found,))
 
 
+@pytest.fixture(scope="module")
+def long() -> SimulatedDisk:
+    """A ledger whose commits are in two files."""
+    disk = SimulatedDisk()
+    with opened(disk) as db:
+        db.execute("CREATE STREAM pay (id BIGINT, who VARCHAR) WITH (ledger = true)")
+        for begin in range(0, 4_800, 30):
+            db.append("pay", [{"id": i, "who": "x" * 900} for i in range(begin, begin + 30)])
+    assert len(Forger(disk).logs) == 2
+    return disk
+
+
+def test_an_entry_that_was_forged_in_an_older_file_is_evidence_too(long: SimulatedDisk) -> None:
+    disk = long.crash("kill9")
+    Forger(disk).forge_ledgers(FORGED, lambda entries: [put(6, lambda _: [None], entries[0])])
+    found = checked(disk)
+    assert {each.subject for each in found} == {"ledger"}
+    can = prospect(disk, "memory", found)
+    assert (can.rebuildable, can.losses, can.beyond_repair, can.evidence) == ((), (), (), tuple(found))
+    with opened(disk) as db:
+        ((*_, offset, _, problem),) = db.sql("VERIFY STREAM pay").fetchall()
+        assert (offset, problem) == (30, "what commit 3 says of the ledger cannot be read")
+        db.execute("INSERT INTO pay VALUES (1, 'more')")  # the newer file knows the ledger
+
+
+@pytest.mark.parametrize("value", [None, 5, [], [[]], [[0]], [[0, "x", 1, []]], [[0, 5, "zz", []]], [{"a": 1}]])
+def test_a_ledger_that_was_forged_where_a_file_begins_is_evidence_too(long: SimulatedDisk, value: Any) -> None:
+    disk = long.crash("kill9")
+    forger = Forger(disk)
+    forger.forge_base(forger.logs[1], lambda _: value)
+    assert {found.subject for found in checked(disk)} == {"ledger"}
+    with opened(disk) as db:
+        assert "damaged" in {row[4] for row in db.sql("VERIFY STREAM pay")}
+        for sql in ("SHOW ROOT OF pay", "SHOW PROOF OF pay OFFSET 1", "INSERT INTO pay VALUES (1, 'more')"):
+            assert CHANGED in asked(db, sql)
+
+
 def test_a_check_from_the_command_line_fails_for_a_ledger_that_was_changed(
     disk: SimulatedDisk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

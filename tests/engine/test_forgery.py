@@ -65,15 +65,16 @@ class Forger:
 
     def __init__(self, disk: SimulatedDisk) -> None:
         self.disk = disk
-        (self.segment,) = [path for path in disk.files() if path.endswith(".seg")]
-        (self.commits,) = [path for path in disk.files() if path.endswith(".log")]
+        self.segment = next((path for path in disk.files() if path.endswith(".seg")), "")
+        self.logs = sorted(path for path in disk.files() if path.endswith(".log"))
+        self.commits = self.logs[0]
         self.seals: dict[int, int] = {}  # of all frames: the new one, by the old one
         self.moved: dict[int, int] = {}  # where the frames of the file that was rewritten last are now
 
     def forge(self, old: bytes, new: bytes) -> None:
         """Write `new` where the records say `old`, and make all checksums and seals right, up to the end."""
         self.rewrite(self.segment, lambda _, payload: payload.replace(old, new))
-        self.rewrite(self.commits, self.sealed)
+        self.rewrite_logs(self.sealed)
 
     def forge_hashes(self) -> None:
         """Give every commit the hashes that its records have now, and all that rests on these."""
@@ -92,7 +93,7 @@ class Forger:
             effects = {**record.effects, "ledgers": [entry.pack()]}
             return self.sealed(header, replace(record, effects=effects).pack())
 
-        self.rewrite(self.commits, hashed)
+        self.rewrite_logs(hashed)
 
     def forge_entry(self, version: int, forge: Callable[[list[Any]], Any]) -> None:
         """Let a commit say something else of the ledger. All that follows in the file moves."""
@@ -108,7 +109,20 @@ class Forger:
             effects = {**record.effects, "ledgers": forge(list(record.effects["ledgers"]))}
             return self.sealed(header, replace(record, effects=effects).pack())
 
-        self.rewrite(self.commits, forged)
+        self.rewrite_logs(forged)
+
+    def forge_base(self, path: str, forge: Callable[[list[Any]], Any]) -> None:
+        """Let a commit file begin with something else about the partitions of a ledger."""
+
+        def forged(header: Header, payload: bytes) -> bytes:
+            if header.kind is not Kind.BASE:
+                return self.sealed(header, payload)
+            base = json.loads(payload)
+            for _, stream in base["streams"]:
+                stream[6:] = [forge(ledgers) for ledgers in stream[6:]]
+            return json.dumps(base, separators=(",", ":")).encode()
+
+        self.rewrite(path, forged)
 
     def sealed(self, header: Header, payload: bytes) -> bytes:
         """A commit that names the frames as they are now."""
@@ -125,11 +139,18 @@ class Forger:
         )
         return replace(record, extents=extents).pack()
 
+    def rewrite_logs(self, rewrite: Rewrite) -> None:
+        """Rewrite all commit files. What was only kept beside them is made anew."""
+        for path in self.logs:
+            self.rewrite(path, rewrite)
+        for path in [path for path in self.disk.files() if path.endswith(".idx")]:
+            self.disk.remove(path)
+
     def rewrite(self, path: str, rewrite: Rewrite) -> None:
         """Rewrite the payloads of a file's frames, and with them all checksums."""
         content = self.disk.files()[path]
         origin = unpack_header(content[:64])[0].previous
-        chain = FrameChain(0, origin)
+        chain = FrameChain(0, self.seals.get(origin, origin))
         self.moved = {}
         for frame in walk_frames(pa.py_buffer(content), 0, origin):
             payload, covered = _with_checksums(frame.header, rewrite(frame.header, frame.payload.to_pybytes()))
