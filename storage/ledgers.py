@@ -21,8 +21,8 @@ from dataclasses import dataclass, fields
 from hashlib import sha256
 from typing import Any
 
-from headwater.storage.locating import sums_of
 from headwater.storage.merkle import HASH_BYTES, WIDTH, Frontier, height_of
+from headwater.storage.sums import sums_of
 
 BLOCK_HEIGHT = 3  # entries have the nodes from this height on
 BLOCK = WIDTH**BLOCK_HEIGHT  # records below such a node
@@ -42,7 +42,7 @@ class Entry:
     chain: bytes
     nodes: bytes  # of the frontier, those that are new
     complete: bytes  # nodes from the height of blocks on that this commit completes: by height, then in order
-    sums: bytes  # of the hashes of the commit's records, see `locating.py`
+    sums: bytes  # of the hashes of the commit's records, see `sums.py`
 
     def pack(self) -> list[Any]:
         """As JSON."""

@@ -27,8 +27,8 @@ from headwater.storage.file_cache import FileCache
 from headwater.storage.files import File, Storage
 from headwater.storage.findings import Finding, damage
 from headwater.storage.frames import ALIGNMENT, BadFrame
-from headwater.storage.ledgers import BLOCK, BLOCK_HEIGHT, Entry, Ledger, entries_of
-from headwater.storage.locating import changed, sums_of
+from headwater.storage.ledgers import Entry, Ledger, entries_of
+from headwater.storage.locating import Change, Said
 from headwater.storage.merkle import HASH_BYTES
 from headwater.storage.rows import ALL, Known, Projections, check_padding, read_layout
 from headwater.storage.segments import checked_rows, read_placed
@@ -204,11 +204,11 @@ class Verification:
             part.damages.append(Damage(before.tree.size, commits.path, commits.end, reason, is_change=True))
         part.ledger = after
         if before.is_readable and after.is_readable and entries and entries[0] is not None and placed:
-            self._check_rows(commits, part, _Hashed(record, before, after, entries[0], placed))
+            self._check_rows(commits, part, Said(record, before, after, entries[0], placed))
 
     # ---------------------------------------------------------------- rows
 
-    def _check_rows(self, commits: CommitFile, part: Partition, said: _Hashed) -> None:
+    def _check_rows(self, commits: CommitFile, part: Partition, said: Said) -> None:
         """Compare the records of a commit with their hashes, if they are wanted."""
         wanted, first, end = self._wanted, said.before.tree.size, said.after.tree.size
         count = -1 if wanted.size is None or wanted.size[0] != said.placed[0].partition else wanted.size[1] - first
@@ -217,21 +217,20 @@ class Verification:
             return
         read = [self._read(commits, part, said, placed) for placed in said.placed]
         leaves = b"".join(found for found, _ in read)
-        located = said.located(leaves)
+        change = said.change(leaves)
         for (_, reason), placed in zip(read, said.placed, strict=True):
             if reason is not None:
-                part.damages.append(_unreadable(self._path_of(commits, placed), said, placed, reason, located))
-        if located is not None and all(reason is None for _, reason in read):
-            offset, last, what = located
-            placed = said.frame_of(offset)
+                part.damages.append(_unreadable(self._path_of(commits, placed), said, placed, reason, change))
+        if change is not None and all(reason is None for _, reason in read):
+            placed = said.frame_of(change.first)
             path, position = self._path_of(commits, placed), placed.position
-            if last < offset:
+            if change.last is None:
                 path, position = commits.path, commits.end
-            part.damages.append(Damage(offset, path, position, what, is_change=True))
+            part.damages.append(Damage(change.first, path, position, change.message, is_change=True))
         if is_asked and len(leaves) == (end - first) * HASH_BYTES:
             part.root = said.before.tree.extended(leaves[: count * HASH_BYTES]).root
 
-    def _read(self, commits: CommitFile, part: Partition, said: _Hashed, placed: Placed) -> tuple[bytes, str | None]:
+    def _read(self, commits: CommitFile, part: Partition, said: Said, placed: Placed) -> tuple[bytes, str | None]:
         """The hashes of rows as they are now, none if they cannot be decoded; and why they cannot be read."""
         try:
             if (placed.stream, said.record.version, placed.partition, placed.offset, placed.count) in self._lost:
@@ -256,59 +255,6 @@ class Verification:
         if placed.segment == INLINE:
             return commits.path
         return f"{self._path}/streams/{placed.stream}/{placed.segment}.seg"
-
-
-@dataclass(frozen=True, slots=True)
-class _Hashed:
-    """What a commit says of one partition: what the ledger was before and is after it, and where its records are."""
-
-    record: Record
-    before: Ledger
-    after: Ledger
-    entry: Entry
-    placed: Sequence[Placed]
-
-    def located(self, leaves: bytes) -> tuple[int, int, str] | None:
-        """From which record to which one there are others than were hashed, and what that is; None if there are none,
-        or not all can be read. Where the records are right, and what the entry has besides is not, there is no last.
-        """
-        first, size, version = self.before.tree.size, self.after.tree.size, self.record.version
-        if len(leaves) != (size - first) * HASH_BYTES:
-            return None
-        tree, complete = self.before.tree.grown(leaves)
-        blocks = b"".join(complete[BLOCK_HEIGHT:])
-        if tree == self.after.tree:
-            if (blocks, sums_of(leaves)) == (self.entry.complete, self.entry.sums):
-                return None
-            return first, -1, f"what commit {version} has for proofs and for finding changes is not of its records"
-        offset = self._changed(leaves)
-        if offset is not None:
-            return offset, offset, f"the record {offset} (commit {version}) is not the one that was hashed"
-        begin, end = first, size
-        for place in range(len(complete[BLOCK_HEIGHT]) // HASH_BYTES if len(complete) > BLOCK_HEIGHT else 0):
-            block = slice(place * HASH_BYTES, (place + 1) * HASH_BYTES)
-            last = (first // BLOCK + place + 1) * BLOCK
-            if blocks[block] != self.entry.complete[block]:
-                end = last
-                break
-            begin = last
-        what = f"the records {begin} to {end - 1} (commit {version}) are not all those that were hashed"
-        return begin, end - 1, what
-
-    def _changed(self, leaves: bytes) -> int | None:
-        """The offset of the one record that is another one, if it is one: with its own hash the tree is right."""
-        if len(leaves) == HASH_BYTES:
-            return self.before.tree.size
-        found = changed(leaves, self.entry.sums)
-        if found is None:
-            return None
-        number, leaf = found
-        mended = leaves[: number * HASH_BYTES] + leaf + leaves[(number + 1) * HASH_BYTES :]
-        return self.before.tree.size + number if self.before.tree.extended(mended) == self.after.tree else None
-
-    def frame_of(self, offset: int) -> Placed:
-        """Where a record is."""
-        return next(placed for placed in reversed(self.placed) if placed.offset <= offset)
 
 
 def _entry_damage(
@@ -338,12 +284,12 @@ def _entry_damage(
     return None
 
 
-def _unreadable(path: str, said: _Hashed, placed: Placed, reason: str, located: tuple[int, int, str] | None) -> Damage:
+def _unreadable(path: str, said: Said, placed: Placed, reason: str, change: Change | None) -> Damage:
     """Rows whose bytes are damaged: the record that it is, if it can be found."""
     first, last = placed.offset, placed.offset + placed.count - 1
     what = f"{reason}; the records {first} to {last} (commit {said.record.version}) cannot be read"
-    if located is not None and first <= located[0] <= located[1] <= last:
-        return Damage(located[0], path, placed.position, f"{what}; {located[2]}")
+    if change is not None and change.last is not None and first <= change.first <= change.last <= last:
+        return Damage(change.first, path, placed.position, f"{what}; {change.message}")
     return Damage(first, path, placed.position, what)
 
 

@@ -203,6 +203,16 @@ def test_of_several_records_that_were_rewritten_the_first_is_found_up_to_its_blo
     )  # fmt: skip
 
 
+def test_blocks_that_were_forged_put_the_blame_on_nobody(disk: SimulatedDisk) -> None:
+    def forged(packed: list[Any]) -> list[Any]:
+        return [*packed[:6], "0" * len(packed[6]), *packed[7:]]
+
+    forger = Forger(disk)
+    forger.forge(b"1 owes", b"1 paid")
+    forger.forge_entry(2, forged)
+    assert verified(disk)[3] == f"the records 0 to {ROWS - 1} (commit 2) are not all those that were hashed"
+
+
 @pytest.mark.parametrize("field", ["complete", "sums"])
 def test_what_an_entry_has_for_proofs_and_for_finding_records_cannot_be_forged_either(
     disk: SimulatedDisk, field: str
@@ -214,7 +224,7 @@ def test_what_an_entry_has_for_proofs_and_for_finding_records_cannot_be_forged_e
 
     Forger(disk).forge_entry(3, forged)
     state, offset, _, problem = verified(disk)
-    assert (state, offset) == ("damaged", ROWS) and "is not of its records" in problem
+    assert (state, offset) == ("damaged", ROWS) and "to locate records is not of its own" in problem
     with opened(disk) as db:  # a proof that needs what was forged is none
         asked = "SHOW PROOF OF pay OFFSET 1"
         if field == "complete":
