@@ -14,14 +14,16 @@ import pyarrow as pa
 
 from headwater.engine.parts import Parts
 from headwater.engine.result import Result
-from headwater.errors import CorruptLog, OutOfRange, Span, SqlError
+from headwater.errors import OutOfRange, Span, SqlError
 from headwater.executor.canonical import content_hashes, record_hashes, record_texts
 from headwater.parser import syntax
 from headwater.planner import Relation
 from headwater.progress import task
 from headwater.storage import Log
 from headwater.storage.ledgers import Ledger
-from headwater.storage.merkle import HASH_BYTES, Frontier, consistency, inclusion
+from headwater.storage.merkle import Frontier
+from headwater.storage.proving import LedgerTree
+from headwater.storage.state import check_ledger
 from headwater.storage.verify import Partition, Verification, Wanted
 from headwater.values import Column
 
@@ -54,12 +56,15 @@ def run(statement: LedgerStatement, parts: Parts) -> Result:
 
 
 def _ledger(relation: Relation, partition: int, log: Log, span: Span) -> Ledger:
-    """One partition of a ledger as it is now. Raises SqlError if there is no such partition."""
+    """One partition of a ledger as it is now. Raises SqlError if there is none, and CorruptLog if it was changed."""
+    _check_partition(relation, partition, span)
+    return check_ledger(log.state, relation.id, partition)
+
+
+def _check_partition(relation: Relation, partition: int, span: Span) -> None:
     if partition >= relation.partitions:
         last = relation.partitions - 1
         raise SqlError(f'"{relation.name}" has no partition {partition}', span, hint=f"partitions 0 to {last}")
-    known = log.state.streams.get(relation.id)
-    return known.ledgers.get(partition, Ledger()) if known is not None else Ledger()
 
 
 # ---------------------------------------------------------------- roots
@@ -90,7 +95,7 @@ def _verify(statement: syntax.Verify, relation: Relation, parts: Parts) -> Resul
     if statement.first is not None and statement.last is not None and statement.last < statement.first:
         raise SqlError(f"there are no offsets from {statement.first} to {statement.last}", statement.span)
     if against is not None:
-        _ledger(relation, against.partition, log, against.span)
+        _check_partition(relation, against.partition, against.span)
         if not _ROOT.fullmatch(against.root):
             raise SqlError("a root is 64 hexadecimal digits", against.span, hint=f"SHOW ROOT OF {relation.name}")
     wanted = Wanted(
@@ -105,7 +110,7 @@ def _verify(statement: syntax.Verify, relation: Relation, parts: Parts) -> Resul
         run = Verification(parts.storage, log.path, wanted, record_hashes, lambda done: tell(done, total))
         found = run.run(log.state)
     rows = []
-    for partition in range(relation.partitions):
+    for partition in sorted({*range(relation.partitions), *found}):  # somebody may have written of others
         part = found.get(partition, Partition())
         problem = _problem(part)
         if against is not None and against.partition == partition and problem is None:
@@ -146,13 +151,15 @@ def _proof(statement: syntax.ShowProof, relation: Relation, log: Log) -> Result:
     size = _size(statement.size, ledger, statement.span)
     if statement.offset >= size:
         raise OutOfRange(f"there is no record {statement.offset} among the first {size:,}", statement.span)
-    leaves, text = _leaves(relation, statement.partition, ledger, size, log, statement.offset)
+    tree = LedgerTree(log, relation.id, statement.partition, ledger, size, record_hashes)
+    found = tree.inclusion(statement.offset)
+    (text,) = record_texts(tree.record(statement.offset), statement.partition)
     proof = {
         "offset": statement.offset,
         "record": text,
         "size": size,
-        "root": Frontier().extended(leaves).root.hex(),
-        "path": [node.hex() for node in inclusion(leaves, statement.offset)],
+        "root": found.root.hex(),
+        "path": [node.hex() for node in found.path],
     }
     return _as_json(proof)
 
@@ -165,15 +172,13 @@ def _extension(statement: syntax.ShowExtension, relation: Relation, log: Log) ->
             f"{statement.before:,} records are not the beginning of {size:,}", statement.span,
             hint="FROM SIZE n TO SIZE m, where n is at least 1, and no more than m",
         )  # fmt: skip
-    leaves, _ = _leaves(relation, statement.partition, ledger, size, log)
+    tree = LedgerTree(log, relation.id, statement.partition, ledger, size, record_hashes)
+    found = tree.consistency(statement.before)
     proof = {
-        "before": {
-            "size": statement.before,
-            "root": Frontier().extended(leaves[: statement.before * HASH_BYTES]).root.hex(),
-        },
+        "before": {"size": statement.before, "root": found.before.hex()},
         "size": size,
-        "root": Frontier().extended(leaves).root.hex(),
-        "path": [node.hex() for node in consistency(leaves, statement.before)],
+        "root": found.root.hex(),
+        "path": [node.hex() for node in found.path],
     }
     return _as_json(proof)
 
@@ -184,30 +189,6 @@ def _size(wanted: int | None, ledger: Ledger, span: Span) -> int:
     if wanted is not None and wanted > size:
         raise OutOfRange(f"there are {size:,} records, not {wanted:,}", span)
     return size if wanted is None else wanted
-
-
-def _leaves(
-    relation: Relation, partition: int, ledger: Ledger, size: int, log: Log, offset: int = -1
-) -> tuple[bytes, str]:
-    """The hashes of the first records of a partition, computed from these, and the text of the one at an offset."""
-    hashes, text, done = list[bytes](), "", 0
-    with task("hashing") as tell:
-        for chunk in log.scan(relation.id):
-            if chunk.partition != partition or chunk.offset >= size:
-                continue
-            rows = chunk.rows.slice(0, size - chunk.offset)
-            hashes.append(record_hashes(rows, partition))
-            if 0 <= offset - chunk.offset < rows.num_rows:
-                (text,) = record_texts(rows.slice(offset - chunk.offset, 1), partition)
-            done += rows.num_rows
-            tell(done, size)
-    leaves = b"".join(hashes)
-    if size == ledger.tree.size and Frontier().extended(leaves) != ledger.tree:
-        raise CorruptLog(
-            f'the records of "{relation.name}" are not those that were hashed: there is no proof of them',
-            hint=f"VERIFY STREAM {relation.name} says where the first difference is",
-        )
-    return leaves, text
 
 
 def _as_json(proof: dict[str, Any]) -> Result:

@@ -2,35 +2,36 @@
 
 import json
 import sys
+from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
 
 
-def climb(path: list[bytes], number: int, last: int, old: bytes, new: bytes) -> tuple[bytes | None, bytes | None]:
-    """The roots of the old and the new tree, from a node and its siblings on the way up: RFC 9162, 2.1.3.2, 2.1.4.2."""
-    for sibling in path:
-        if last == 0:
-            return None, None
-        is_left = number % 2 == 0 and number != last
-        old = old if is_left else sha256(b"\1" + sibling + old).digest()
-        new = sha256(b"\1" + new + sibling if is_left else b"\1" + sibling + new).digest()
-        levels = 1 if is_left else (number & -number).bit_length()  # up to where there is a sibling again
-        number, last = number >> levels, last >> levels
-    return (old, new) if last == 0 else (None, None)
+def roots(begin: int, end: int, upto: int, leaf: bytes, path: Iterator[bytes]) -> tuple[bytes, ...]:
+    """The roots of the tree of records from `begin`: up to `upto`, whose last one is `leaf` if given; up to `end`."""
+    if leaf and end - begin == 1:
+        return leaf, leaf
+    old, new, size = b"", b"", 1  # of the trees below: a power of eight that is less than all; the last has the rest
+    while size * 8 < end - begin:
+        size *= 8
+    for first in range(begin, end, size):
+        last = min(first + size, end)
+        is_open = first < upto < last + bool(leaf)
+        was, now = roots(first, last, upto, leaf, path) if is_open else (next(path),) * 2
+        old, new = old + was if first < upto else old, new + now
+    return tuple(below if len(below) == 32 else sha256(b"\1" + below).digest() for below in (old, new))
 
 
 def holds(proof: dict[str, Any]) -> bool:
-    path, root, last = [bytes.fromhex(text) for text in proof["path"]], bytes.fromhex(proof["root"]), proof["size"] - 1
-    if "record" in proof:
-        leaf, number = sha256(b"\0" + proof["record"].encode()).digest(), proof["offset"]
-        return 0 <= number <= last and climb(path, number, last, leaf, leaf)[1] == root
-    size, old = proof["before"]["size"], bytes.fromhex(proof["before"]["root"])
-    full = (size & -size).bit_length() - 1  # levels of the last full tree that the old one is made of
-    path = [old, *path] if size == 1 << max(full, 0) else path  # the old tree itself, which is a node of the new one
-    found = (
-        climb(path[1:], (size - 1) >> full, last >> full, path[0], path[0]) if path and 0 < size < last + 1 else None
-    )
-    return found == (old, root) or (0 < size == last + 1 and proof["path"] == [] and old == root)
+    nodes = [bytes.fromhex(node) for node in proof["path"]]
+    leaf, path = sha256(b"\0" + proof["record"].encode()).digest() if "record" in proof else b"", iter(nodes)
+    size, upto = proof["size"], proof["offset"] + 1 if leaf else proof["before"]["size"]
+    try:
+        old, new = roots(0, size, upto, leaf, path) if 0 < upto <= size else (b"", b"")
+    except StopIteration:  # the path is too short
+        return False
+    fits = all(len(node) == 32 for node in nodes) and next(path, None) is None and new.hex() == proof["root"]
+    return fits and (bool(leaf) or old.hex() == proof["before"]["root"])
 
 
 if __name__ == "__main__":

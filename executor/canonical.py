@@ -15,7 +15,6 @@ import json
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from hashlib import sha256
-from itertools import pairwise
 from math import isfinite
 from typing import Any
 
@@ -26,9 +25,8 @@ import pyarrow.compute as pc
 from headwater.storage.merkle import leaf_hashes
 from headwater.values import ROWPARTITION
 
-_SLICE_ROWS = 4096  # as many texts as are made at a time
+_SLICE_ROWS = 8192  # as many texts as are made at a time
 _LEAF = "\0"  # begins what a leaf of a Merkle tree is the hash of
-_ESCAPED = r'["\\\x00-\x1f]'  # what JSON does not have in a text as it is
 _PLAIN_SCALE = 6  # Arrow writes decimals with more digits after the point as powers of ten
 
 
@@ -39,13 +37,8 @@ def record_texts(rows: pa.RecordBatch, partition: int) -> list[str]:
 
 def record_hashes(rows: pa.RecordBatch, partition: int) -> bytes:
     """The hashes of records of a partition as leaves of a Merkle tree, one behind the other."""
-    hashes: list[bytes] = []
-    for texts in _texts(rows, _LEAF, _partition(partition)):
-        _, offsets, data = texts.buffers()
-        content = b"" if data is None else data.to_pybytes()
-        places = np.frombuffer(offsets, dtype=np.int32)[texts.offset : texts.offset + len(texts) + 1].tolist()
-        hashes += [sha256(content[begin:end]).digest() for begin, end in pairwise(places)]
-    return b"".join(hashes)
+    parts = (texts.cast(pa.binary()).to_pylist() for texts in _texts(rows, _LEAF, _partition(partition)))
+    return b"".join([b"".join([sha256(text).digest() for text in part]) for part in parts])
 
 
 def content_hashes(rows: pa.RecordBatch) -> bytes:
@@ -79,13 +72,26 @@ def _column(column: pa.Array) -> pa.StringArray:
     if pa.types.is_nested(kind):
         lists = column.cast(pa.list_(kind.value_type))
         return _valid(column, _list(lists.offsets, _value(lists.values)))
-    if pa.types.is_decimal(kind) and kind.scale <= _PLAIN_SCALE:
-        return _joined(['"', column.cast(pa.string()), '"'])
-    if _is_text(kind):
-        texts = column.cast(pa.string())
-        if not pc.any(pc.match_substring_regex(texts, _ESCAPED)).as_py():
-            return _joined(['"', texts, '"'])
+    if (plain := _unquoted(column)) is not None:
+        return _joined(['"', plain, '"'])
     return pa.array([None if value is None else _one(value) for value in column.to_pylist()], pa.string())
+
+
+def _unquoted(column: pa.Array) -> pa.StringArray | None:
+    """The values of a column, if JSON has them between quotes as Arrow writes them; else None."""
+    kind = column.type
+    if pa.types.is_decimal(kind) and kind.scale <= _PLAIN_SCALE:
+        return column.cast(pa.string())
+    if not _is_text(kind):
+        return None
+    texts = column.cast(pa.string())
+    _, offsets, data = texts.buffers()
+    if data is None:
+        return texts
+    begin, end = np.frombuffer(offsets, dtype=np.int32)[[texts.offset, texts.offset + len(texts)]].tolist()
+    content = np.frombuffer(data, dtype=np.uint8)[begin:end]
+    is_escaped = (content < ord(" ")).any() or (content == ord('"')).any() or (content == ord("\\")).any()
+    return None if is_escaped else texts
 
 
 def _one(value: Any) -> str:
@@ -104,15 +110,23 @@ def _one(value: Any) -> str:
 
 
 def _value(column: pa.Array) -> pa.StringArray:
-    return pc.fill_null(_column(column), "null")
+    texts = _column(column)
+    return pc.fill_null(texts, "null") if texts.null_count else texts
 
 
 def _object(names: Sequence[str], columns: Sequence[pa.Array], begin: str, end: str) -> pa.StringArray:
     """An object of each row; `begin` and `end` are its braces, and what is around them."""
     pieces: list[Any] = []
-    for place, (name, column) in enumerate(zip(names, columns, strict=True)):
-        pieces += [f"{',' if place else begin}{_quoted(name)}:", _value(column)]
-    return _joined([*pieces, end])
+    before = begin
+    for name, column in zip(names, columns, strict=True):
+        plain = None if column.null_count else _unquoted(column)
+        if plain is None:
+            pieces += [f"{before}{_quoted(name)}:", _value(column)]
+            before = ","
+        else:
+            pieces += [f'{before}{_quoted(name)}:"', plain]
+            before = '",'
+    return _joined([*pieces, before.removesuffix(",") + end])
 
 
 def _list(offsets: pa.Array, texts: pa.StringArray) -> pa.StringArray:

@@ -15,6 +15,7 @@ from contextlib import suppress
 from time import perf_counter
 
 from headwater.errors import HeadwaterError, StorageError
+from headwater.executor.canonical import record_hashes
 from headwater.repl.progress import Bar
 from headwater.storage import OsStorage
 from headwater.storage.backup import back_up
@@ -25,11 +26,12 @@ from headwater.storage.repair import LostCommits, LostImages, LostRows, parse_lo
 from headwater.storage.repair import repair as repair_database
 from headwater.storage.state import State
 
+_EVIDENCE = "Keep the files as they are, and go on with a backup from before"
 _LINES_PER_FILE = 20  # of a file with more findings the rest is counted
 
 _CHECK_EXAMPLES = """\
 examples:
-  headwater check shop.hw       verify every byte that was committed; nothing is changed
+  headwater check shop.hw       verify every byte that was committed, and all ledgers; nothing is changed
 
 Works while another process has the database open, and on one that cannot be opened.
 Exit code: 0 without damage, 1 with damage. Remarks are harmless.
@@ -164,10 +166,11 @@ def _parser(name: str, description: str, examples: str) -> argparse.ArgumentPars
 def _show_check(directory: str) -> list[Finding]:
     """Check a database, print what is found and a summary; the damage."""
     with Bar(sys.stderr, "checking") as bar:
-        run = Check(OsStorage(read_only=True), directory, bar.update)
+        run = Check(OsStorage(read_only=True), directory, bar.update, record_hashes)
         findings = list(run.findings())
     _show(findings)
-    for number in sorted({finding.extent.stream for finding in findings if finding.extent is not None}):
+    unreadable = {finding.extent.stream for finding in findings if finding.extent is not None}
+    for number in sorted(unreadable.union(run.changed_ledgers)):
         name = _names(run.state).get(number)
         if name is not None:
             print(f'stream {number} is "{name}"')
@@ -227,6 +230,8 @@ def _propose(directory: str) -> int:
             print(f"  {option:<{width}}  {meaning}")
     for path in _paths(found.beyond_repair):
         print(f"\nnothing can be done about {path}: {_advice(path)}")
+    for path in _paths(found.evidence):
+        print(f"\nnothing is done about {path}: that a ledger was changed is evidence. {_EVIDENCE}")
     commands = [option for option, _ in options if "after:" in option] or list(dict.fromkeys(o for o, _ in options))
     if commands:
         print("\nnothing was changed. To do it:")

@@ -1,13 +1,13 @@
 """Checking a database: every byte that was committed, without changing any.
 
 In: a directory, which another process may have open, and which may be too damaged to be opened. Out: findings, each
-with its place. `check_commits.py` reads the commit log; here is what the commits name: rows, segments and images; and
-which files are left that nothing names.
+with its place. `check_commits.py` reads the commit log, `verify.py` compares ledgers with their hashes; here is what
+the commits name: rows, segments and images; and which files are left that nothing names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
 import pyarrow as pa
@@ -19,16 +19,16 @@ from headwater.storage.commits import INLINE, CommitFile, Placed, Record
 from headwater.storage.directory import read_format
 from headwater.storage.failures import explained
 from headwater.storage.file_cache import FileCache
-from headwater.storage.files import File, Storage
+from headwater.storage.files import Storage
 from headwater.storage.findings import Finding, damage, remark
 from headwater.storage.frames import BadFrame, frame_size
 from headwater.storage.images import Place, image_path, verify_image
 from headwater.storage.index_files import index_path
 from headwater.storage.records import Extent
 from headwater.storage.retention import live_images
-from headwater.storage.rows import Known, Projections, read_layout
-from headwater.storage.segments import read_placed
+from headwater.storage.segments import checked_rows
 from headwater.storage.state import Segment, State
+from headwater.storage.verify import Hashed, Verification, Wanted
 
 Progress = Callable[[int, int], None]  # bytes that are done, bytes in all
 
@@ -38,8 +38,16 @@ _KNOWN = {"FORMAT", "LOCK", "commits", "streams", "images", "lost"}
 class Check:
     """One check of one database. What it counted is known once `findings` is exhausted."""
 
-    def __init__(self, storage: Storage, path: str, on_progress: Progress = lambda done, total: None) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        path: str,
+        on_progress: Progress = lambda done, total: None,
+        hashed: Hashed | None = None,
+    ) -> None:
+        """Ledgers are verified if it is said how their rows are hashed."""
         self._storage = storage
+        self._hashed = hashed
         self._path = path.rstrip("/") or path
         self._on_progress = on_progress
         self._segments = FileCache(storage)
@@ -47,6 +55,7 @@ class Check:
         self._state: State | None = None
         self._given_up: set[tuple[int, ...]] = set()
         self._missed: dict[str, State] = {}  # the state when a file was found to be missing or damaged
+        self.changed_ledgers: list[int] = []
         self.commits = 0
         self.streams = 0
         self.files = 0
@@ -85,7 +94,7 @@ class Check:
         self._measure(listed)
         chain = CommitsCheck(self._storage, directory, origin, state.version)
         yield from self._check_segments(state)
-        yield from chain.findings(firsts, self._check_rows, self._advance)
+        yield from self._check_commits(chain, firsts, state)
         yield from self._check_replacements(state)
         yield from self._check_images(state)
         yield from self._check_names(listed, state)
@@ -151,6 +160,29 @@ class Check:
 
     def _is_empty(self, path: str) -> bool:
         return self._storage.exists(path) and not self._segments.open(path).size()
+
+    def _check_commits(self, chain: CommitsCheck, firsts: Sequence[int], state: State) -> Iterator[Finding]:
+        """The commits, their rows, and the ledgers that these are in."""
+        ledgers: list[Verification] = []
+        if self._hashed is not None:
+            kept = [number for number, stream in state.streams.items() if stream.ledgers and not stream.start.version]
+            wanted = [Wanted(number, state.version) for number in kept]  # all that were not dropped
+            ledgers = [Verification(self._storage, self._path, each, self._hashed) for each in wanted]
+
+        def visit(commits: CommitFile, before: State, record: Record) -> Iterator[Finding]:
+            yield from self._check_rows(commits, before, record)
+            for ledger in ledgers:
+                yield from ledger.visit(commits, before, record)
+
+        for ledger in ledgers:
+            ledger.begin(state)
+        yield from chain.findings(firsts, visit, self._advance)
+        for ledger in ledgers:
+            ledger.end(chain.state)
+            changes = list(ledger.changes())
+            if changes:
+                self.changed_ledgers.append(ledger.stream)
+            yield from changes
 
     # ---------------------------------------------------------------- rows
 
@@ -256,23 +288,3 @@ class Check:
                 if reason is not None and image.version in self._state_now(path).images:
                     message = f"{reason}; the image of version {image.version} cannot be read"
                     yield damage("image", path, place[1], message, image.version)
-
-
-def checked_rows(file: File, placed: Placed, version: int | None, schemas: list[pa.Schema]) -> pa.RecordBatch:
-    """The rows in a frame. Raise `BadFrame` unless it is, to the byte, the one that was committed, and says so itself.
-
-    Without a version, any will do: rows that stand for older ones were written by a younger commit.
-    """
-    layout = read_layout(file, placed.position, placed.seal)
-    header = layout.header
-    found = (header.stream, header.partition, header.offset, header.count, header.payload_size)
-    expected = (placed.stream, placed.partition, placed.offset, placed.count, placed.payload_size)
-    if found != expected or version not in (None, header.version):
-        raise BadFrame("the frame is one of other rows than the commit names")
-    try:
-        rows, _ = read_placed(file, placed, Projections(schemas, None), Known(layout))
-    except pa.ArrowException as error:
-        raise BadFrame(f"the rows cannot be decoded: {error}") from None
-    if rows.num_rows != placed.count:
-        raise BadFrame(f"the frame has {rows.num_rows} rows, and the commit names {placed.count}")
-    return rows

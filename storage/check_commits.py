@@ -6,17 +6,18 @@ the records name. Nothing is changed, and another process may commit meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from headwater.errors import CorruptLog
 from headwater.storage.chain import commits_path
 from headwater.storage.commits import CommitFile, Record, pack_json, parse_json
 from headwater.storage.files import Storage
-from headwater.storage.findings import Finding, damage, remark
+from headwater.storage.findings import Finding, Subject, damage, remark
 from headwater.storage.frames import HEADER_BYTES, BadFrame, unpack_header
 from headwater.storage.index import FileIndex
 from headwater.storage.index_files import index_path, pack_index, read_index_file
-from headwater.storage.state import State
+from headwater.storage.state import State, without_ledgers
 
 Visit = Callable[[CommitFile, State, Record], Iterator[Finding]]  # the state is that before the record
 
@@ -117,8 +118,8 @@ class CommitsCheck:
         if base["version"] != self.last and self._state is not None:
             missing = f"commits {self.last + 1} to {base['version']}, which come before this file, are missing"
             yield damage("commits", path, 0, missing, self.last)
-        elif self._state is not None and parse_json(pack_json(self._state.to_json())) != base:
-            yield damage("commits", path, 0, "the file does not begin with the sum of the commits before it", self.last)
+        elif self._state is not None and (subject := _difference(self._state, base)) is not None:
+            yield damage(subject, path, 0, "the file does not begin with the sum of the commits before it", self.last)
         elif self._seal is not None and commits.previous != self._seal:
             yield damage("commits", path, 0, "the file does not follow the one before it", self.last)
 
@@ -183,6 +184,14 @@ def _continuity(commits: CommitFile, position: int, state: State, record: Record
             where = f"stream {placed.stream}, partition {placed.partition}"
             message = f"the rows of commit {record.version} in {where} begin at offset {placed.offset}, not {expected}"
             yield damage("commits", commits.path, position, message, record.version - 1)
+
+
+def _difference(state: State, base: Mapping[str, Any]) -> Subject | None:
+    """What is another one in the base of a file than in the state before it; None if nothing is."""
+    known = parse_json(pack_json(state.to_json()))
+    if known == base:
+        return None
+    return "ledger" if without_ledgers(known) == without_ledgers(base) else "commits"
 
 
 def _break(commits: CommitFile, reason: BadFrame, *, may_be_torn: bool) -> Finding:

@@ -92,12 +92,16 @@ class Record:
 
     @classmethod
     def unpack(cls, version: int, payload: bytes) -> Record:
-        """The inverse of `pack`."""
-        time_us, extent_count, effects_size, _ = _HEAD.unpack_from(payload)
-        effects_start = _HEAD.size + extent_count * _EXTENT.size
-        note_start = effects_start + effects_size
-        extents = tuple(Placed(*fields) for fields in _EXTENT.iter_unpack(payload[_HEAD.size : effects_start]))
-        return cls(version, time_us, extents, parse_json(payload[effects_start:note_start]), payload[note_start:])
+        """The inverse of `pack`. Raise `BadFrame` for a payload that is no record."""
+        try:
+            time_us, extent_count, effects_size, _ = _HEAD.unpack_from(payload)
+            effects_start = _HEAD.size + extent_count * _EXTENT.size
+            note_start = effects_start + effects_size
+            extents = tuple(Placed(*fields) for fields in _EXTENT.iter_unpack(payload[_HEAD.size : effects_start]))
+            effects = parse_json(payload[effects_start:note_start])
+        except (struct.error, ValueError, RecursionError):
+            raise BadFrame(f"the record of commit {version} is not one that Headwater wrote") from None
+        return cls(version, time_us, extents, effects, payload[note_start:])
 
 
 class CommitGroup:
@@ -304,9 +308,9 @@ class CommitFile:
             payload = read_payload(self.file, position, header).to_pybytes()
             if header.kind is not Kind.COMMIT or header.version != version:
                 raise BadFrame("another frame is here than the commit's")
+            return Record.unpack(version, payload)
         except BadFrame as reason:
             raise CorruptLog(f'"{self.path}" is damaged at byte {position}: {reason}') from None
-        return Record.unpack(version, payload)
 
     def seal_at(self, position: int) -> int:
         """The seal of the frame at a position. Raise `CorruptLog` if there is none."""
@@ -348,6 +352,10 @@ def pack_json(value: Mapping[str, Any]) -> bytes:
 
 
 def parse_json(text: bytes) -> dict[str, Any]:
-    """The inverse of `pack_json`."""
-    parsed: dict[str, Any] = json.loads(text) if text else {}
+    """The inverse of `pack_json`. Raise `ValueError` for what is not JSON."""
+    parsed: dict[str, Any] = json.loads(text, parse_constant=_refuse_constant) if text else {}
     return parsed
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")

@@ -8,7 +8,7 @@ from typing import Literal
 from headwater.storage.records import Extent
 
 Severity = Literal["damage", "remark"]
-Subject = Literal["format", "commits", "rows", "segment", "image", "file"]
+Subject = Literal["format", "commits", "rows", "segment", "image", "file", "ledger"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,8 @@ class Finding:
     """Something at a place of a database: damage, or a remark about what does no harm.
 
     `version` is, for damaged rows, the commit that they belong to; for a damaged commit file, the last commit before
-    the damage; for an image, the commit that published it. `extent` says which rows cannot be read.
+    the damage; for an image, the commit that published it. `extent` says which rows cannot be read. That a ledger was
+    changed is damage of its own kind: it is evidence, so no repair removes it.
     """
 
     severity: Severity

@@ -7,7 +7,7 @@ positions only, take no lock while they read, and see no more than what is publi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -293,6 +293,12 @@ class History:
         self._check_open()
         commits, index = self._chain.index_of(version)
         return commits.seal_at(index.position(version))
+
+    def effects(self, version: int) -> Mapping[str, Any]:
+        """As `Log.effects`."""
+        self._check_open()
+        commits, index = self._chain.index_of(version)
+        return commits.record(index.position(version), version).effects
 
     def _index_of(self, version: int) -> FileIndex:
         """The index of the commit file with a version. Raises `PositionGone` if that is no more."""

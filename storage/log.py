@@ -251,10 +251,7 @@ class Log:
         return self._explain_each(self._history.notes(key, after))
 
     def note_before(self, key: str, upto: int) -> tuple[int, Any] | None:
-        """The last version up to `upto` of a commit whose note has `key`, and the value of the key; None without one.
-
-        It costs no more for a longer log.
-        """
+        """The last version up to `upto` of a commit whose note has `key`, and its value; a longer log costs no more."""
         with self._reading():
             return self._history.note_before(key, upto)
 
@@ -267,11 +264,13 @@ class Log:
         with self._reading():
             return self._history.seal_of(version)
 
-    def wait(self, after: int, timeout: float | None) -> int:
-        """Sleep until there is a version above `after`, for at most `timeout` seconds; return the current version.
+    def effects(self, version: int) -> Mapping[str, Any]:
+        """What a commit changed besides adding rows: see `state.py`."""
+        with self._reading():
+            return self._history.effects(version)
 
-        `close` ends the wait, too.
-        """
+    def wait(self, after: int, timeout: float | None) -> int:
+        """Sleep until there is a version above `after` or it is closed, at most so long; return the current version."""
         self._check_open()
         if self._writer is None:
             return self._watch(after, timeout)

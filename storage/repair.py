@@ -83,17 +83,21 @@ def parse_loss(text: str) -> Loss:
 class Prospect:
     """What can be done about damage: made again at no loss, or given up; and damage for which nothing can be done.
 
-    Commits come before all else: while they are damaged, what else is lost is not known.
+    Commits come before all else: while they are damaged, what else is lost is not known. That somebody changed a ledger
+    is evidence, which stays.
     """
 
     rebuildable: tuple[Finding, ...]
     losses: tuple[Loss, ...]
     beyond_repair: tuple[Finding, ...]
+    evidence: tuple[Finding, ...] = ()
 
 
 def prospect(storage: Storage, path: str, findings: Iterable[Finding]) -> Prospect:
     """What can be done about the damage among some findings. Nothing is changed."""
-    damages = [finding for finding in findings if finding.is_damage]
+    found = [finding for finding in findings if finding.is_damage]
+    evidence = tuple(finding for finding in found if finding.subject == "ledger")
+    damages = [finding for finding in found if finding.subject != "ledger"]
     rebuildable = tuple(rebuild(storage, path, damages, apply=False))
     rest = [finding for finding in damages if finding not in rebuildable]
     losses: list[Loss] = _ranges(rest)
@@ -105,7 +109,7 @@ def prospect(storage: Storage, path: str, findings: Iterable[Finding]) -> Prospe
         losses.append(LostCommits(broken[0].version))
     else:
         hopeless += broken
-    return Prospect(rebuildable, tuple(losses), tuple(hopeless))
+    return Prospect(rebuildable, tuple(losses), tuple(hopeless), evidence)
 
 
 def repair(
@@ -142,7 +146,8 @@ def _check_losses(losses: Sequence[Loss]) -> None:
 
 
 def _damages(storage: Storage, path: str, on_progress: Progress) -> list[Finding]:
-    return [finding for finding in Check(storage, path, on_progress).findings() if finding.is_damage]
+    findings = Check(storage, path, on_progress).findings()
+    return [finding for finding in findings if finding.is_damage and finding.subject != "ledger"]
 
 
 def _accept(storage: Storage, path: str, lock: Lock, losses: Sequence[Loss], damages: Sequence[Finding]) -> int | None:

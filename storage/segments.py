@@ -192,3 +192,23 @@ def read_placed(
     projection = projections[known.layout.header.schema]
     rows, verified = read_rows(file, placed.position, known.layout, projection, known.verified)
     return rows, known if verified == known.verified else Known(known.layout, verified)
+
+
+def checked_rows(file: File, placed: Placed, version: int | None, schemas: list[pa.Schema]) -> pa.RecordBatch:
+    """The rows in a frame. Raise `BadFrame` unless it is, to the byte, the one that was committed, and says so itself.
+
+    Without a version, any will do: rows that stand for older ones were written by a younger commit.
+    """
+    layout = read_layout(file, placed.position, placed.seal)
+    header = layout.header
+    found = (header.stream, header.partition, header.offset, header.count, header.payload_size)
+    expected = (placed.stream, placed.partition, placed.offset, placed.count, placed.payload_size)
+    if found != expected or version not in (None, header.version):
+        raise BadFrame("the frame is one of other rows than the commit names")
+    try:
+        rows, _ = read_placed(file, placed, Projections(schemas, None), Known(layout))
+    except pa.ArrowException as error:
+        raise BadFrame(f"the rows cannot be decoded: {error}") from None
+    if rows.num_rows != placed.count:
+        raise BadFrame(f"the frame has {rows.num_rows} rows, and the commit names {placed.count}")
+    return rows

@@ -29,12 +29,15 @@ from typing import Any
 
 import pyarrow as pa
 
+from headwater.errors import CorruptLog
 from headwater.storage.commits import INLINE, Placed, Record, parse_json
 from headwater.storage.groups import GroupOffsets, Groups
-from headwater.storage.ledgers import Ledger
+from headwater.storage.ledgers import Ledger, entries_of, ledgers_of
 from headwater.storage.once import Made, OnceKey, OnceKeys
 from headwater.storage.producers import Producers, Stamp
 from headwater.storage.records import Extent, Image
+
+_FIELDS = 6  # of a stream as JSON; one that is a ledger has its partitions behind them
 
 
 @dataclass(slots=True)
@@ -72,6 +75,10 @@ class StreamState:
     segments: list[Segment] = field(default_factory=list)
     file: int = 0  # the youngest commit file that adds rows to it, by its first version
     ledgers: dict[int, Ledger] = field(default_factory=dict)  # by partition, if it is a ledger
+
+    def ledger(self, partition: int) -> Ledger:
+        """One partition of a ledger: empty if it has no records."""
+        return self.ledgers.get(partition, Ledger())
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +173,9 @@ class State:
             self._start(record.version, *packed)
         self.history = max(self.history, effects.get("history", 0))
         self.lost += [tuple(lost) for lost in effects.get("lost", ())]
-        for entry in effects.get("ledgers", ()):
-            ledgers, partition = self.streams[entry[0]].ledgers, entry[1]
-            ledgers[partition] = ledgers.get(partition, Ledger()).entered(entry)
+        for number, partition, entry in entries_of(effects):
+            if (stream := self.streams.get(number)) is not None:
+                stream.ledgers[partition] = stream.ledger(partition).entered(entry)
 
     def _start(self, now: int, number: int, version: int, rows: int, ends: Any, replacement: Any) -> None:
         stream = self.streams.setdefault(number, StreamState(version))  # one without rows can be cut, too
@@ -215,6 +222,19 @@ class State:
         return state
 
 
+def check_ledger(state: State, stream: int, partition: int) -> Ledger:
+    """One partition of a ledger. Raises `CorruptLog` if it is not what the records in it need."""
+    known = state.streams.get(stream, StreamState(0))
+    ledger = known.ledger(partition)
+    if not ledger.is_readable or ledger.tree.size != known.ends.get(partition, 0):
+        raise CorruptLog(
+            f"somebody changed what the commits say of the ledger (stream {stream}, partition {partition}): it takes "
+            "no more records, and proves nothing",
+            hint="VERIFY STREAM says where the first change is",
+        )
+    return ledger
+
+
 def extents_of(record: Record) -> tuple[Extent, ...]:
     """Where the rows are that a commit adds."""
     return tuple(Extent(placed.stream, placed.partition, placed.offset, placed.count) for placed in record.extents)
@@ -258,6 +278,11 @@ def pack_start(stream: int, start: Start) -> list[Any]:
     return [stream, start.version, start.rows, list(start.ends.items()), replacement]
 
 
+def without_ledgers(packed: Mapping[str, Any]) -> dict[str, Any]:
+    """A state as JSON, without what it says of ledgers: the last fields of streams."""
+    return {**packed, "streams": [[number, stream[:_FIELDS]] for number, stream in packed["streams"]]}
+
+
 def _pack_stream(stream: StreamState) -> list[Any]:
     packed = [
         stream.oldest,
@@ -275,7 +300,7 @@ def _pack_stream(stream: StreamState) -> list[Any]:
 def _unpack_stream(number: int, packed: list[Any]) -> StreamState:
     oldest, (version, rows, start_ends, replacement), ends, total, segments, file, *ledgers = packed
     start = Start(version, rows, dict(start_ends), tuple(Placed(number, *fields) for fields in replacement))
-    known = {partition: Ledger.from_json(ledger) for partition, *ledger in (ledgers[0] if ledgers else ())}
+    known = ledgers_of(ledgers[0]) if ledgers else {}
     return StreamState(oldest, start, dict(ends), total, [Segment(*s) for s in segments], file, known)
 
 

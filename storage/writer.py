@@ -26,7 +26,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from headwater.errors import HeadwaterError, NoSpace, Rejected, StorageError
+from headwater.errors import CorruptLog, HeadwaterError, NoSpace, Rejected, StorageError
 from headwater.storage.chain import CommitLog
 from headwater.storage.commits import CommitGroup, Placed, Record, parse_json
 from headwater.storage.failures import NO_SPACE
@@ -41,7 +41,7 @@ from headwater.storage.producers import Accepted, Stamp
 from headwater.storage.records import Append, Commit
 from headwater.storage.rows import Rows, encode_rows
 from headwater.storage.segments import SegmentGroup, Segments
-from headwater.storage.state import Start, extents_of, pack_offsets, pack_schema, pack_start
+from headwater.storage.state import Start, check_ledger, extents_of, pack_offsets, pack_schema, pack_start
 
 INLINE_BYTES = 1 << 15  # rows of a commit up to this size are kept in the commit file
 _PASSING = NO_SPACE | {errno.EMFILE, errno.ENFILE}  # what the same call may not meet again later
@@ -281,7 +281,7 @@ class _Placement:
         """Place a request; one that is not allowed gets its error."""
         try:
             accepted = self._check(request)
-        except Rejected as error:
+        except (Rejected, CorruptLog) as error:
             request.error = error
             return
         if accepted is not None:
@@ -307,7 +307,7 @@ class _Placement:
         self.results.append((request, _commit(record)))
 
     def _check(self, request: Request) -> Accepted | Made | None:
-        """The answer that a request was given before; None if it is new. Raises `Rejected`."""
+        """The answer that a request was given before; None if it is new. Raises `Rejected`, or `CorruptLog`."""
         made: Accepted | Made | None = None
         if isinstance(request.stamp, OnceKey):
             made = self._once.get(request.stamp) or self._state.once.find(request.stamp)
@@ -315,6 +315,9 @@ class _Placement:
             made = self._producers.find(request.stamp, request.digest)
         if made is not None:
             return made
+        for stream, partition, rows in request.appends:
+            if rows.leaves:
+                self._ledger(stream, partition)
         groups = self._groups.copy()
         for offsets in request.offsets:
             groups.apply(offsets)
@@ -382,16 +385,15 @@ class _Placement:
                 leaves[stream, partition] = leaves.get((stream, partition), b"") + rows.leaves
         for (stream, partition), added in leaves.items():
             before = self._ledger(stream, partition)
-            after = before.extended(stream, partition, self.version, self.time_us, added)
-            assert after.tree.size == self._ends[stream][partition], "a ledger has the hashes of all its rows"
+            after, entry = before.extended(stream, partition, self.version, self.time_us, added)
             self._ledgers[stream, partition] = after
-            effects.setdefault("ledgers", []).append(before.entry(stream, partition, after))
+            effects.setdefault("ledgers", []).append(entry.pack())
 
     def _ledger(self, stream: int, partition: int) -> Ledger:
+        """A ledger as it is now. Raises `CorruptLog` if it cannot be gone on with."""
         if (stream, partition) in self._ledgers:
             return self._ledgers[stream, partition]
-        known = self._state.streams.get(stream)
-        return known.ledgers.get(partition, Ledger()) if known is not None else Ledger()
+        return check_ledger(self._state, stream, partition)
 
     def _schema(self, rows: Rows, effects: dict[str, Any]) -> int:
         """Number of the schema of rows. The first commit that has one brings it along."""

@@ -6,16 +6,18 @@ import json
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
 from headwater.engine.database import Database
+from headwater.errors import CorruptLog
 from headwater.executor.canonical import record_hashes
 from headwater.storage import Log, SimulatedDisk
-from headwater.storage.commits import Record
+from headwater.storage.commits import INLINE, Record
 from headwater.storage.frames import FrameChain, Header, Kind, crc32c, unpack_header, walk_frames
-from headwater.storage.ledgers import Ledger
+from headwater.storage.ledgers import Entry, Ledger
 
 ROWS = 2_000  # of a commit: so many are in a segment
 Rewrite = Callable[[Header, bytes], bytes]
@@ -63,14 +65,16 @@ class Forger:
 
     def __init__(self, disk: SimulatedDisk) -> None:
         self.disk = disk
-        (self.segment,) = [path for path in disk.files() if path.endswith(".seg")]
-        (self.commits,) = [path for path in disk.files() if path.endswith(".log")]
+        self.segment = next((path for path in disk.files() if path.endswith(".seg")), "")
+        self.logs = sorted(path for path in disk.files() if path.endswith(".log"))
+        self.commits = self.logs[0]
         self.seals: dict[int, int] = {}  # of all frames: the new one, by the old one
+        self.moved: dict[int, int] = {}  # where the frames of the file that was rewritten last are now
 
     def forge(self, old: bytes, new: bytes) -> None:
         """Write `new` where the records say `old`, and make all checksums and seals right, up to the end."""
-        self._rewrite(self.segment, lambda _, payload: payload.replace(old, new))
-        self._rewrite(self.commits, self._sealed)
+        self.rewrite(self.segment, lambda _, payload: payload.replace(old, new))
+        self.rewrite_logs(self.sealed)
 
     def forge_hashes(self) -> None:
         """Give every commit the hashes that its records have now, and all that rests on these."""
@@ -83,32 +87,79 @@ class Forger:
         def hashed(header: Header, payload: bytes) -> bytes:
             nonlocal ledger
             if header.kind is not Kind.COMMIT or header.version not in leaves:
-                return self._sealed(header, payload)
-            record, before = Record.unpack(header.version, payload), ledger
-            ledger = before.extended(stream, 0, record.version, record.time_us, leaves[record.version])
-            effects = {**record.effects, "ledgers": [before.entry(stream, 0, ledger)]}
-            return self._sealed(header, replace(record, effects=effects).pack())
+                return self.sealed(header, payload)
+            record = Record.unpack(header.version, payload)
+            ledger, entry = ledger.extended(stream, 0, record.version, record.time_us, leaves[record.version])
+            effects = {**record.effects, "ledgers": [entry.pack()]}
+            return self.sealed(header, replace(record, effects=effects).pack())
 
-        self._rewrite(self.commits, hashed)
+        self.rewrite_logs(hashed)
 
-    def _sealed(self, header: Header, payload: bytes) -> bytes:
+    def forge_entry(self, version: int, forge: Callable[[list[Any]], Any]) -> None:
+        """Let a commit say something else of the ledger. All that follows in the file moves."""
+        self.forge_ledgers(version, lambda entries: [forge(entries[0])])
+
+    def forge_ledgers(self, version: int, forge: Callable[[list[Any]], Any]) -> None:
+        """Let a commit say something else of all ledgers."""
+
+        def forged(header: Header, payload: bytes) -> bytes:
+            if header.kind is not Kind.COMMIT or header.version != version:
+                return self.sealed(header, payload)
+            record = Record.unpack(version, payload)
+            effects = {**record.effects, "ledgers": forge(list(record.effects["ledgers"]))}
+            return self.sealed(header, replace(record, effects=effects).pack())
+
+        self.rewrite_logs(forged)
+
+    def forge_base(self, path: str, forge: Callable[[list[Any]], Any]) -> None:
+        """Let a commit file begin with something else about the partitions of a ledger."""
+
+        def forged(header: Header, payload: bytes) -> bytes:
+            if header.kind is not Kind.BASE:
+                return self.sealed(header, payload)
+            base = json.loads(payload)
+            for _, stream in base["streams"]:
+                stream[6:] = [forge(ledgers) for ledgers in stream[6:]]
+            return json.dumps(base, separators=(",", ":")).encode()
+
+        self.rewrite(path, forged)
+
+    def sealed(self, header: Header, payload: bytes) -> bytes:
         """A commit that names the frames as they are now."""
         if header.kind is not Kind.COMMIT:
             return payload
         record = Record.unpack(header.version, payload)
-        extents = tuple(replace(extent, seal=self.seals.get(extent.seal, extent.seal)) for extent in record.extents)
+        extents = tuple(
+            replace(
+                extent,
+                seal=self.seals.get(extent.seal, extent.seal),
+                position=self.moved[extent.position] if extent.segment == INLINE else extent.position,
+            )
+            for extent in record.extents
+        )
         return replace(record, extents=extents).pack()
 
-    def _rewrite(self, path: str, rewrite: Rewrite) -> None:
+    def rewrite_logs(self, rewrite: Rewrite) -> None:
+        """Rewrite all commit files. What was only kept beside them is made anew."""
+        for path in self.logs:
+            self.rewrite(path, rewrite)
+        for path in [path for path in self.disk.files() if path.endswith(".idx")]:
+            self.disk.remove(path)
+
+    def rewrite(self, path: str, rewrite: Rewrite) -> None:
         """Rewrite the payloads of a file's frames, and with them all checksums."""
         content = self.disk.files()[path]
         origin = unpack_header(content[:64])[0].previous
-        chain = FrameChain(0, origin)
+        chain = FrameChain(0, self.seals.get(origin, origin))
+        self.moved = {}
         for frame in walk_frames(pa.py_buffer(content), 0, origin):
             payload, covered = _with_checksums(frame.header, rewrite(frame.header, frame.payload.to_pybytes()))
-            assert len(payload) == frame.header.payload_size, "everything stays where it is"
-            _, self.seals[frame.seal] = chain.add(replace(frame.header, payload_crc=crc32c(covered)), payload)
+            self.moved[frame.position] = chain.end
+            base = self.moved.get(frame.header.base, frame.header.base)
+            header = replace(frame.header, payload_size=len(payload), payload_crc=crc32c(covered), base=base)
+            _, self.seals[frame.seal] = chain.add(header, payload)
         file = self.disk.open(path)
+        file.truncate(0)
         chain.write(file)
         file.sync()
 
@@ -128,15 +179,59 @@ def _with_checksums(header: Header, payload: bytes) -> tuple[bytes, bytes]:
 
 
 @pytest.mark.parametrize("row", [0, ROWS + 7, 4 * ROWS - 1])
-def test_records_that_were_rewritten_with_all_checksums_are_found_by_their_hashes(
-    disk: SimulatedDisk, row: int
-) -> None:
+def test_a_record_that_was_rewritten_with_all_checksums_is_found_by_its_hash(disk: SimulatedDisk, row: int) -> None:
     forger = Forger(disk)
     forger.forge(f"{row:06} owes".encode(), f"{row:06} paid".encode())
-    first = row // ROWS * ROWS
     state, offset, file, problem = verified(disk)
-    assert (state, offset, file.split(":")[0]) == ("damaged", first, forger.segment)
-    assert f"the records {first} to {first + ROWS - 1}" in problem and "not those that were hashed" in problem
+    assert (state, offset, file.split(":")[0]) == ("damaged", row, forger.segment)
+    assert problem == f"the record {row} (commit {row // ROWS + 2}) is not the one that was hashed"
+
+
+def test_a_record_of_a_small_commit_is_found_too(disk: SimulatedDisk) -> None:
+    forger = Forger(disk)
+    forger.rewrite(
+        forger.commits, lambda header, payload: forger.sealed(header, payload.replace(b"last owes", b"last paid"))
+    )
+    assert verified(disk)[:2] == ("damaged", 4 * ROWS)
+
+
+def test_of_several_records_that_were_rewritten_the_first_is_found_up_to_its_block(disk: SimulatedDisk) -> None:
+    Forger(disk).forge(b"1 owes", b"1 paid")
+    assert verified(disk) == (
+        "damaged", 0, f"{Forger(disk).segment}:0",
+        "the records 0 to 511 (commit 2) are not all those that were hashed",
+    )  # fmt: skip
+
+
+def test_blocks_that_were_forged_put_the_blame_on_nobody(disk: SimulatedDisk) -> None:
+    def forged(packed: list[Any]) -> list[Any]:
+        return [*packed[:6], "0" * len(packed[6]), *packed[7:]]
+
+    forger = Forger(disk)
+    forger.forge(b"1 owes", b"1 paid")
+    forger.forge_entry(2, forged)
+    assert verified(disk)[3] == f"the records 0 to {ROWS - 1} (commit 2) are not all those that were hashed"
+
+
+@pytest.mark.parametrize("field", ["complete", "sums"])
+def test_what_an_entry_has_for_proofs_and_for_finding_records_cannot_be_forged_either(
+    disk: SimulatedDisk, field: str
+) -> None:
+    def forged(packed: list[Any]) -> list[Any]:
+        entry = Entry.unpack(packed)
+        assert entry is not None
+        return replace(entry, **{field: bytes(len(getattr(entry, field)))}).pack()
+
+    Forger(disk).forge_entry(3, forged)
+    state, offset, _, problem = verified(disk)
+    assert (state, offset) == ("damaged", ROWS) and "to locate records is not of its own" in problem
+    with opened(disk) as db:  # a proof that needs what was forged is none
+        asked = "SHOW PROOF OF pay OFFSET 1"
+        if field == "complete":
+            with pytest.raises(CorruptLog, match="there is no proof of them"):
+                db.sql(asked)
+        else:
+            assert json.loads(db.sql(asked).fetchall()[0][0])["offset"] == 1
 
 
 def test_who_rewrites_all_hashes_too_is_found_by_a_root_that_was_kept_elsewhere(disk: SimulatedDisk) -> None:

@@ -1,4 +1,4 @@
-"""Every bit of a ledger of 1 MiB: one that is flipped is found, and located to its frame.
+"""Every bit of a ledger of 1 MiB: one that is flipped is found, and located to its frame; in a record, to this.
 
 A sample of bits as a rule; HEADWATER_BITS=all tries each, which takes some minutes.
 """
@@ -80,11 +80,12 @@ def test_every_flipped_bit_of_a_frame_is_found_by_what_verify_does_with_each(dis
     assert known[-1][1].end == file.size()  # every byte is in a frame
     is_all = os.environ.get("HEADWATER_BITS") == "all"
     share = 1 if is_all else SAMPLE / (8 * file.size())
-    missed, dice = list[tuple[int, int]](), random.Random(0)
+    missed, dice, tried = list[tuple[int, int]](), random.Random(0), 0
     for version, placed in known:
         hashes = record_hashes(verified_rows(file, placed, version, schemas), 0)  # type: ignore[arg-type]
         bits = range(placed.position * 8, placed.end * 8)
         for bit in bits if is_all else dice.sample(bits, int(len(bits) * share)):
+            tried += 1
             file.content[bit >> 3] ^= 1 << (bit & 7)
             try:
                 found = record_hashes(verified_rows(file, placed, version, schemas), 0)  # type: ignore[arg-type]
@@ -93,6 +94,7 @@ def test_every_flipped_bit_of_a_frame_is_found_by_what_verify_does_with_each(dis
             if found == hashes:
                 missed.append((bit >> 3, bit & 7))
             file.content[bit >> 3] ^= 1 << (bit & 7)
+    print(f"\n{tried:,} of {8 * file.size():,} bits flipped, {tried - len(missed):,} found")
     assert missed == []
 
 
@@ -105,8 +107,22 @@ def test_flipped_bits_are_located_by_verify_to_the_frame_that_they_are_in(disk: 
             position, bit = dice.randrange(placed.position, placed.end), dice.randrange(8)
             flip(disk, path, position, bit)
             ((*_, state, offset, file, _),) = db.sql("VERIFY STREAM pay").fetchall()
-            assert (state, offset, file) == ("damaged", placed.offset, f"{path}:{placed.position}")
+            assert (state, file) == ("damaged", f"{path}:{placed.position}")
+            assert placed.offset <= offset < placed.offset + placed.count
             flip(disk, path, position, bit)
+
+
+def test_a_flipped_bit_of_a_record_is_located_to_the_record_and_its_offset(disk: SimulatedDisk) -> None:
+    path, known = segment(disk), list(frames(disk))
+    content = disk.files()[path]
+    with opened(disk) as db:
+        for (version, placed), number in zip((known[0], known[7], known[-1]), (0, 449, 2_345), strict=True):
+            position = content.index(f"{number:060}".encode(), placed.position) + 30
+            flip(disk, path, position, 1)
+            ((*_, offset, file, problem),) = db.sql("VERIFY STREAM pay").fetchall()
+            assert (offset, file) == (placed.offset + number, f"{path}:{placed.position}")
+            assert problem.endswith(f"the record {offset} (commit {version}) is not the one that was hashed")
+            flip(disk, path, position, 1)
 
 
 def flip(disk: SimulatedDisk, path: str, position: int, bit: int) -> None:
