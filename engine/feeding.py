@@ -10,10 +10,12 @@ own for each clock:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from headwater.engine import ingest
 from headwater.engine.catching_up import Changes, Moved
+from headwater.engine.gate import Gate
 from headwater.engine.stops import Stop
 from headwater.planner import Catalog, Relation
 from headwater.planner.loops import Loops, circle_of, loops_of
@@ -41,6 +43,18 @@ class Feeding:
         if self._known[0] is not catalog:
             self._known = (catalog, loops_of(catalog))
         return self._known[1]
+
+    def turn(self, gate: Gate, *catalogs: Catalog) -> AbstractContextManager[None]:
+        """Inside, nobody writes, if one of the catalogs has loops."""
+        return gate.alone() if any(self.loops(catalog).streams for catalog in catalogs) else nullcontext()
+
+    def is_behind(self, running: Iterable[Relation], loops: Loops, position: int) -> bool:
+        """Whether the queries that run, which have read up to version `position`, have yet to read what can come into a
+        loop. Nobody may be about to write what they give.
+        """
+        streams = set[int]().union(*(loops.read.get(relation.id, ()) for relation in running))
+        read = {id: max(position, self._log.start(id).version) for id in streams}
+        return any(self._log.row_count(id) > self._log.row_count(id, version) for id, version in read.items())
 
     def rested(self, position: int) -> int:
         """The version up to which all is read, with what came of it in loops, where `position` is read as such."""

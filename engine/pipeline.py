@@ -21,6 +21,7 @@ from headwater.engine.failed_rows import NOTE as FAILED_ROWS
 from headwater.engine.failed_rows import FailedRows
 from headwater.engine.feeding import NOTE as HOPS
 from headwater.engine.feeding import Feeding, inserted
+from headwater.engine.gate import Gate
 from headwater.engine.outputs import Digests, created_at
 from headwater.engine.recovery import checked, named, recorded
 from headwater.engine.stops import (
@@ -52,7 +53,8 @@ class Pipeline:
 
     `lock` guards the circuit and the catalog. Whoever asks for the state now first calls `catch_up`, so a query sees
     every commit that was acknowledged before it began. Who changes the catalog holds `defining` all the while, and
-    takes `lock` after it: only the end of a definition holds up the steps.
+    takes `lock` after it: only the end of a definition holds up the steps. Where there are loops of queries, that end
+    passes `gate` alone, between the two: what is written has its turn before what is defined, or after.
     """
 
     def __init__(
@@ -63,12 +65,14 @@ class Pipeline:
         background: bool,
         now_us: Callable[[], int] = lambda: 0,
         idle: Callable[[], float | None] = lambda: None,
+        gate: Gate | None = None,
     ) -> None:
         """`now_us` is the clock of the log. `idle` is called by the thread between steps, and gives the seconds after
-        which to call it at the latest.
+        which to call it at the latest. All pipelines of a log have one `gate`.
         """
         self.lock = threading.RLock()
         self.defining = threading.RLock()
+        self.gate = gate or Gate()
         self.log = log
         self.catalog = catalog
         self.last_step = (0, 0)  # (version up to which derived logs are read, version up to which their input was)
@@ -340,7 +344,7 @@ class Pipeline:
         changed; gives how many rows. They are computed beside the running circuit, which then takes them up.
         """
         coming = self.coming(made, catalog)
-        with self.lock:
+        with self.feeding.turn(self.gate, self.catalog, catalog), self.lock:
             # The steps are run here, not waited for: waiting would let go of the lock, and of the catalog with it.
             while self.step():
                 pass
@@ -404,7 +408,7 @@ class Pipeline:
 
     def rename(self, catalog: Catalog, note: dict[str, Any]) -> None:
         """Makes `catalog`, in which there are no relations that were not there before, the catalog, in one commit."""
-        with self.lock:
+        with self.feeding.turn(self.gate, self.catalog, catalog), self.lock:
             self._rename(catalog, note, [], self.feeding.hops)
             self._circuit = Circuit(self.roots(), parts=[self.circuit])
 

@@ -149,7 +149,11 @@ def _max_hops(known: dict[str, syntax.Property]) -> int | None:
 
 
 def _refuse_undeclared(relation: Relation, statement: syntax.Insert, catalog: Catalog) -> None:
-    """Raises SqlError for a circle of queries that nobody has said is meant, or that has several clocks."""
+    """Raises SqlError for a circle of queries that nobody has said is meant, or that has several clocks.
+
+    In several clocks a round would be steps of several pipelines. What they write meets in the order in which they come
+    to it, unless each waits for the others; then a clock of one's own is for nothing, as it holds everybody up.
+    """
     circle = circle_of(relation, catalog)
     if circle is None:
         return
@@ -163,7 +167,8 @@ def _refuse_undeclared(relation: Relation, statement: syntax.Insert, catalog: Ca
     if any(other.clock != relation.clock for other in queries):
         raise Unsupported(
             f"a loop goes round in one clock, and this one in several: {' → '.join(circle)}", statement.relation.span,
-            hint="leave out clock = 'own' in what is part of the loop",
+            hint="leave out clock = 'own' in what is part of the loop, or put all of it into a pipeline, and make an "
+            "instance of that WITH (clock = 'own')",
         )  # fmt: skip
 
 

@@ -1,0 +1,102 @@
+"""INSERT INTO stream SELECT … goes on: a query that puts its rows where users put theirs."""
+
+from __future__ import annotations
+
+import pytest
+
+import headwater
+from headwater.errors import HeadwaterError, NameTaken, SqlError, UnknownName, Unsupported
+from tests.engine.loops import rows, states
+
+
+def test_a_select_into_a_stream_goes_on_and_one_into_a_table_is_done_once(db: headwater.Database) -> None:
+    db.execute("CREATE STREAM a (v BIGINT); CREATE STREAM b (v BIGINT); CREATE TABLE t (v BIGINT)")
+    db.execute("INSERT INTO a VALUES (1)")
+    message = db.sql("INSERT INTO b SELECT v * 10 FROM a").message
+    assert message == "created query INSERTQUERY_1, which inserts into b, 1 row so far"
+    assert db.sql("INSERT INTO t SELECT v FROM a").message == "inserted 1 row"
+    assert db.sql("INSERT INTO b SELECT v FROM a AS OF LATEST").message == "inserted 1 row"
+    db.execute("INSERT INTO a VALUES (2)")
+    assert rows(db, "SELECT v FROM b ORDER BY ROWOFFSET") == [(10,), (1,), (20,)]
+    assert rows(db, "SELECT v FROM t") == [(1,)]
+
+
+def test_its_rows_have_the_time_and_partition_of_those_it_reads_and_the_columns_that_are_named(
+    db: headwater.Database,
+) -> None:
+    db.execute("""
+        CREATE STREAM a (v INTEGER, at TIMESTAMP) WITH (timestamp = 'at');
+        CREATE STREAM b (v BIGINT, w VARCHAR);
+        INSERT INTO b (w) SELECT v FROM a;
+        INSERT INTO a VALUES (7, '2026-01-01 10:00:00');
+    """)
+    assert rows(db, "SELECT v, w, ROWTIME::VARCHAR FROM b") == [(None, "7", "2026-01-01 10:00:00")]
+
+
+def test_several_queries_and_users_write_into_one_stream(db: headwater.Database) -> None:
+    db.execute("""
+        CREATE STREAM a (v BIGINT); CREATE STREAM b (v BIGINT); CREATE STREAM all_of_it (v BIGINT);
+        CREATE TABLE total AS SELECT sum(v) AS v FROM all_of_it;
+        INSERT INTO all_of_it SELECT v FROM a;
+        INSERT INTO all_of_it SELECT v FROM b;
+        INSERT INTO a VALUES (1); INSERT INTO b VALUES (10); INSERT INTO all_of_it VALUES (100);
+    """)
+    assert rows(db, "SELECT v FROM total") == [(111,)]
+
+
+def test_it_is_a_query_like_others(db: headwater.Database) -> None:
+    db.execute("CREATE STREAM a (v BIGINT); CREATE STREAM b (v BIGINT)")
+    db.execute("INSERT INTO b SELECT v FROM a WHERE v > 1 WITH (name = 'pick')")
+    assert states(db) == {"pick": "running"}
+    assert rows(db, "DESCRIBE pick") == [("v", "BIGINT", None)]
+    assert any("Filter" in str(line) for line in rows(db, "EXPLAIN pick"))
+    db.execute("PAUSE pick; INSERT INTO a VALUES (2)")
+    assert (states(db), rows(db, "SELECT v FROM b")) == ({"pick": "paused"}, [])
+    db.execute("RESUME pick")
+    assert rows(db, "SELECT v FROM b") == [(2,)]
+    db.execute("TERMINATE pick; INSERT INTO a VALUES (3)")
+    assert (states(db), rows(db, "SELECT v FROM b")) == ({"pick": "terminated"}, [(2,)])
+    db.execute("DROP QUERY pick; DROP STREAM a")
+    assert rows(db, "SELECT v FROM b") == [(2,)], "what it has inserted stays"
+
+
+def test_rows_that_do_not_fit_go_where_its_errors_go(db: headwater.Database) -> None:
+    db.execute("""
+        CREATE STREAM a (v VARCHAR); CREATE STREAM b (v BIGINT); CREATE STREAM bad (cause VARCHAR);
+        INSERT INTO b SELECT v FROM a ON ERROR INSERT INTO bad;
+        INSERT INTO a VALUES ('1'), ('x'), ('2');
+    """)
+    assert rows(db, "SELECT v FROM b ORDER BY v") == [(1,), (2,)]
+    assert rows(db, "SELECT count(*) FROM bad") == [(1,)]
+
+
+@pytest.mark.parametrize(
+    ("sql", "error", "message"),
+    [
+        ("INSERT INTO b SELECT v, v FROM a", SqlError, "2 values for 1 columns"),
+        ("INSERT INTO b SELECT count(*) FROM a", SqlError, "not those of a stream"),
+        ("INSERT INTO b SELECT v FROM a WITH (nane = 'x')", UnknownName, 'no property "nane"'),
+        ("INSERT INTO b SELECT v FROM a WITH (max_hops = 3)", SqlError, "max_hops bounds a feedback"),
+        ("INSERT INTO b SELECT v FROM a WITH (feedback = '2 steps')", Unsupported, "one step"),
+        ("INSERT INTO b SELECT v FROM a WITH (feedback = '1 step', max_hops = 0)", SqlError, "a whole number from 1"),
+        ("INSERT INTO b VALUES (1) ON ERROR SKIP", SqlError, "ON ERROR is about a query that goes on"),
+        ("INSERT INTO t SELECT v FROM a WITH (name = 'x')", SqlError, "name is about a query that goes on"),
+        ("INSERT INTO d SELECT v FROM a", SqlError, "come from its query"),
+        ("INSERT INTO b SELECT v FROM a WITH (name = 't')", NameTaken, '"t" exists already'),
+        ("BEGIN; INSERT INTO b SELECT v FROM a", Unsupported, "cannot be part of a transaction"),
+        ("SELECT * FROM q", SqlError, 'a query that inserts into "b"'),
+        ("DROP STREAM b", NameTaken, '"b" is used by q'),
+    ],
+)
+def test_what_makes_no_sense_is_refused_and_changes_nothing(
+    db: headwater.Database, sql: str, error: type[HeadwaterError], message: str
+) -> None:
+    db.execute("""
+        CREATE STREAM a (v BIGINT); CREATE STREAM b (v BIGINT); CREATE TABLE t (v BIGINT);
+        CREATE STREAM d AS SELECT v FROM a; INSERT INTO b SELECT v FROM a WITH (name = 'q');
+    """)
+    before = states(db)
+    with pytest.raises(error) as caught:
+        db.execute(sql)
+    assert message in str(caught.value)
+    assert states(db) == before
