@@ -115,13 +115,6 @@ def test_each_round_is_a_version_that_can_be_asked_for_and_forked(tmp_path: Path
     db.close()
 
 
-def test_a_row_that_came_through_a_loop_is_explained_by_the_records_of_its_stream(db: headwater.Database) -> None:
-    db.execute(COUNTER.format(until=2, hops=9))
-    db.execute("CREATE TABLE top AS SELECT max(n) AS n FROM r; INSERT INTO r VALUES (0)")
-    assert [row[5] for row in rows(db, "EXPLAIN ROW r WHERE n = 2")] == ["n = 2"]
-    assert [row[5] for row in rows(db, "EXPLAIN ROW top WHERE n = 2")] == ["n = 0", "n = 1", "n = 2"]
-
-
 def test_a_loop_is_interrupted_by_pausing_it(db: headwater.Database) -> None:
     db.execute(COUNTER.format(until=10**9, hops=10**6))
     db.execute("INSERT INTO r VALUES (0); PAUSE run")
