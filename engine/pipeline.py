@@ -219,15 +219,14 @@ class Pipeline:
         changes = circuit.advance(self.log, Cut(to), trouble=trouble)
         running = self.running()
         stops = failed(running, trouble, self.budgets.of(running, circuit, self.catalog), began)
-        stops += self.feeding.runaways(running, self.catalog, changes, began)
+        moved = Moved(circuit, changes, trouble)
+        stops += self.feeding.runaways(running, self.catalog, moved, began)
         stops = with_dependents(stops, running, self.catalog)
         plans = {r.id: r.content() for r in running} if stops else {}
         stops = [replace(s, version=right_up_to(plans[s.id], self.log, began, to)) for s in stops]
         gone = {stop.id for stop in stops}
         going = [r for r in running if r.id not in gone]
-        moved = Moved(circuit, changes, trouble)
-        hops = self.feeding.following(going, self.catalog, moved, to)
-        appends = self._given(going, self.catalog, moved, to)
+        appends, hops = self._given(going, self.catalog, moved, to)
         stops += with_dependents(assertions.pauses(going, self.catalog, circuit, changes, to), going, self.catalog)
         self._digests.forget(stop.id for stop in stops)
         if has_input or appends or stops:
@@ -259,21 +258,24 @@ class Pipeline:
         self.stopped |= {stop.id: stop for stop in stops}
         self._circuit = Circuit(self.roots(), parts=[circuit])
 
-    def _given(self, relations: Sequence[Relation], catalog: Catalog, moved: Moved, to: int) -> list[Append]:
+    def _given(
+        self, relations: Sequence[Relation], catalog: Catalog, moved: Moved, to: int
+    ) -> tuple[list[Append], dict[int, int]]:
         """What the logs of derived relations gain by a step that read up to version `to`, and those of their errors and
-        alerts.
+        alerts; and the hops of what is not read yet after it.
         """
-        appends: list[Append] = []
+        given = []
         for relation in relations:
             if relation.plan is not None:
                 deltas = moved.changes[relation.plan]
                 if relation.insertion is None:
-                    appends += self._digests.output(relation, deltas)
+                    own = self._digests.output(relation, deltas)
                 else:
-                    appends += inserted(relation, deltas, catalog, self.log, to)
-                appends += self.failed_rows.appends(relation, moved.trouble, catalog, to)
-                appends += assertions.alerts(relation, moved.circuit, moved.changes, self.log, to)
-        return appends
+                    own = inserted(relation, deltas, catalog, self.log, to)
+                own += self.failed_rows.appends(relation, moved.trouble, catalog, to)
+                own += assertions.alerts(relation, moved.circuit, moved.changes, self.log, to)
+                given.append((relation, own))
+        return [append for _, own in given for append in own], self.feeding.following(given, catalog, to)
 
     def limit_state(self, nbytes: int | None) -> None:
         """Lets queries that do not say themselves hold at most so many bytes of state, from the next step on."""
@@ -352,8 +354,7 @@ class Pipeline:
             frontier, counted = self.circuit.version, self.failed_rows.note()
             try:
                 coming.reach(frontier)
-                hops = self.feeding.following(made, catalog, coming.moved, frontier)
-                appends = self._given(made, catalog, coming.moved, frontier)
+                appends, hops = self._given(made, catalog, coming.moved, frontier)
                 commit = self._rename(catalog, {**note, "frontier": frontier}, appends, hops)
             except BaseException:
                 self._digests.forget(relation.id for relation in made)
@@ -394,8 +395,9 @@ class Pipeline:
                 self._digests.take(members, circuit)
                 coming = CatchingUp(self.log, circuit, members, self.catalog, self.budgets.limit)
                 coming.reach(frontier)
-                hops |= self.feeding.following(members, self.catalog, coming.moved, frontier)
-                appends += self._given(members, self.catalog, coming.moved, frontier)
+                own, counted_on = self._given(members, self.catalog, coming.moved, frontier)
+                appends += own
+                hops |= counted_on
                 parts.insert(0, circuit)
             self._commit_step(appends, frontier, hops, {NOTE: {"resume": [r.id for r in going]}})
         except BaseException:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import threading
 from pathlib import Path
 
@@ -11,7 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import headwater
+from headwater.engine.database import Database
+from headwater.engine.retention import retain
 from headwater.errors import SqlError, Unsupported
+from headwater.storage import SimulatedDisk
 from tests.engine.loops import COUNTER, RETRIES, Batches, logged, rows, states
 
 # ---------------------------------------------------------------- circles
@@ -115,6 +119,43 @@ def test_each_round_is_a_version_that_can_be_asked_for_and_forked(tmp_path: Path
     db.close()
 
 
+def test_a_loop_goes_round_through_windows_that_close(db: headwater.Database) -> None:
+    db.execute("""
+        CREATE STREAM beats (n BIGINT, at TIMESTAMP) WITH (timestamp = 'at');
+        INSERT INTO beats
+            SELECT max(n) + 1, WINDOWEND FROM beats WINDOW TUMBLING (SIZE 1 MINUTE, GRACE PERIOD 0 SECONDS)
+            HAVING max(n) < 4 EMIT FINAL WITH (name = 'beat', feedback = '1 step', max_hops = 9);
+        INSERT INTO beats VALUES (0, '2026-01-01 00:00:10'), (2, '2026-01-01 00:01:00');
+    """)
+    assert rows(db, "SELECT n, at::VARCHAR FROM beats ORDER BY ROWOFFSET") == [
+        (0, "2026-01-01 00:00:10"), (2, "2026-01-01 00:01:00"), (1, "2026-01-01 00:01:00"),
+    ], "the second window closes with a record behind it"  # fmt: skip
+    db.execute("INSERT INTO beats VALUES (9, '2026-01-01 00:02:00')")
+    assert rows(db, "SELECT n, at::VARCHAR FROM beats ORDER BY ROWOFFSET OFFSET 4") == [(3, "2026-01-01 00:02:00")]
+
+
+@pytest.mark.parametrize("background", [False, True])
+def test_a_loop_that_is_interrupted_stops_between_rounds_and_goes_on_after_a_restart(
+    tmp_path: Path, background: bool
+) -> None:
+    with headwater.connect(tmp_path / "d", background=background) as db:
+        db.execute(COUNTER.format(until=10**9, hops=10**9))
+        db.append("r", [(0,)])
+        threading.Timer(0.1, _thread.interrupt_main).start()
+        with pytest.raises(KeyboardInterrupt):
+            db.settle()
+    with headwater.connect(tmp_path / "d", background=False) as db:
+        db.pipeline.step()
+        db.execute("PAUSE run")
+        found = rows(db, "SELECT n FROM r ORDER BY ROWOFFSET")
+        assert found == [(n,) for n in range(len(found))]
+        assert len(found) > 2
+        db.execute("RESUME run")
+        db.pipeline.step()
+        db.execute("PAUSE run")
+        assert rows(db, "SELECT max(n) FROM r") > found[-1:]
+
+
 def test_a_loop_is_interrupted_by_pausing_it(db: headwater.Database) -> None:
     db.execute(COUNTER.format(until=10**9, hops=10**6))
     db.execute("INSERT INTO r VALUES (0); PAUSE run")
@@ -122,6 +163,75 @@ def test_a_loop_is_interrupted_by_pausing_it(db: headwater.Database) -> None:
     db.settle()
     assert rows(db, "SELECT count(*) FROM r") == n
     db.execute("DROP QUERY run")
+
+
+def test_a_loop_goes_on_where_it_was_when_retention_takes_its_beginning() -> None:
+    disk = SimulatedDisk(seed=0)
+    disk.clock_us = 1_700_000_000_000_000
+    definition = COUNTER.format(until=10**9, hops=20).replace("BIGINT)", "BIGINT) WITH (retention = '1 hour')")
+    with Database(disk, "d", None, background=False) as db:
+        db.execute(f"{definition} CREATE TABLE total AS SELECT count(*) AS n FROM r; INSERT INTO r VALUES (0)")
+        for number in range(9):
+            db.pipeline.step()
+            disk.clock_us += 1_000_000_000
+            if number % 3 == 2:
+                db.pipeline.checkpoint()
+        retain(db.apart, disk.clock_us)
+        assert db.log.start(db.pipeline.catalog.relations["r"].id).ends[0] > 0, "records are gone"
+    with Database(disk, "d", None, background=False) as db:
+        assert rows(db, "SELECT max(n), max(ROWOFFSET) FROM r") == [(20, 20)], (
+            "rounds before count, and those pending go on"
+        )
+        assert rows(db, "SELECT n FROM total") == [(21,)]
+        assert states(db) == {"run": "failed", "total": "running"}
+
+
+# ---------------------------------------------------------------- circles through what goes elsewhere
+
+ELSEWHERE = {
+    "errors": (
+        "CREATE STREAM a (v VARCHAR); CREATE STREAM q AS SELECT CAST(v AS BIGINT) AS v FROM a",
+        "INSERT INTO a SELECT 'again' FROM q_errors",
+        "a → q → q_errors → back → a",
+        "INSERT INTO a VALUES ('x')",
+    ),
+    "errors of an INSERT": (
+        "CREATE STREAM a (v VARCHAR); CREATE STREAM b (v BIGINT); INSERT INTO b SELECT v FROM a WITH (name = 'q')",
+        "INSERT INTO a SELECT 'again' FROM q_errors",
+        "a → q → q_errors → back → a",
+        "INSERT INTO a VALUES ('x')",
+    ),
+    "violations": (
+        "CREATE STREAM w (v BIGINT); CREATE STREAM a (v BIGINT, CHECK (v < 9) ON VIOLATION INSERT INTO w)",
+        "INSERT INTO a SELECT v + 1 FROM w",
+        "a → w → back → a",
+        "INSERT INTO a VALUES (20)",
+    ),
+    "alerts": (
+        "CREATE STREAM a (v BIGINT); "
+        "CREATE ASSERTION even CHECK (NOT EXISTS (SELECT count(*) FROM a HAVING count(*) % 2 = 1)) ON VIOLATION ALERT",
+        "INSERT INTO a SELECT version FROM even_alerts",
+        "a → even → even_alerts → back → a",
+        "INSERT INTO a VALUES (1)",
+    ),
+}
+
+
+@pytest.mark.parametrize("way", ELSEWHERE)
+def test_a_circle_through_what_goes_elsewhere_is_refused_unless_it_is_declared_and_then_bounded(
+    db: headwater.Database, way: str
+) -> None:
+    before, insert, circle, first = ELSEWHERE[way]
+    db.execute(before)
+    with pytest.raises(SqlError) as caught:
+        db.execute(f"{insert} WITH (name = 'back')")
+    assert f"the rows would come back to this query: {circle}" in str(caught.value)
+    db.execute(f"{insert} WITH (name = 'back', feedback = '1 step', max_hops = 6); {first}")
+    db.settle()
+    assert states(db)["back"] == "failed"
+    assert f"rows have gone round 6 times, which is its max_hops, and do not come to rest: {circle}" in str(
+        rows(db, "SHOW QUERIES")
+    )
 
 
 # ---------------------------------------------------------------- laws

@@ -71,6 +71,85 @@ def test_rows_that_do_not_fit_go_where_its_errors_go(db: headwater.Database) -> 
 
 
 @pytest.mark.parametrize(
+    ("clause", "inserted", "left_out", "state"),
+    [
+        ("ON VIOLATION INSERT INTO others", [(5,)], [(20,)], "running"),
+        ("ON VIOLATION DROP", [(5,)], [], "running"),
+        ("ON VIOLATION FAIL", [], [], "failed"),
+    ],
+)
+def test_its_rows_are_held_to_the_checks_of_the_stream(
+    db: headwater.Database, clause: str, inserted: list[object], left_out: list[object], state: str
+) -> None:
+    db.execute(f"""
+        CREATE STREAM a (v BIGINT); CREATE STREAM others (v BIGINT);
+        CREATE STREAM b (v BIGINT, CHECK (v < 10) {clause});
+        INSERT INTO b SELECT v FROM a WITH (name = 'q');
+        INSERT INTO a VALUES (5), (20);
+    """)
+    assert (rows(db, "SELECT v FROM b"), rows(db, "SELECT v FROM others")) == (inserted, left_out)
+    assert states(db) == {"q": state}
+
+
+SALES = """
+    CREATE STREAM a (k BIGINT, v BIGINT, at TIMESTAMP) WITH (timestamp = 'at');
+    CREATE STREAM b (k BIGINT, w BIGINT, at TIMESTAMP) WITH (timestamp = 'at');
+    CREATE TABLE t (k BIGINT PRIMARY KEY, name VARCHAR);
+    CREATE TABLE counts AS SELECT k, count(*) AS n FROM b GROUP BY k;
+    CREATE STREAM made (x VARCHAR, y BIGINT);
+"""
+
+
+@pytest.mark.parametrize(
+    ("query", "inserted"),
+    [
+        ("SELECT t.name, a.v FROM a JOIN t ON a.k = t.k", [("one", 10), ("one", 30)]),
+        ("SELECT t.name, a.v FROM a LEFT JOIN t ON a.k = t.k", [("one", 10), (None, 5), ("one", 30)]),
+        ("SELECT 'n', n FROM a JOIN counts ON a.k = counts.k", [("n", 1)]),
+        ("SELECT 'w', a.v + b.w FROM a JOIN b WITHIN 1 MINUTE ON a.k = b.k", [("w", 17)]),
+        ("SELECT 'e', v FROM a WHERE EXISTS (SELECT 1 FROM t WHERE t.k = a.k)", [("e", 10), ("e", 30)]),
+        ("SELECT 'a', v FROM a UNION ALL SELECT 'b', w FROM b", [("a", 10), ("a", 5), ("b", 7), ("a", 30)]),
+        (
+            "SELECT 'f', sum(v) FROM a WINDOW TUMBLING (SIZE 1 MINUTE, GRACE PERIOD 0 SECONDS) EMIT FINAL",
+            [("f", 15)],
+        ),
+        (
+            "SELECT 's', count(*) FROM a WINDOW SESSION (9 SECONDS, GRACE PERIOD 0 SECONDS) GROUP BY k EMIT FINAL",
+            [("s", 1), ("s", 1)],
+        ),
+    ],
+)
+def test_what_it_selects_may_be_joined_and_windows_that_have_closed(
+    db: headwater.Database, query: str, inserted: list[object]
+) -> None:
+    db.execute(f"""
+        {SALES} INSERT INTO made {query};
+        INSERT INTO t VALUES (1, 'one');
+        INSERT INTO a VALUES (1, 10, '2026-01-01 00:00:01'), (2, 5, '2026-01-01 00:00:02');
+        INSERT INTO b VALUES (1, 7, '2026-01-01 00:00:03');
+        INSERT INTO a VALUES (1, 30, '2026-01-01 00:10:01');
+    """)
+    assert rows(db, "SELECT * FROM made ORDER BY ROWOFFSET") == inserted
+
+
+@pytest.mark.parametrize(
+    ("query", "hint"),
+    [
+        ("SELECT 'x', count(*) FROM a GROUP BY k", "hint: INSERT INTO made SELECT … FROM t AS OF LATEST"),
+        ("SELECT name, k FROM t", "hint: INSERT INTO made SELECT … FROM t AS OF LATEST"),
+        ("SELECT DISTINCT 'x', v FROM a", "hint: INSERT INTO made"),
+        ("SELECT 'x', row_number() OVER (ORDER BY v) FROM a", "hint: INSERT INTO made"),
+        ("SELECT 'x', count(*) FROM a WINDOW TUMBLING (SIZE 1 MINUTE)", "hint: end it with EMIT FINAL"),
+    ],
+)
+def test_rows_that_may_change_are_refused_with_a_way_out(db: headwater.Database, query: str, hint: str) -> None:
+    db.execute(SALES)
+    with pytest.raises(SqlError, match="this query changes rows that it has given") as caught:
+        db.execute(f"INSERT INTO made {query}")
+    assert hint in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("sql", "error", "message"),
     [
         ("INSERT INTO b SELECT v, v FROM a", SqlError, "2 values for 1 columns"),
