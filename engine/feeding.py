@@ -9,19 +9,16 @@ own for each clock:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from headwater.engine import ingest
 from headwater.engine.catching_up import Moved
 from headwater.engine.gate import Gate
 from headwater.engine.stops import Stop
 from headwater.planner import Catalog, Relation, checked_nodes
 from headwater.planner.loops import Loops, circle_of, loops_of
-from headwater.planner.sql_types import arrow_schema
 from headwater.storage import Append, Commit, Log
-from headwater.values import Delta, concat_deltas
 
 NOTE = "hops"
 
@@ -73,14 +70,14 @@ class Feeding:
                 stops.append(Stop(relation.id, "failed", began, cause, hint))
         return stops
 
-    def following(
-        self, given: Iterable[tuple[Relation, Sequence[Append]]], catalog: Catalog, to: int
-    ) -> dict[int, int]:
-        """The hops of what is not read yet after a step that reads up to version `to` and writes what queries give."""
-        streams = self.loops(catalog).streams
+    def following(self, into: Iterable[tuple[Relation, Set[int]]], catalog: Catalog, to: int) -> dict[int, int]:
+        """The hops of what is not read yet after a step that reads up to version `to`, in which queries put something
+        `into` streams.
+        """
+        loops = self.loops(catalog).streams
         hops = {} if to >= self._written else dict(self.hops)
-        for relation, appends in given if streams else ():
-            for stream in streams & relation.outlets & {append.stream for append in appends}:
+        for relation, streams in into if loops else ():
+            for stream in loops & relation.outlets & streams:
                 hops[stream] = max(hops.get(stream, 0), self._hops_of(relation, catalog))
         return hops
 
@@ -123,11 +120,3 @@ def _gives_rows(relation: Relation, moved: Moved) -> bool:
     if any(len(delta) for delta in moved.changes[relation.plan]) or moved.trouble.errors(relation.plan).num_rows:
         return True
     return any(moved.trouble.violating(node) is not None for node in checked_nodes(relation))
-
-
-def inserted(relation: Relation, deltas: Sequence[Delta], catalog: Catalog, log: Log, to: int) -> list[Append]:
-    """What a query adds to the stream into which it inserts, in a step that read up to version `to`."""
-    assert relation.plan is not None and relation.insertion is not None
-    rows = concat_deltas(arrow_schema(relation.plan.columns), deltas).rows
-    target = catalog.by_id(relation.insertion.stream)
-    return ingest.appends(target, ingest.fitted(rows, target), log, log.time_of(to)) if rows.num_rows else []

@@ -20,8 +20,9 @@ from headwater.engine.checkpoints import Checkpoints
 from headwater.engine.failed_rows import NOTE as FAILED_ROWS
 from headwater.engine.failed_rows import FailedRows
 from headwater.engine.feeding import NOTE as HOPS
-from headwater.engine.feeding import Feeding, inserted
+from headwater.engine.feeding import Feeding
 from headwater.engine.gate import Gate
+from headwater.engine.giving import given, pieces_of
 from headwater.engine.outputs import Digests, created_at
 from headwater.engine.recovery import checked, named, recorded
 from headwater.engine.stops import (
@@ -216,10 +217,12 @@ class Pipeline:
         Where time alone has passed and nothing comes of it, there is nothing to commit.
         """
         began, trouble = circuit.version, Trouble()
-        changes = circuit.advance(self.log, Cut(to), trouble=trouble)
         running = self.running()
+        ends = pieces_of(running, self.log, began, to)
+        pieces = [circuit.advance(self.log, Cut(end), trouble=trouble) for end in ends]
+        changes = {root: [delta for piece in pieces for delta in piece[root]] for root in circuit.roots}
         stops = failed(running, trouble, self.budgets.of(running, circuit, self.catalog), began)
-        moved = Moved(circuit, changes, trouble)
+        moved = Moved(circuit, changes, trouble, pieces)
         stops += self.feeding.runaways(running, self.catalog, moved, began)
         stops = with_dependents(stops, running, self.catalog)
         plans = {r.id: r.content() for r in running} if stops else {}
@@ -264,18 +267,8 @@ class Pipeline:
         """What the logs of derived relations gain by a step that read up to version `to`, and those of their errors and
         alerts; and the hops of what is not read yet after it.
         """
-        given = []
-        for relation in relations:
-            if relation.plan is not None:
-                deltas = moved.changes[relation.plan]
-                if relation.insertion is None:
-                    own = self._digests.output(relation, deltas)
-                else:
-                    own = inserted(relation, deltas, catalog, self.log, to)
-                own += self.failed_rows.appends(relation, moved.trouble, catalog, to)
-                own += assertions.alerts(relation, moved.circuit, moved.changes, self.log, to)
-                given.append((relation, own))
-        return [append for _, own in given for append in own], self.feeding.following(given, catalog, to)
+        found = given(relations, catalog, moved, to, self._digests, self.failed_rows)
+        return found.appends, self.feeding.following(found.into, catalog, to)
 
     def limit_state(self, nbytes: int | None) -> None:
         """Lets queries that do not say themselves hold at most so many bytes of state, from the next step on."""

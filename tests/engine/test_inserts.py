@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 import headwater
@@ -42,6 +44,28 @@ def test_several_queries_and_users_write_into_one_stream(db: headwater.Database)
         INSERT INTO a VALUES (1); INSERT INTO b VALUES (10); INSERT INTO all_of_it VALUES (100);
     """)
     assert rows(db, "SELECT v FROM total") == [(111,)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_several_queries_insert_is_in_the_order_of_what_they_read_whatever_the_steps(seed: int) -> None:
+    def merged(*, with_steps: bool) -> list[tuple[object, ...]]:
+        chance, steps = random.Random(seed), random.Random(seed)
+        with headwater.connect(background=False) as db:
+            db.execute("""
+                CREATE STREAM a (v BIGINT); CREATE STREAM b (v BIGINT); CREATE STREAM both (x VARCHAR, v BIGINT);
+                INSERT INTO both SELECT 'b', v FROM b;
+                INSERT INTO both SELECT 'a', v FROM a;
+                INSERT INTO both SELECT 'A', v FROM a WHERE v % 3 = 0;
+            """)
+            for number in range(15):
+                db.append(chance.choice("ab"), [(number,), (number,)])
+                if with_steps and steps.random() < 0.4:
+                    db.pipeline.step()
+            return rows(db, "SELECT x, v FROM both ORDER BY ROWOFFSET")
+
+    found = merged(with_steps=True)
+    assert found == merged(with_steps=False)
+    assert [v for _, v in found] == sorted(int(str(v)) for _, v in found)
 
 
 def test_it_is_a_query_like_others(db: headwater.Database) -> None:
