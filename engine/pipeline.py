@@ -339,6 +339,8 @@ class Pipeline:
         changed; gives how many rows. They are computed beside the running circuit, which then takes them up.
         """
         coming = self.coming(made, catalog)
+        if self.feeding.loops(self.catalog).streams:
+            self.catch_up()  # while others may still write: what is left to do alone is little
         with self.feeding.turn(self.gate, self.catalog, catalog), self.lock:
             # The steps are run here, not waited for: waiting would let go of the lock, and of the catalog with it.
             while self.step():
