@@ -121,7 +121,7 @@ class Insertions:
         rows = _rows(self._log, plan, began, to)
         target = catalog.by_id(query.insertion.stream)
         fitted = ingest.fitted(rows, target)
-        if target.timestamp is None:
+        if target.timestamp is None and fitted.column(ROWTIME).null_count:  # such a row has got the time of its step
             times = pc.fill_null(fitted.column(ROWTIME), pa.scalar(self._log.time_of(to), pa.int64()).cast(_TIME))
             fitted = fitted.set_column(fitted.schema.get_field_index(ROWTIME), ROWTIME, times)
         return _Given(query, rows, fitted, cut)

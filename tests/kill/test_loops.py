@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import headwater
 from tests.engine.loops import RETRIES, logged, written
 
-KILLS = int(os.environ.get("HEADWATER_KILLS", "4"))
+KILLS = int(os.environ.get("HEADWATER_KILLS", "3"))
 BATCHES = 5 * KILLS  # of three jobs
 
 # One program that has imported everything forks a process for each attempt, and kills it at a random moment.
@@ -50,12 +51,15 @@ print(killed)
 """
 
 
-def test_a_loop_that_is_killed_comes_to_what_it_would_have_come_to(tmp_path: Path) -> None:
+def test_a_loop_that_is_killed_comes_to_what_it_would_have_come_to(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     directory = tmp_path / "loop.hw"
     with headwater.connect(directory) as db:
         db.execute(RETRIES)
     command = [sys.executable, "-c", PROGRAM, str(directory), str(BATCHES), str(KILLS)]
     killed = int(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=600).stdout)
+    record_property("kills", killed)
     assert killed > 0
     with headwater.connect(directory) as db:
         found = written(db)
