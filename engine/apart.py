@@ -8,9 +8,11 @@ writes is in the log, it gives what it would give as a part of the database's ow
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 
 from headwater.engine.pipeline import Pipeline
 from headwater.planner import Relation
+from headwater.planner.loops import Loops
 
 
 class Apart:
@@ -35,7 +37,9 @@ class Apart:
                 pipeline.catalog = catalog.in_clock(clock)
         for clock in sorted(clocks - self._pipelines.keys()):
             seen = catalog.in_clock(clock)
-            pipeline = Pipeline(self.main.log, seen, background=self._background, now_us=self._now_us)
+            pipeline = Pipeline(
+                self.main.log, seen, background=self._background, now_us=self._now_us, gate=self.main.gate
+            )
             pipeline.limit_state(self.main.budgets.limit)
             pipeline.start()
             self._pipelines[clock] = pipeline
@@ -64,6 +68,26 @@ class Apart:
             version = self.main.log.version
             self.main.catch_up()
             self.move()
+
+    def loops(self) -> Loops:
+        """The loops that there are now, in all clocks."""
+        return self.main.feeding.loops(self.main.catalog)
+
+    def rest(self) -> None:
+        """Returns when the loops are at rest, in all clocks."""
+        while behind := self.behind():
+            for pipeline in behind:
+                pipeline.catch_up()
+
+    def behind(self) -> list[Pipeline]:
+        """The pipelines that have yet to read what can come into a loop, at one moment."""
+        loops = self.loops()
+        clocks = {r.clock for r in self.main.catalog.relations.values() if loops.read.get(r.id)}
+        concerned = [pipeline for pipeline in self.all if pipeline.catalog.clock in clocks]
+        with ExitStack() as held:
+            for pipeline in concerned:
+                held.enter_context(pipeline.lock)
+            return [p for p in concerned if p.feeding.is_behind(p.running(), loops, p.position)]
 
     def limit_state(self, nbytes: int | None) -> None:
         """See `Pipeline.limit_state`."""

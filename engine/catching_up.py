@@ -24,11 +24,12 @@ Changes = dict[Plan, list[Delta]]  # of each root of a circuit, a delta per step
 
 
 class Moved(NamedTuple):
-    """A circuit that was moved, what it gave on the way, and what went wrong."""
+    """A circuit that was moved, what it gave on the way, and what went wrong; what it gave in pieces, if it matters."""
 
     circuit: Circuit
     changes: Changes
     trouble: Trouble
+    pieces: Sequence[Changes] = ()
 
 
 class CatchingUp:

@@ -41,7 +41,7 @@ def control(statement: syntax.Control, apart: Apart) -> Result:
 
 def _controlled(statement: syntax.Control, pipeline: Pipeline) -> list[Relation]:
     """The queries of a clock that stand still, or go on, by a statement."""
-    with pipeline.defining, pipeline.lock:
+    with pipeline.defining, pipeline.feeding.turn(pipeline.gate, pipeline.catalog), pipeline.lock:
         wanted = _wanted(statement, pipeline)
         if statement.action == "RESUME":
             return pipeline.resume(wanted)

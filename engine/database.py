@@ -147,7 +147,7 @@ class Database(Processing):
             raise
         self.reader = Reader(self.pipeline, catalogs, self._functions, storage.now_us)
         place = None if path is None else forking.absolute(path)
-        writer, groups = Writer(self.pipeline, self.reader, storage.now_us), Groups(self.pipeline, self.reader.points)
+        writer, groups = Writer(self.apart, self.reader, storage.now_us), Groups(self.pipeline, self.reader.points)
         self._following = Following(self.pipeline, writer, storage.now_us, background=background)
         self._parts = Parts(
             storage, place, self.session, self._functions, self._retaining, self.pipeline, self.apart, self.reader,

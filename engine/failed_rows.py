@@ -25,7 +25,7 @@ class FailedRows:
     """The rows that failed, of all queries of a clock, whose notes have a `name`."""
 
     def __init__(self, log: Log, name: str = NOTE) -> None:
-        self._log = log
+        self.log = log
         self._name = name
         self._counts: dict[int, int] = {}  # by the id of a query that has no error stream of its own
         self._violations: dict[int, dict[int, int]] = {}  # by the id of a query, and the number of a check
@@ -33,7 +33,7 @@ class FailedRows:
     def count(self, relation: Relation) -> int:
         """On how many rows, or groups of rows, a query has failed so far."""
         own = error_stream(relation)
-        return self._counts.get(relation.id, 0) if own is None else self._log.row_count(own.id)
+        return self._counts.get(relation.id, 0) if own is None else self.log.row_count(own.id)
 
     def violations(self, relation: Relation) -> Mapping[int, int]:
         """How many rows each check of a query has left out so far, by its number."""
@@ -46,7 +46,7 @@ class FailedRows:
         return [*self._errors(relation, trouble, catalog, to), *self._violating(relation, trouble, catalog, to)]
 
     def _violating(self, relation: Relation, trouble: Trouble, catalog: Catalog, to: int) -> list[Append]:
-        appends, counts = violations.of_step(relation, trouble, catalog, self._log, to)
+        appends, counts = violations.of_step(relation, trouble, catalog, self.log, to)
         if counts:
             known = self.violations(relation)
             self._violations[relation.id] = {**known, **{n: known.get(n, 0) + count for n, count in counts.items()}}
@@ -65,7 +65,7 @@ class FailedRows:
         target = own or next((r for r in catalog.relations.values() if r.id == relation.errors_into), None)
         if target is None:
             return []
-        return ingest.appends(target, ingest.fitted(rows, target), self._log, self._log.time_of(to))
+        return ingest.appends(target, ingest.fitted(rows, target), self.log, self.log.time_of(to))
 
     def note(self) -> dict[str, Any]:
         """What a commit has to say, so that the counts outlive the process."""

@@ -9,17 +9,16 @@ own for each clock:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from headwater.engine import ingest
-from headwater.engine.catching_up import Changes, Moved
+from headwater.engine.catching_up import Moved
+from headwater.engine.gate import Gate
 from headwater.engine.stops import Stop
-from headwater.planner import Catalog, Relation
+from headwater.planner import Catalog, Relation, checked_nodes
 from headwater.planner.loops import Loops, circle_of, loops_of
-from headwater.planner.sql_types import arrow_schema
 from headwater.storage import Append, Commit, Log
-from headwater.values import Delta, concat_deltas
 
 NOTE = "hops"
 
@@ -42,16 +41,28 @@ class Feeding:
             self._known = (catalog, loops_of(catalog))
         return self._known[1]
 
+    def turn(self, gate: Gate, *catalogs: Catalog) -> AbstractContextManager[None]:
+        """Inside, nobody writes, if one of the catalogs has loops."""
+        return gate.alone() if any(self.loops(catalog).streams for catalog in catalogs) else nullcontext()
+
+    def is_behind(self, running: Iterable[Relation], loops: Loops, position: int) -> bool:
+        """Whether the queries that run, which have read up to version `position`, have yet to read what can come into a
+        loop. Nobody may be about to write what they give.
+        """
+        streams = set[int]().union(*(loops.read.get(relation.id, ()) for relation in running))
+        read = {id: max(position, self._log.start(id).version) for id in streams}
+        return any(self._log.row_count(id) > self._log.row_count(id, version) for id, version in read.items())
+
     def rested(self, position: int) -> int:
         """The version up to which all is read, with what came of it in loops, where `position` is read as such."""
         return self._rested if self.hops else position
 
-    def runaways(self, running: Iterable[Relation], catalog: Catalog, changes: Changes, began: int) -> list[Stop]:
+    def runaways(self, running: Iterable[Relation], catalog: Catalog, moved: Moved, began: int) -> list[Stop]:
         """The queries that stop, as their rows have come round too often, in a step that began at a version."""
         stops = []
         for relation in running if self.hops else ():
             limit = None if relation.insertion is None else relation.insertion.max_hops
-            if limit is not None and self._hops_of(relation, catalog) > limit and _has_rows(relation, changes):
+            if limit is not None and self._hops_of(relation, catalog) > limit and _gives_rows(relation, moved):
                 circle = " → ".join(circle_of(relation, catalog) or [relation.name])
                 times = f"{limit:,} time{'' if limit == 1 else 's'}"
                 cause = f"rows have gone round {times}, which is its max_hops, and do not come to rest: {circle}"
@@ -59,12 +70,14 @@ class Feeding:
                 stops.append(Stop(relation.id, "failed", began, cause, hint))
         return stops
 
-    def following(self, relations: Iterable[Relation], catalog: Catalog, moved: Moved, to: int) -> dict[int, int]:
-        """The hops of what is not read yet after a step that reads up to version `to` and writes what these give."""
-        streams = self.loops(catalog).streams
+    def following(self, into: Iterable[tuple[Relation, Set[int]]], catalog: Catalog, to: int) -> dict[int, int]:
+        """The hops of what is not read yet after a step that reads up to version `to`, in which queries put something
+        `into` streams.
+        """
+        loops = self.loops(catalog).streams
         hops = {} if to >= self._written else dict(self.hops)
-        for relation in relations if streams else ():
-            for stream in streams & _fed_by(relation, moved):
+        for relation, streams in into if loops else ():
+            for stream in loops & relation.outlets & streams:
                 hops[stream] = max(hops.get(stream, 0), self._hops_of(relation, catalog))
         return hops
 
@@ -101,21 +114,9 @@ class Feeding:
         return 1 + max((self.hops.get(id, 0) for id in self.loops(catalog).read.get(relation.id, ())), default=0)
 
 
-def _has_rows(relation: Relation, changes: Changes) -> bool:
-    return relation.plan is not None and any(len(delta) for delta in changes[relation.plan])
-
-
-def _fed_by(relation: Relation, moved: Moved) -> frozenset[int]:
-    """The streams of users into which a query may have written in a step."""
-    given = frozenset[int]()
-    if relation.insertion is not None and _has_rows(relation, moved.changes):
-        given |= {relation.insertion.stream}
-    return given | relation.outlets if moved.trouble.rows or moved.trouble.violations else given
-
-
-def inserted(relation: Relation, deltas: Sequence[Delta], catalog: Catalog, log: Log, to: int) -> list[Append]:
-    """What a query adds to the stream into which it inserts, in a step that read up to version `to`."""
-    assert relation.plan is not None and relation.insertion is not None
-    rows = concat_deltas(arrow_schema(relation.plan.columns), deltas).rows
-    target = catalog.by_id(relation.insertion.stream)
-    return ingest.appends(target, ingest.fitted(rows, target), log, log.time_of(to)) if rows.num_rows else []
+def _gives_rows(relation: Relation, moved: Moved) -> bool:
+    """Whether a query has given rows in a step, or has some that go elsewhere."""
+    assert relation.plan is not None
+    if any(len(delta) for delta in moved.changes[relation.plan]) or moved.trouble.errors(relation.plan).num_rows:
+        return True
+    return any(moved.trouble.violating(node) is not None for node in checked_nodes(relation))

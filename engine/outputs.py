@@ -17,9 +17,9 @@ from headwater.storage import Append, Log
 from headwater.values import ROWOFFSET, ROWPARTITION, Delta, Weights, concat_deltas
 
 
-def created_at(log: Log) -> dict[int, int]:
-    """The version of their input at which relations were made, by their ids."""
-    notes = [note for _, note in log.kept("ddl") if "frontier" in note]
+def created_at(log: Log, upto: int | None = None) -> dict[int, int]:
+    """The version of their input at which the relations were made that a version has (default: now), by their ids."""
+    notes = [note for _, note in log.kept("ddl", upto) if "frontier" in note]
     return {made["id"]: note["frontier"] for note in notes for made in note.get("replace", [note]) if "id" in made}
 
 

@@ -21,7 +21,9 @@ from headwater.engine.checkpoints import Checkpoints
 from headwater.engine.failed_rows import NOTE as FAILED_ROWS
 from headwater.engine.failed_rows import FailedRows
 from headwater.engine.feeding import NOTE as HOPS
-from headwater.engine.feeding import Feeding, inserted
+from headwater.engine.feeding import Feeding
+from headwater.engine.gate import Gate
+from headwater.engine.giving import given, pieces_of
 from headwater.engine.outputs import Digests, created_at
 from headwater.engine.recovery import checked, named, recorded
 from headwater.engine.stops import (
@@ -54,7 +56,8 @@ class Pipeline:
 
     `lock` guards the circuit and the catalog. Whoever asks for the state now first calls `catch_up`, so a query sees
     every commit that was acknowledged before it began. Who changes the catalog holds `defining` all the while, and
-    takes `lock` after it: only the end of a definition holds up the steps.
+    takes `lock` after it: only the end of a definition holds up the steps. Where there are loops of queries, that end
+    passes `gate` alone, between the two: what is written has its turn before what is defined, or after.
     """
 
     def __init__(
@@ -65,12 +68,14 @@ class Pipeline:
         background: bool,
         now_us: Callable[[], int] = lambda: 0,
         idle: Callable[[], float | None] = lambda: None,
+        gate: Gate | None = None,
     ) -> None:
         """`now_us` is the clock of the log. `idle` is called by the thread between steps, and gives the seconds after
-        which to call it at the latest.
+        which to call it at the latest. All pipelines of a log have one `gate`.
         """
         self.lock = threading.RLock()
         self.defining = threading.RLock()
+        self.gate = gate or Gate()
         self.log = log
         self.sleepers = Sleepers(log)
         self.catalog = catalog
@@ -215,18 +220,19 @@ class Pipeline:
         Where time alone has passed and nothing comes of it, there is nothing to commit.
         """
         began, trouble = circuit.version, Trouble()
-        changes = circuit.advance(self.log, Cut(to), trouble=trouble)
         running = self.running()
+        ends = pieces_of(running, self.log, began, to)
+        pieces = [circuit.advance(self.log, Cut(end), trouble=trouble) for end in ends]
+        changes = {root: [delta for piece in pieces for delta in piece[root]] for root in circuit.roots}
         stops = failed(running, trouble, self.budgets.of(running, circuit, self.catalog), began)
-        stops += self.feeding.runaways(running, self.catalog, changes, began)
+        moved = Moved(circuit, changes, trouble, pieces)
+        stops += self.feeding.runaways(running, self.catalog, moved, began)
         stops = with_dependents(stops, running, self.catalog)
         plans = {r.id: r.content() for r in running} if stops else {}
         stops = [replace(s, version=right_up_to(plans[s.id], self.log, began, to)) for s in stops]
         gone = {stop.id for stop in stops}
         going = [r for r in running if r.id not in gone]
-        moved = Moved(circuit, changes, trouble)
-        hops = self.feeding.following(going, self.catalog, moved, to)
-        appends = self._given(going, self.catalog, moved, to)
+        appends, hops = self._given(going, self.catalog, moved, to)
         stops += with_dependents(assertions.pauses(going, self.catalog, circuit, changes, to), going, self.catalog)
         self._digests.forget(stop.id for stop in stops)
         if has_input or appends or stops:
@@ -258,21 +264,14 @@ class Pipeline:
         self.stopped |= {stop.id: stop for stop in stops}
         self._circuit = Circuit(self.roots(), parts=[circuit])
 
-    def _given(self, relations: Sequence[Relation], catalog: Catalog, moved: Moved, to: int) -> list[Append]:
+    def _given(
+        self, relations: Sequence[Relation], catalog: Catalog, moved: Moved, to: int
+    ) -> tuple[list[Append], dict[int, int]]:
         """What the logs of derived relations gain by a step that read up to version `to`, and those of their errors and
-        alerts.
+        alerts; and the hops of what is not read yet after it.
         """
-        appends: list[Append] = []
-        for relation in relations:
-            if relation.plan is not None:
-                deltas = moved.changes[relation.plan]
-                if relation.insertion is None:
-                    appends += self._digests.output(relation, deltas)
-                else:
-                    appends += inserted(relation, deltas, catalog, self.log, to)
-                appends += self.failed_rows.appends(relation, moved.trouble, catalog, to)
-                appends += assertions.alerts(relation, moved.circuit, moved.changes, self.log, to)
-        return appends
+        found = given(relations, catalog, moved, to, self._digests, self.failed_rows)
+        return found.appends, self.feeding.following(found.into, catalog, to)
 
     def limit_state(self, nbytes: int | None) -> None:
         """Lets queries that do not say themselves hold at most so many bytes of state, from the next step on."""
@@ -343,7 +342,9 @@ class Pipeline:
         changed; gives how many rows. They are computed beside the running circuit, which then takes them up.
         """
         coming = self.coming(made, catalog)
-        with self.lock:
+        if self.feeding.loops(self.catalog).streams:
+            self.catch_up()  # while others may still write: what is left to do alone is little
+        with self.feeding.turn(self.gate, self.catalog, catalog), self.lock:
             # The steps are run here, not waited for: waiting would let go of the lock, and of the catalog with it.
             while self.step():
                 pass
@@ -351,8 +352,7 @@ class Pipeline:
             frontier, counted = self.circuit.version, self.failed_rows.note()
             try:
                 coming.reach(frontier)
-                hops = self.feeding.following(made, catalog, coming.moved, frontier)
-                appends = self._given(made, catalog, coming.moved, frontier)
+                appends, hops = self._given(made, catalog, coming.moved, frontier)
                 commit = self._rename(catalog, {**note, "frontier": frontier}, appends, hops)
             except BaseException:
                 self._digests.forget(relation.id for relation in made)
@@ -393,8 +393,9 @@ class Pipeline:
                 self._digests.take(members, circuit)
                 coming = CatchingUp(self.log, circuit, members, self.catalog, self.budgets.limit)
                 coming.reach(frontier)
-                hops |= self.feeding.following(members, self.catalog, coming.moved, frontier)
-                appends += self._given(members, self.catalog, coming.moved, frontier)
+                own, counted_on = self._given(members, self.catalog, coming.moved, frontier)
+                appends += own
+                hops |= counted_on
                 parts.insert(0, circuit)
             self._commit_step(appends, frontier, hops, {NOTE: {"resume": [r.id for r in going]}})
         except BaseException:
@@ -407,7 +408,7 @@ class Pipeline:
 
     def rename(self, catalog: Catalog, note: dict[str, Any]) -> None:
         """Makes `catalog`, in which there are no relations that were not there before, the catalog, in one commit."""
-        with self.lock:
+        with self.feeding.turn(self.gate, self.catalog, catalog), self.lock:
             self._rename(catalog, note, [], self.feeding.hops)
             self._circuit = Circuit(self.roots(), parts=[self.circuit])
 

@@ -8,7 +8,7 @@ anew, from the nearest image.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,10 +61,9 @@ class Sentry:
         """Whether there are assertions that could refuse anything."""
         return bool(self._known().assertions)
 
-    def concerns(self, appends: Sequence[Append]) -> bool:
-        """Whether an assertion could refuse any of these rows."""
-        sources = self._known().sources
-        return bool(sources) and any(append.stream in sources for append in appends)
+    def concerns(self, streams: Set[int]) -> bool:
+        """Whether an assertion could refuse rows of any of these relations."""
+        return not self._known().sources.isdisjoint(streams)
 
     def commit(self, appends: Sequence[Append], commit: Callable[[], Commit]) -> Commit:
         """Commits rows. Raises AssertionViolated if an assertion would be violated then, and nothing is written."""

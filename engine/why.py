@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headwater.engine.cells import texts
+from headwater.engine.insertions import Inserted, Insertions
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.reading import Reader
 from headwater.engine.result import Result
@@ -53,6 +54,7 @@ from headwater.values import ROWOFFSET, ROWPARTITION, Column
 
 ROWS_MAX = 20  # rows of the relation that are explained
 RECORDS_MAX = 100  # records that are shown of each
+FOLLOWED_MAX = 50  # records that queries have inserted and that are followed to what they were made of
 
 _COLUMNS = (
     Column("row", "VARCHAR"), Column("source", "VARCHAR"), Column("partition", "INTEGER"), Column("offset", "BIGINT"),
@@ -134,7 +136,7 @@ def explain_row(statement: syntax.ExplainRow, pipeline: Pipeline, reader: Reader
         tracer = Tracer(log)
         shown = rows.slice(0, ROWS_MAX)
         origins = tracer.trace(asked.plan, shown, asked.cut)
-    found = _lines(asked.relation, shown, origins, tracer.vias, Recorder(log, asked.catalog))
+    found = _lines(asked.relation, shown, origins, _History(tracer, log, reader, asked.catalog))
     found += [_only_note(None, note) for note in dict.fromkeys(tracer.left_out)]
     if rows.num_rows > ROWS_MAX:
         found.append(_only_note(None, f"{rows.num_rows - ROWS_MAX:,} more rows meet the condition"))
@@ -158,16 +160,16 @@ def refusing(statement: syntax.ExplainRow) -> Iterator[None]:
 _Line = tuple[object, ...]
 
 
-def _lines(
-    relation: Relation, rows: pa.RecordBatch, origins: pa.Table, vias: Sequence[Via], recorder: Recorder
-) -> list[_Line]:
-    """For each row a line per record that it is made of."""
+def _lines(relation: Relation, rows: pa.RecordBatch, origins: pa.Table, history: _History) -> list[_Line]:
+    """For each row a line per record that it is made of, and then per record that those are made of that queries have
+    inserted.
+    """
     bounds = np.searchsorted(origins.column("of").to_numpy(), np.arange(rows.num_rows + 1))
     lines: list[_Line] = []
     for number, text in enumerate(row_texts(rows, relation.columns)):
         first, count = int(bounds[number]), int(bounds[number + 1] - bounds[number])
-        for record in origins.slice(first, min(count, RECORDS_MAX)).to_pylist():
-            lines.append((text, *_record(vias[record["via"]], record["partition"], record["offset"], recorder)))
+        own = history.records(origins.slice(first, min(count, RECORDS_MAX)))
+        lines += [(text, *line) for line in history.lines(own)]
         if not count:
             lines.append(_only_note(text, "made of no record: of constants, or of no rows"))
         if count > RECORDS_MAX:
@@ -175,11 +177,68 @@ def _lines(
     return lines
 
 
-def _record(via: Via, partition: int, offset: int, recorder: Recorder) -> _Line:
-    """What is shown of a record that came this way."""
-    version, text = recorder.record(via.source, partition, offset)
-    note = recorder.note(via.source, partition, offset) or _note(via)
-    return (via.source.name, partition, offset, version, text, way_of(via), note)
+@dataclass(frozen=True)
+class _Record:
+    """A record that came by a way, from which `behind` says on where to."""
+
+    via: Via
+    partition: int
+    offset: int
+    behind: str = ""
+
+    @property
+    def place(self) -> tuple[int, int, int]:
+        return self.via.source.id, self.partition, self.offset
+
+
+class _History:
+    """What records were made of in turn, where queries have inserted them: each step is a hop back."""
+
+    def __init__(self, tracer: Tracer, log: Log, reader: Reader, catalog: Catalog) -> None:
+        self._tracer = tracer
+        self._recorder = Recorder(log, catalog)
+        self._insertions = Insertions(log, reader.catalogs)
+        self._followed = 0
+
+    def records(self, origins: pa.Table, behind: str = "") -> list[_Record]:
+        """The records in a table of ORIGINS."""
+        return [
+            _Record(self._tracer.vias[found["via"]], found["partition"], found["offset"], behind)
+            for found in origins.to_pylist()
+        ]
+
+    def lines(self, own: Sequence[_Record]) -> Iterator[_Line]:
+        """What is shown of records, and of those behind them, the nearest first."""
+        known, ahead = {record.place for record in own}, list(own)
+        for record in ahead:
+            version, text = self._recorder.record(record.via.source, record.partition, record.offset)
+            inserted, made_of, told = None, list[_Record](), None
+            if isinstance(record.via.source, StreamSource):
+                inserted = self._insertions.of(record.via.source.id, version, record.partition, record.offset)
+            if inserted is not None:
+                made_of, told = self._behind(record, inserted)
+            ahead += [each for each in made_of if each.place not in known]
+            known |= {each.place for each in made_of}
+            note = self._recorder.note(record.via.source, record.partition, record.offset) or _note(record.via)
+            way = " ← ".join(filter(None, (record.behind, way_of(record.via))))
+            notes = "; ".join(filter(None, (told, note))) or None
+            yield (record.via.source.name, record.partition, record.offset, version, text, way, notes)
+
+    def _behind(self, record: _Record, inserted: Inserted) -> tuple[list[_Record], str]:
+        """The records that an inserted one was made of, and what is to be said of it."""
+        name = inserted.query.name
+        if inserted.row is None:
+            return [], f"inserted by {name}, of what retention has taken"
+        if self._followed == FOLLOWED_MAX:
+            return [], f"inserted by {name}, which is not followed further"
+        self._followed += 1
+        assert inserted.query.query_plan is not None
+        try:
+            origins = self._tracer.trace(inserted.query.query_plan, inserted.row, inserted.cut)
+        except Unsupported as error:
+            return [], f"inserted by {name}: {error.message}"
+        behind = f"{record.via.source.name} ({record.partition}, {record.offset}) ← {name}"
+        return self.records(origins.slice(0, RECORDS_MAX), behind), f"inserted by {name}"
 
 
 def _only_note(row: str | None, note: str) -> _Line:

@@ -16,7 +16,8 @@ from headwater.executor.missing import Search
 from headwater.executor.missing_steps import Step
 from headwater.executor.state import select_rows
 from headwater.parser import syntax
-from headwater.planner.logical import Changelog, Filter, Plan, Source, walk_plan
+from headwater.planner import Catalog
+from headwater.planner.logical import Changelog, Filter, Plan, Source, StreamOutput, walk_plan
 from headwater.planner.rewrite import conditions_of
 from headwater.storage import Log
 from headwater.values import Column
@@ -39,11 +40,20 @@ def explain_missing(statement: syntax.ExplainRow, pipeline: Pipeline, reader: Re
             return Result.of_rows(
                 _COLUMNS, [(asked.relation.name, there.num_rows, there.num_rows, reason, example)], _TYPES
             )
-        search = Search(pipeline.log, asked.cut)
+        search = Search(pipeline.log, asked.cut, _inserting(asked.catalog))
         steps = search.why(asked.plan, conditions_of(asked.condition))
         shown = _Shown(pipeline, asked)
         lines = list(dict.fromkeys(shown.line(step) for step in steps))
         return Result.of_rows(_COLUMNS, [*shown.earlier(), *lines], _TYPES)
+
+
+def _inserting(catalog: Catalog) -> dict[int, list[StreamOutput]]:
+    """By the id of a stream, the plans of the queries that insert into it."""
+    found: dict[int, list[StreamOutput]] = {}
+    for query in catalog.ordered():
+        if query.insertion is not None and isinstance(query.query_plan, StreamOutput):
+            found.setdefault(query.insertion.stream, []).append(query.query_plan)
+    return found
 
 
 class _Shown:
@@ -55,7 +65,8 @@ class _Shown:
 
     def line(self, step: Step) -> tuple[object, ...]:
         """What is shown of a step."""
-        return (step_text(step.node), step.candidates, 0, step.reason, self._example(step))
+        by = f"{step.inserted_by}: " if step.inserted_by else ""
+        return (by + step_text(step.node), step.candidates, 0, step.reason, self._example(step))
 
     def _example(self, step: Step) -> str | None:
         """The candidates that stand for all, each with the record that it comes from first."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from threading import Lock
 from types import MappingProxyType
@@ -10,8 +10,7 @@ from types import MappingProxyType
 import pyarrow as pa
 
 from headwater.engine import changes, ingest, versions
-from headwater.engine.gate import Gate
-from headwater.engine.pipeline import Pipeline
+from headwater.engine.apart import Apart
 from headwater.engine.reading import Reader
 from headwater.engine.reads import Reads
 from headwater.engine.rejecting import Sentry
@@ -31,14 +30,15 @@ from headwater.storage import Append, Commit, GroupOffsets, OnceKey
 class Writer:
     """Writes into the source relations of a database. Safe to use from several threads."""
 
-    def __init__(self, pipeline: Pipeline, reader: Reader, now_us: Callable[[], int]) -> None:
-        self._pipeline = pipeline
-        self._log = pipeline.log
+    def __init__(self, apart: Apart, reader: Reader, now_us: Callable[[], int]) -> None:
+        self._apart = apart
+        self._pipeline = apart.main
+        self._log = apart.main.log
         self._reader = reader
         self._now_us = now_us
-        self._gate = Gate()
+        self._gate = apart.main.gate
         self._turns = Lock()  # of those who write what can come into a loop
-        self._sentry = Sentry(pipeline)
+        self._sentry = Sentry(apart.main)
 
     def defining(self, statement: syntax.Statement) -> AbstractContextManager[None]:
         """Inside, nobody writes, if the statement may make a CHECK or an assertion that refuses what is written."""
@@ -84,7 +84,7 @@ class Writer:
         left out, if `check`, during which nobody else writes, does not raise. If a commit had the key before, nothing
         is checked or written, and it is the answer.
         """
-        with self._inside(appends, alone=check is not None or bool(counts)):
+        with self._inside(_streams(appends), alone=check is not None or bool(counts)):
             if self.made(once) is None:
                 self._refuse_altered(relations)
                 if check is not None:
@@ -106,11 +106,11 @@ class Writer:
             if statement.if_version is None:
                 done = self._commit_written(relation, [made], once)
             else:
-                with self._turn([relation.id]), self._gate.alone():
+                with self._inside(_concerned(relation), alone=True):
                     self._require(statement, relation, rows, once)
                     done = self._commit(made, relation, once)
         else:
-            with self._turn([relation.id]), self._gate.alone():
+            with self._inside(_concerned(relation), alone=True):
                 rows = changes.selected(statement, relation, self._pipeline.catalog, self._reader)
                 made = self.written(relation, rows)
                 self._require(statement, relation, rows, once)
@@ -123,7 +123,7 @@ class Writer:
     def change(self, statement: syntax.Update | syntax.Delete) -> Result:
         """Runs UPDATE or DELETE: no rows come in between the state that it sees and its commit."""
         relation = target_named(statement.relation, self._pipeline.catalog)
-        with self._turn([relation.id]), self._gate.alone(), self._pipeline.lock:
+        with self._inside(_concerned(relation), alone=True), self._pipeline.lock:
             relation = target_named(statement.relation, self._pipeline.catalog)
             made, count = self.changed(statement, relation, self._reader)
             self._require(statement, relation)
@@ -163,7 +163,7 @@ class Writer:
     ) -> Acknowledgement:
         """Commits rows that were sorted out: alone where some are left out, as their count goes on from the last."""
         made = parts[0] if len(parts) == 1 else together(parts)
-        with self._inside(made.appends, alone=bool(made.counts)):
+        with self._inside(_streams(made.appends), alone=bool(made.counts)):
             return self._commit(made, relation, once)
 
     def _commit(self, made: Written, relation: Relation, once: OnceKey | None = None) -> Acknowledgement:
@@ -183,38 +183,49 @@ class Writer:
                 )
 
     @contextmanager
-    def _inside(self, appends: Sequence[Append], alone: bool) -> Iterator[None]:
-        """Inside, `appends` may be committed: by one alone if it has to be, or if an assertion has to look at them."""
-        with self._turn(append.stream for append in appends):
-            if not alone:
-                with self._gate.together():
-                    if not self._sentry.concerns(appends):
-                        yield
-                        return
-            with self._gate.alone():
-                yield
+    def _inside(self, streams: Set[int], *, alone: bool) -> Iterator[None]:
+        """Inside, rows of relations may be committed: by one alone if it has to be, or if an assertion has to look at
+        them.
 
-    @contextmanager
-    def _turn(self, relations: Iterable[int]) -> Iterator[None]:
-        """Inside, one writes what may come into a loop of queries: one at a time, and when the loops are at rest.
-
-        So the log has a commit, then the rounds that follow from it, then the next commit, whenever steps are made.
+        What may come into a loop of queries is written by one at a time, and when the loops are at rest. So the log has
+        a commit, then the rounds that follow from it, then the next commit, whenever steps are made. What is found out
+        before the gate holds if it is still so behind it, where nobody changes the loops.
         """
-        pipeline = self._pipeline
-        if pipeline.feeding.loops(pipeline.catalog).streams.isdisjoint(relations):
-            yield
-            return
-        with self._turns:
-            pipeline.catch_up()
-            yield
+        is_inside = False
+        while not is_inside:
+            has_turn = not self._apart.loops().streams.isdisjoint(streams)
+            alone = alone or self._sentry.concerns(streams)
+            with self._turns if has_turn else nullcontext():
+                if has_turn:
+                    self._apart.rest()
+                with self._gate.alone() if alone else self._gate.together():
+                    is_inside = self._may_write(streams, has_turn, alone)
+                    if is_inside:
+                        yield
+
+    def _may_write(self, streams: Set[int], has_turn: bool, alone: bool) -> bool:
+        """Whether one that is inside the gate has its turn, if it needs one, and is alone, if it has to be."""
+        if not alone and self._sentry.concerns(streams):
+            return False
+        return self._apart.loops().streams.isdisjoint(streams) or (has_turn and not self._apart.behind())
 
     def _committed(
         self, appends: Sequence[Append], offsets: Sequence[GroupOffsets], once: OnceKey | None = None
     ) -> Commit:
         """Commits, unless that would break an assertion."""
-        if self._sentry.concerns(appends) and self.made(once) is None:
+        if self._sentry.concerns(_streams(appends)) and self.made(once) is None:
             return self._sentry.commit(appends, lambda: self._log.commit(appends, offsets=offsets, stamp=once))
         return self._log.commit(appends, offsets=offsets, stamp=once)
+
+
+def _streams(appends: Iterable[Append]) -> Set[int]:
+    """The relations into which rows go."""
+    return {append.stream for append in appends}
+
+
+def _concerned(relation: Relation) -> Set[int]:
+    """The relations into which rows may go that are written into one."""
+    return {relation.id} | relation.outlets
 
 
 def once_of(idempotency_key: str | None) -> OnceKey | None:

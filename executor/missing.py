@@ -7,12 +7,13 @@ that has no such record. What is said of a node follows from the rows that it ha
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from headwater.errors import Unsupported
+from headwater.errors import PositionGone, Unsupported
 from headwater.executor.evaluate import Evaluate
 from headwater.executor.lineage import content_at, delta_at
 from headwater.executor.matches import padded
@@ -67,15 +68,18 @@ from headwater.planner.names import with_names
 from headwater.planner.optimize import optimize
 from headwater.planner.rewrite import conditions_of, filtered, predicate, tree_of
 from headwater.planner.sql_types import arrow_schema
-from headwater.values import WINDOWEND, WINDOWSTART, Delta
+from headwater.values import ROWOFFSET, ROWPARTITION, WINDOWEND, WINDOWSTART, Delta
 
 _LONG_US = 1 << 60  # a grace after which no row is late
+_OF_RECORDS = frozenset({ROWPARTITION, ROWOFFSET})  # which a row does not have before it is a record
 _ALL = 1 << 30  # more rows than a partition has
 
 
 @dataclass(frozen=True)
 class Search(Candidates):
-    """Looks for what became of rows."""
+    """Looks for what became of rows; by the id of a stream, those of the plans, too, whose rows go on into it."""
+
+    inserting: Mapping[int, Sequence[StreamOutput]] = field(default_factory=dict)
 
     def why(self, node: Plan, conditions: Conditions) -> list[Step]:
         """The steps at which the rows were lost that could have met the conditions, of which none does.
@@ -84,7 +88,7 @@ class Search(Candidates):
         """
         match node:
             case StreamSource() | TableSource():
-                return of_source(self, node, conditions)
+                return [*of_source(self, node, conditions), *self._of_insertions(node, conditions)]
             case Constant():
                 return [Step(node, node.count, f"none of the constants has {said(conditions)}")]
             case Project():
@@ -116,6 +120,28 @@ class Search(Candidates):
             case Recursion():
                 return self._of_recursion(node, conditions)
         raise Unsupported(f"why a row of {type(node).__name__} is missing is not known yet")
+
+    def _of_insertions(self, node: StreamSource | TableSource, conditions: Conditions) -> list[Step]:
+        """Where rows were lost on their way into a stream; those of a stream that is on the way, once."""
+        before = replace(self, inserting={id: plans for id, plans in self.inserting.items() if id != node.id})
+        reads = {name for condition in conditions for name in condition.reads}
+        found: list[Step] = []
+        for plan in self.inserting.get(node.id, ()):
+            if reads <= {*plan.names} - _OF_RECORDS:
+                steps = before._not_inserted(plan, conditions)
+                found += [each if each.inserted_by else replace(each, inserted_by=plan.name) for each in steps]
+        return found
+
+    def _not_inserted(self, plan: StreamOutput, conditions: Conditions) -> list[Step]:
+        """Why a query has not inserted rows, as far as that is known: another may have, or a user."""
+        try:
+            there = self.rows(plan, conditions)
+            late = "such rows come with a later step, or the query stood still"
+            return [step(plan, there, late, plan)] if there.num_rows else self.why(plan, conditions)
+        except Unsupported as error:
+            return [Step(plan, 0, error.message)]
+        except PositionGone:
+            return [Step(plan, 0, "retention has taken what it read")]
 
     # ---------------------------------------------------------------- row by row
 

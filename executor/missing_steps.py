@@ -31,7 +31,7 @@ class Step:
     """A node at which candidates were lost: of so many none was left, for a reason.
 
     `rows` are some of the candidates, with columns of the plan `of`; `shown` are those that tell why. Without a plan
-    they are rows that are no more.
+    they are rows that are no more. It may be a node of a query whose rows would have been `inserted_by` it.
     """
 
     node: Plan
@@ -40,6 +40,7 @@ class Step:
     of: Plan | None = None
     rows: pa.RecordBatch | None = None
     shown: tuple[str, ...] = ()
+    inserted_by: str | None = None
     cut: Cut | None = None  # at which they are there, if it is an earlier one than what was asked about
 
 

@@ -107,7 +107,8 @@ def _derived(
     refuse_limit(bound, query)
     if is_stream and not bound.is_stream:
         raise SqlError(
-            why_table(bound.plan), statement.name.span, hint=_way_out(statement.name.text, query),
+            why_table(bound.plan), statement.name.span,
+            hint=way_out(query, f"write CREATE TABLE {statement.name.text} AS …"),
         )  # fmt: skip
     _refuse_ledger(statement, bound.columns, properties)
     clause = statement.on_error
@@ -184,14 +185,14 @@ def why_table(plan: Plan) -> str:
     return "the rows of streams that are joined have no order of their own, so the result is a table"
 
 
-def _way_out(name: str, query: syntax.Query) -> str:
+def way_out(query: syntax.Query, otherwise: str) -> str:
     """What to write instead of a stream that would be a table."""
     if isinstance(query.body, syntax.Select) and query.body.window is not None:
         if query.emit != "FINAL":
-            return f"end it with EMIT FINAL, for each window once when it has closed, or write CREATE TABLE {name} AS …"
+            return f"end it with EMIT FINAL, for each window once when it has closed, or {otherwise}"
         if query.body.window.retention_us is not None:
-            return f"leave out RETENTION, or write CREATE TABLE {name} AS …"
-    return f"write CREATE TABLE {name} AS …"
+            return f"leave out RETENTION, or {otherwise}"
+    return otherwise
 
 
 def _output(bound: BoundQuery, id: int, statement: syntax.CreateRelation) -> Plan:

@@ -12,7 +12,8 @@ from headwater.errors import Span, SqlError, TypeProblem, UnknownName, Unsupport
 from headwater.parser import quote, syntax, unparse
 from headwater.planner.bind import BoundQuery, bind_query
 from headwater.planner.catalog import Catalog, Insertion, Relation
-from headwater.planner.create import reaction_of, refuse_limit, why_table
+from headwater.planner.checks import with_checks
+from headwater.planner.create import reaction_of, refuse_limit, way_out, why_table
 from headwater.planner.duckdb_errors import refused_where
 from headwater.planner.error_streams import error_stream_id, refuse_circle, target_of
 from headwater.planner.expressions import column_expression
@@ -72,7 +73,9 @@ def define_insert(statement: syntax.Insert, catalog: Catalog) -> Relation:
     if not bound.is_stream:
         raise SqlError(
             why_table(bound.plan).replace("result is a table", "rows are not those of a stream"), statement.query.span,
-            hint=f"INSERT INTO {target.name} SELECT … FROM t AS OF LATEST inserts the rows of now, once",
+            hint=way_out(
+                statement.query, f"INSERT INTO {target.name} SELECT … FROM t AS OF LATEST inserts the rows of now, once"
+            ),
         )  # fmt: skip
     clause = statement.on_error
     errors = target_of(clause, catalog)
@@ -83,11 +86,12 @@ def define_insert(statement: syntax.Insert, catalog: Catalog) -> Relation:
         columns=target.columns,
         definition=unparse(_named(statement, name)),
         partitions=bound.partitions,
-        plan=StreamOutput(Project(bound.plan, _fitted(bound, statement, target)), id, name),
+        plan=with_checks(StreamOutput(Project(bound.plan, _fitted(bound, statement, target)), id, name), target.checks),
         reads=(*bound.reads, *bound.views, *bound.functions),
         on_error=reaction_of(clause),
         errors_into=errors.id if errors is not None else error_stream_id(id) if clause is None else None,
         state_limit=state_limit(known),
+        checks=target.checks,
         insertion=Insertion(target.id, _max_hops(known)),
         clock=catalog.clock,
     )
@@ -148,7 +152,11 @@ def _max_hops(known: dict[str, syntax.Property]) -> int | None:
 
 
 def _refuse_undeclared(relation: Relation, statement: syntax.Insert, catalog: Catalog) -> None:
-    """Raises SqlError for a circle of queries that nobody has said is meant, or that has several clocks."""
+    """Raises SqlError for a circle of queries that nobody has said is meant, or that has several clocks.
+
+    In several clocks a round would be steps of several pipelines. What they write meets in the order in which they come
+    to it, unless each waits for the others; then a clock of one's own is for nothing, as it holds everybody up.
+    """
     circle = circle_of(relation, catalog)
     if circle is None:
         return
@@ -162,7 +170,8 @@ def _refuse_undeclared(relation: Relation, statement: syntax.Insert, catalog: Ca
     if any(other.clock != relation.clock for other in queries):
         raise Unsupported(
             f"a loop goes round in one clock, and this one in several: {' → '.join(circle)}", statement.relation.span,
-            hint="leave out clock = 'own' in what is part of the loop",
+            hint="leave out clock = 'own' in what is part of the loop, or put all of it into a pipeline, and make an "
+            "instance of that WITH (clock = 'own')",
         )  # fmt: skip
 
 

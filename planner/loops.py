@@ -36,8 +36,8 @@ def circle_of(query: Relation, catalog: Catalog) -> list[str] | None:
 
 @dataclass(frozen=True, slots=True)
 class Loops:
-    """The loops of a catalog: `streams` are the logs from which rows can come into one, and those in it; by the id of a
-    query that writes into them, `read` are those of them that it is computed from.
+    """The loops of a catalog, in all clocks: `streams` are the logs from which rows can come into one, and those in it;
+    by the id of a query, `read` are those of them that it is computed from.
     """
 
     streams: frozenset[int] = frozenset()
@@ -52,7 +52,7 @@ def loops_of(catalog: Catalog) -> Loops:
     ways: dict[int, set[int]] = {}
     for relation in catalog.relations.values():
         for source in read.get(relation.id, ()):
-            ways.setdefault(source, set()).update(relation.outlets)
+            ways.setdefault(source, set()).update({relation.id}, relation.outlets)  # its own log: for other clocks
     reached = {source: _reached(source, ways) for source in ways}
     within = {source for source, found in reached.items() if source in found}
     streams = frozenset(source for source, found in reached.items() if found & within)

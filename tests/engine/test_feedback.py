@@ -1,138 +1,22 @@
-"""INSERT INTO stream SELECT … goes on; where its rows come back to it, each round is a step, counted and bounded."""
+"""Where the rows of queries come back to them, each round is a step, counted and bounded."""
 
 from __future__ import annotations
 
-import random
-import subprocess
-import sys
-import time
+import _thread
+import threading
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import headwater
-from headwater.errors import HeadwaterError, NameTaken, SqlError, UnknownName, Unsupported
-
-RETRIES = """
-    CREATE STREAM jobs (id BIGINT, tries BIGINT, work BIGINT);
-    CREATE STREAM failed (id BIGINT, tries BIGINT, work BIGINT);
-    CREATE STREAM dead (id BIGINT, tries BIGINT);
-    INSERT INTO failed SELECT id, tries, work FROM jobs WHERE work > 0 WITH (name = 'try_job');
-    INSERT INTO jobs SELECT id, tries + 1, work - 1 FROM failed WHERE tries < 3
-        WITH (name = 'again', feedback = '1 step', max_hops = 50);
-    INSERT INTO dead SELECT id, tries FROM failed WHERE tries >= 3 WITH (name = 'give_up');
-"""
-COUNTER = """
-    CREATE STREAM r (n BIGINT);
-    INSERT INTO r SELECT n + 1 FROM r WHERE n < {until} WITH (name = 'run', feedback = '1 step', max_hops = {hops});
-"""
-
-
-def rows(db: headwater.Database, sql: str) -> list[tuple[object, ...]]:
-    return db.sql(sql).fetchall()
-
-
-def states(db: headwater.Database) -> dict[object, object]:
-    return {row[0]: row[2] for row in rows(db, "SHOW QUERIES")}
-
-
-# ---------------------------------------------------------------- a query that goes on
-
-
-def test_a_select_into_a_stream_goes_on_and_one_into_a_table_is_done_once(db: headwater.Database) -> None:
-    db.execute("CREATE STREAM a (v BIGINT); CREATE STREAM b (v BIGINT); CREATE TABLE t (v BIGINT)")
-    db.execute("INSERT INTO a VALUES (1)")
-    message = db.sql("INSERT INTO b SELECT v * 10 FROM a").message
-    assert message == "created query INSERTQUERY_1, which inserts into b, 1 row so far"
-    assert db.sql("INSERT INTO t SELECT v FROM a").message == "inserted 1 row"
-    assert db.sql("INSERT INTO b SELECT v FROM a AS OF LATEST").message == "inserted 1 row"
-    db.execute("INSERT INTO a VALUES (2)")
-    assert rows(db, "SELECT v FROM b ORDER BY ROWOFFSET") == [(10,), (1,), (20,)]
-    assert rows(db, "SELECT v FROM t") == [(1,)]
-
-
-def test_its_rows_have_the_time_and_partition_of_those_it_reads_and_the_columns_that_are_named(
-    db: headwater.Database,
-) -> None:
-    db.execute("""
-        CREATE STREAM a (v INTEGER, at TIMESTAMP) WITH (timestamp = 'at');
-        CREATE STREAM b (v BIGINT, w VARCHAR);
-        INSERT INTO b (w) SELECT v FROM a;
-        INSERT INTO a VALUES (7, '2026-01-01 10:00:00');
-    """)
-    assert rows(db, "SELECT v, w, ROWTIME::VARCHAR FROM b") == [(None, "7", "2026-01-01 10:00:00")]
-
-
-def test_several_queries_and_users_write_into_one_stream(db: headwater.Database) -> None:
-    db.execute("""
-        CREATE STREAM a (v BIGINT); CREATE STREAM b (v BIGINT); CREATE STREAM all_of_it (v BIGINT);
-        CREATE TABLE total AS SELECT sum(v) AS v FROM all_of_it;
-        INSERT INTO all_of_it SELECT v FROM a;
-        INSERT INTO all_of_it SELECT v FROM b;
-        INSERT INTO a VALUES (1); INSERT INTO b VALUES (10); INSERT INTO all_of_it VALUES (100);
-    """)
-    assert rows(db, "SELECT v FROM total") == [(111,)]
-
-
-def test_it_is_a_query_like_others(db: headwater.Database) -> None:
-    db.execute("CREATE STREAM a (v BIGINT); CREATE STREAM b (v BIGINT)")
-    db.execute("INSERT INTO b SELECT v FROM a WHERE v > 1 WITH (name = 'pick')")
-    assert states(db) == {"pick": "running"}
-    assert rows(db, "DESCRIBE pick") == [("v", "BIGINT", None)]
-    assert any("Filter" in str(line) for line in rows(db, "EXPLAIN pick"))
-    db.execute("PAUSE pick; INSERT INTO a VALUES (2)")
-    assert (states(db), rows(db, "SELECT v FROM b")) == ({"pick": "paused"}, [])
-    db.execute("RESUME pick")
-    assert rows(db, "SELECT v FROM b") == [(2,)]
-    db.execute("TERMINATE pick; INSERT INTO a VALUES (3)")
-    assert (states(db), rows(db, "SELECT v FROM b")) == ({"pick": "terminated"}, [(2,)])
-    db.execute("DROP QUERY pick; DROP STREAM a")
-    assert rows(db, "SELECT v FROM b") == [(2,)], "what it has inserted stays"
-
-
-def test_rows_that_do_not_fit_go_where_its_errors_go(db: headwater.Database) -> None:
-    db.execute("""
-        CREATE STREAM a (v VARCHAR); CREATE STREAM b (v BIGINT); CREATE STREAM bad (cause VARCHAR);
-        INSERT INTO b SELECT v FROM a ON ERROR INSERT INTO bad;
-        INSERT INTO a VALUES ('1'), ('x'), ('2');
-    """)
-    assert rows(db, "SELECT v FROM b ORDER BY v") == [(1,), (2,)]
-    assert rows(db, "SELECT count(*) FROM bad") == [(1,)]
-
-
-@pytest.mark.parametrize(
-    ("sql", "error", "message"),
-    [
-        ("INSERT INTO b SELECT v, v FROM a", SqlError, "2 values for 1 columns"),
-        ("INSERT INTO b SELECT count(*) FROM a", SqlError, "not those of a stream"),
-        ("INSERT INTO b SELECT v FROM a WITH (nane = 'x')", UnknownName, 'no property "nane"'),
-        ("INSERT INTO b SELECT v FROM a WITH (max_hops = 3)", SqlError, "max_hops bounds a feedback"),
-        ("INSERT INTO b SELECT v FROM a WITH (feedback = '2 steps')", Unsupported, "one step"),
-        ("INSERT INTO b SELECT v FROM a WITH (feedback = '1 step', max_hops = 0)", SqlError, "a whole number from 1"),
-        ("INSERT INTO b VALUES (1) ON ERROR SKIP", SqlError, "ON ERROR is about a query that goes on"),
-        ("INSERT INTO t SELECT v FROM a WITH (name = 'x')", SqlError, "name is about a query that goes on"),
-        ("INSERT INTO d SELECT v FROM a", SqlError, "come from its query"),
-        ("INSERT INTO b SELECT v FROM a WITH (name = 't')", NameTaken, '"t" exists already'),
-        ("BEGIN; INSERT INTO b SELECT v FROM a", Unsupported, "cannot be part of a transaction"),
-        ("SELECT * FROM q", SqlError, 'a query that inserts into "b"'),
-        ("DROP STREAM b", NameTaken, '"b" is used by q'),
-    ],
-)
-def test_what_makes_no_sense_is_refused_and_changes_nothing(
-    db: headwater.Database, sql: str, error: type[HeadwaterError], message: str
-) -> None:
-    db.execute("""
-        CREATE STREAM a (v BIGINT); CREATE STREAM b (v BIGINT); CREATE TABLE t (v BIGINT);
-        CREATE STREAM d AS SELECT v FROM a; INSERT INTO b SELECT v FROM a WITH (name = 'q');
-    """)
-    before = states(db)
-    with pytest.raises(error) as caught:
-        db.execute(sql)
-    assert message in str(caught.value)
-    assert states(db) == before
-
+from headwater.engine.database import Database
+from headwater.engine.retention import retain
+from headwater.errors import SqlError, Unsupported
+from headwater.storage import SimulatedDisk
+from tests.engine.loops import COUNTER, RETRIES, Batches, logged, rows, states
 
 # ---------------------------------------------------------------- circles
 
@@ -163,6 +47,12 @@ def test_a_circle_that_nobody_declared_is_refused_and_shown(
     with pytest.raises(SqlError) as caught:
         db.execute(sql)
     assert f"the rows would come back to this query: {circle} (" in str(caught.value)
+
+
+def test_a_circle_in_several_clocks_is_refused_even_if_it_is_declared(db: headwater.Database) -> None:
+    db.execute("CREATE STREAM a (v BIGINT); CREATE STREAM d WITH (clock = 'own') AS SELECT v FROM a")
+    with pytest.raises(Unsupported, match="a loop goes round in one clock, and this one in several: a → d → run → a"):
+        db.execute("INSERT INTO a SELECT v FROM d WITH (name = 'run', feedback = '1 step')")
 
 
 # ---------------------------------------------------------------- loops
@@ -229,11 +119,41 @@ def test_each_round_is_a_version_that_can_be_asked_for_and_forked(tmp_path: Path
     db.close()
 
 
-def test_a_row_that_came_through_a_loop_is_explained_by_the_records_of_its_stream(db: headwater.Database) -> None:
-    db.execute(COUNTER.format(until=2, hops=9))
-    db.execute("CREATE TABLE top AS SELECT max(n) AS n FROM r; INSERT INTO r VALUES (0)")
-    assert [row[5] for row in rows(db, "EXPLAIN ROW r WHERE n = 2")] == ["n = 2"]
-    assert [row[5] for row in rows(db, "EXPLAIN ROW top WHERE n = 2")] == ["n = 0", "n = 1", "n = 2"]
+def test_a_loop_goes_round_through_windows_that_close(db: headwater.Database) -> None:
+    db.execute("""
+        CREATE STREAM beats (n BIGINT, at TIMESTAMP) WITH (timestamp = 'at');
+        INSERT INTO beats
+            SELECT max(n) + 1, WINDOWEND FROM beats WINDOW TUMBLING (SIZE 1 MINUTE, GRACE PERIOD 0 SECONDS)
+            HAVING max(n) < 4 EMIT FINAL WITH (name = 'beat', feedback = '1 step', max_hops = 9);
+        INSERT INTO beats VALUES (0, '2026-01-01 00:00:10'), (2, '2026-01-01 00:01:00');
+    """)
+    assert rows(db, "SELECT n, at::VARCHAR FROM beats ORDER BY ROWOFFSET") == [
+        (0, "2026-01-01 00:00:10"), (2, "2026-01-01 00:01:00"), (1, "2026-01-01 00:01:00"),
+    ], "the second window closes with a record behind it"  # fmt: skip
+    db.execute("INSERT INTO beats VALUES (9, '2026-01-01 00:02:00')")
+    assert rows(db, "SELECT n, at::VARCHAR FROM beats ORDER BY ROWOFFSET OFFSET 4") == [(3, "2026-01-01 00:02:00")]
+
+
+@pytest.mark.parametrize("background", [False, True])
+def test_a_loop_that_is_interrupted_stops_between_rounds_and_goes_on_after_a_restart(
+    tmp_path: Path, background: bool
+) -> None:
+    with headwater.connect(tmp_path / "d", background=background) as db:
+        db.execute(COUNTER.format(until=10**9, hops=10**9))
+        db.append("r", [(0,)])
+        threading.Timer(0.1, _thread.interrupt_main).start()
+        with pytest.raises(KeyboardInterrupt):
+            db.settle()
+    with headwater.connect(tmp_path / "d", background=False) as db:
+        db.pipeline.step()
+        db.execute("PAUSE run")
+        found = rows(db, "SELECT n FROM r ORDER BY ROWOFFSET")
+        assert found == [(n,) for n in range(len(found))]
+        assert len(found) > 2
+        db.execute("RESUME run")
+        db.pipeline.step()
+        db.execute("PAUSE run")
+        assert rows(db, "SELECT max(n) FROM r") > found[-1:]
 
 
 def test_a_loop_is_interrupted_by_pausing_it(db: headwater.Database) -> None:
@@ -245,80 +165,124 @@ def test_a_loop_is_interrupted_by_pausing_it(db: headwater.Database) -> None:
     db.execute("DROP QUERY run")
 
 
+def test_a_loop_goes_on_where_it_was_when_retention_takes_its_beginning() -> None:
+    disk = SimulatedDisk(seed=0)
+    disk.clock_us = 1_700_000_000_000_000
+    definition = COUNTER.format(until=10**9, hops=20).replace("BIGINT)", "BIGINT) WITH (retention = '1 hour')")
+    with Database(disk, "d", None, background=False) as db:
+        db.execute(f"{definition} CREATE TABLE total AS SELECT count(*) AS n FROM r; INSERT INTO r VALUES (0)")
+        for number in range(9):
+            db.pipeline.step()
+            disk.clock_us += 1_000_000_000
+            if number % 3 == 2:
+                db.pipeline.checkpoint()
+        retain(db.apart, disk.clock_us)
+        assert db.log.start(db.pipeline.catalog.relations["r"].id).ends[0] > 0, "records are gone"
+    with Database(disk, "d", None, background=False) as db:
+        assert rows(db, "SELECT max(n), max(ROWOFFSET) FROM r") == [(20, 20)], (
+            "rounds before count, and those pending go on"
+        )
+        assert rows(db, "SELECT n FROM total") == [(21,)]
+        assert states(db) == {"run": "failed", "total": "running"}
+
+
+# ---------------------------------------------------------------- circles through what goes elsewhere
+
+ELSEWHERE = {
+    "errors": (
+        "CREATE STREAM a (v VARCHAR); CREATE STREAM q AS SELECT CAST(v AS BIGINT) AS v FROM a",
+        "INSERT INTO a SELECT 'again' FROM q_errors",
+        "a → q → q_errors → back → a",
+        "INSERT INTO a VALUES ('x')",
+    ),
+    "errors of an INSERT": (
+        "CREATE STREAM a (v VARCHAR); CREATE STREAM b (v BIGINT); INSERT INTO b SELECT v FROM a WITH (name = 'q')",
+        "INSERT INTO a SELECT 'again' FROM q_errors",
+        "a → q → q_errors → back → a",
+        "INSERT INTO a VALUES ('x')",
+    ),
+    "violations": (
+        "CREATE STREAM w (v BIGINT); CREATE STREAM a (v BIGINT, CHECK (v < 9) ON VIOLATION INSERT INTO w)",
+        "INSERT INTO a SELECT v + 1 FROM w",
+        "a → w → back → a",
+        "INSERT INTO a VALUES (20)",
+    ),
+    "alerts": (
+        "CREATE STREAM a (v BIGINT); "
+        "CREATE ASSERTION even CHECK (NOT EXISTS (SELECT count(*) FROM a HAVING count(*) % 2 = 1)) ON VIOLATION ALERT",
+        "INSERT INTO a SELECT version FROM even_alerts",
+        "a → even → even_alerts → back → a",
+        "INSERT INTO a VALUES (1)",
+    ),
+}
+
+
+@pytest.mark.parametrize("way", ELSEWHERE)
+def test_a_circle_through_what_goes_elsewhere_is_refused_unless_it_is_declared_and_then_bounded(
+    db: headwater.Database, way: str
+) -> None:
+    before, insert, circle, first = ELSEWHERE[way]
+    db.execute(before)
+    with pytest.raises(SqlError) as caught:
+        db.execute(f"{insert} WITH (name = 'back')")
+    assert f"the rows would come back to this query: {circle}" in str(caught.value)
+    db.execute(f"{insert} WITH (name = 'back', feedback = '1 step', max_hops = 6); {first}")
+    db.settle()
+    assert states(db)["back"] == "failed"
+    assert f"rows have gone round 6 times, which is its max_hops, and do not come to rest: {circle}" in str(
+        rows(db, "SHOW QUERIES")
+    )
+
+
 # ---------------------------------------------------------------- laws
 
 BATCHES = st.lists(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 6)), min_size=1, max_size=4), max_size=5)
+SOME = [[(1, 3), (2, 6)], [(3, 1)], [(4, 5), (5, 2)]]
 
 
-def logged(batches: list[list[tuple[int, int]]], seed: int | None, *, background: bool = False) -> list[object]:
-    """All that is in the streams of the retry loop after batches of jobs, where steps are made at random between."""
-    chance = random.Random(seed)
-    with headwater.connect(background=background) as db:
-        db.execute(RETRIES)
-        for batch in batches:
-            db.append("jobs", [{"id": id, "tries": 0, "work": work} for id, work in batch])
-            for _ in range(chance.randrange(6) if seed is not None else 0):
-                db.pipeline.step()
-        db.settle()
-        return [
-            rows(db, f"SELECT * EXCLUDE (tries), tries FROM {s} ORDER BY ROWOFFSET") for s in ("jobs", "failed", "dead")
-        ]
-
-
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(BATCHES, st.integers(0, 10**6))
-def test_a_loop_writes_the_same_whenever_its_steps_are_made(batches: list[list[tuple[int, int]]], seed: int) -> None:
-    assert logged(batches, seed) == logged(batches, None)
-
-
-def test_a_loop_writes_the_same_in_a_thread() -> None:
-    batches = [[(1, 3), (2, 6)], [(3, 1)], [(4, 5), (5, 2)]]
-    assert logged(batches, None, background=True) == logged(batches, None)
-
-
-@settings(max_examples=12, deadline=None)
-@given(BATCHES)
-def test_a_loop_gives_what_the_recursion_gives_that_it_is(batches: list[list[tuple[int, int]]]) -> None:
+def test_a_loop_writes_the_same_whenever_its_steps_are_made(batches: Batches, seed: int) -> None:
     def runs(id: int, tries: int, work: int) -> list[tuple[int, int, int]]:
         again = runs(id, tries + 1, work - 1) if work > 0 and tries < 3 else []
         return [(id, work, tries), *again]
 
     expected = sorted(run for batch in batches for id, work in batch for run in runs(id, 0, work))
-    jobs, failed, dead = logged(batches, None)
-    assert isinstance(jobs, list) and isinstance(failed, list) and isinstance(dead, list)
-    assert sorted(jobs) == expected
+    jobs, failed, dead = logged(batches)
+    assert sorted(jobs) == expected, "what the recursion gives that it is"
     assert sorted(failed) == [run for run in expected if run[1] > 0]
     assert sorted(dead) == sorted((id, tries) for id, work, tries in expected if work > 0 and tries == 3)
+    assert logged(batches, seed) == [jobs, failed, dead]
 
 
-WORKER = """
-import sys, headwater
-with headwater.connect(sys.argv[1]) as db:
-    print("at work", flush=True)
-    for id in range(db.sql("SELECT count(*) FROM jobs WHERE tries = 0").fetchone()[0], 60):
-        db.append("jobs", [{"id": id, "tries": 0, "work": id % 6}])
-    db.settle()
-    print("done", flush=True)
-"""
+@pytest.mark.parametrize("background", [False, True])
+@pytest.mark.parametrize("own_clock", [False, True])
+def test_a_loop_writes_the_same_in_a_thread_and_in_a_clock_of_its_own(own_clock: bool, background: bool) -> None:
+    assert logged(SOME, 1, background=background, own_clock=own_clock) == logged(SOME)
 
 
-def test_a_loop_that_is_killed_comes_to_what_it_would_have_come_to(tmp_path: Path) -> None:
-    directory, chance, killed = tmp_path / "d", random.Random(3), 0
-    with headwater.connect(directory) as db:
-        db.execute(RETRIES)
-    for attempt in range(4):
-        command = [sys.executable, "-c", WORKER, str(directory)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as worker:
-            assert worker.stdout is not None and worker.stdout.readline() == "at work\n"
-            if attempt < 3:
-                time.sleep(chance.uniform(0, 0.1))
-                killed += worker.poll() is None
-                worker.kill()
-            else:
-                assert worker.stdout.read() == "done\n"
-    assert killed > 0
-    with headwater.connect(directory) as db:
-        found = [
-            rows(db, f"SELECT * EXCLUDE (tries), tries FROM {s} ORDER BY ROWOFFSET") for s in ("jobs", "failed", "dead")
-        ]
-    assert found == logged([[(id, id % 6)] for id in range(60)], None)
+# ---------------------------------------------------------------- races
+
+
+@pytest.mark.parametrize("change", ["CREATE", "DROP", "RESUME"])
+def test_what_is_written_while_a_loop_changes_has_its_turn_before_it_changes(change: str) -> None:
+    with headwater.connect() as db:
+        db.execute("CREATE STREAM r (n BIGINT); INSERT INTO r VALUES (0)")
+        loop = "INSERT INTO r SELECT n + 1 FROM r WHERE n < 5 WITH (name = 'run', feedback = '1 step')"
+        if change != "CREATE":
+            db.execute(f"{loop}; PAUSE run")
+        statement = {"CREATE": loop, "DROP": "DROP QUERY run", "RESUME": "RESUME run"}[change]
+        changing = threading.Thread(target=db.execute, args=(statement,))
+        found = len(rows(db, "SELECT * FROM r"))
+
+        def begin_to_change() -> None:  # after the writer has looked whether it has to wait, before its commit
+            changing.start()
+            changing.join(0.2)
+            assert changing.is_alive()
+
+        writer = db._parts.writer
+        row = pa.RecordBatch.from_pydict({"n": [100]})
+        writer.commit(writer.appends(db.pipeline.catalog.relations["r"], row), [], begin_to_change)
+        changing.join()
+        db.settle()
+        assert rows(db, f"SELECT n FROM r WHERE ROWOFFSET = {found}") == [(100,)]
