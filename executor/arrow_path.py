@@ -21,7 +21,7 @@ from headwater.parser import syntax
 from headwater.planner.logical import Expression, Filter, Project
 from headwater.planner.rewrite import tree_of
 from headwater.planner.sql_types import arrow_schema, arrow_type
-from headwater.values import Delta, empty_batch
+from headwater.values import Column, Delta, empty_batch
 
 Value = Any  # an Arrow array with a value for each row, or a scalar for all of them
 Compute = Callable[[pa.RecordBatch], Value]
@@ -35,6 +35,9 @@ _OF_INTEGERS = {"+": pc.add_checked, "-": pc.subtract_checked, "*": pc.multiply_
 _OF_FLOATS = {"+": pc.add, "-": pc.subtract, "*": pc.multiply}
 _INTEGERS = (pa.int8(), pa.int16(), pa.int32(), pa.int64())
 _COMPARABLE = (*_INTEGERS, pa.float64(), pa.string(), pa.bool_(), pa.timestamp("us"), pa.date32())
+
+# SQL types of which a value is the same for Arrow, and compares as it does there.
+_PLAIN = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "DOUBLE", "VARCHAR", "BOOLEAN"})
 
 _CHOICES_MAX = 8  # of an IN list: one comparison each
 _DIGITS_MAX = 15  # of a decimal constant: fewer make the same double however they are read
@@ -76,6 +79,26 @@ class ArrowPath:
             return None
         own = delta.rows.columns[: len(self._schema)]  # filters alone leave the texts behind them
         return Delta(pa.RecordBatch.from_arrays(own, schema=self._schema), delta.weights)
+
+
+def values_of(
+    trees: Sequence[tuple[syntax.Expression, str]], columns: Sequence[Column], rows: pa.RecordBatch
+) -> list[pa.Array] | None:
+    """Expressions over the columns of rows, each cast to an SQL type, without asking DuckDB what is in them; None where
+    it must say.
+
+    Whole numbers are computed in the type they are cast to. DuckDB may take a wider one, so what does not fit is left
+    to it: what fits is the same in both.
+    """
+    types = {c.name: arrow_type(c.type) for c in columns if c.type in _PLAIN}
+    compiler = _Compiler(types)
+    try:
+        if not all(type_ in _PLAIN for _, type_ in trees):
+            return None
+        computes = [compiler.of_type(tree, arrow_type(type_)).compute for tree, type_ in trees]
+        return [_array(c(rows), rows.num_rows, arrow_type(t)) for c, (_, t) in zip(computes, trees, strict=True)]
+    except (_Unknown, _Elsewhere, pa.ArrowInvalid, pa.ArrowTypeError):
+        return None
 
 
 def arrow_path(chain: Chain, texts: Sequence[str] = ()) -> ArrowPath | None:
@@ -135,6 +158,8 @@ class _Compiler:
         self.types = types
 
     def column(self, name: str) -> _Typed:
+        if name not in self.types:
+            raise _Unknown
         return _Typed(lambda rows: rows.column(name), self.types[name])
 
     def compiled(self, tree: syntax.Expression, expected: pa.DataType | None = None) -> _Typed:
