@@ -66,6 +66,8 @@ class LastWrites:
 
     def any_of(self, keys: Words, relation: int, names: tuple[str, ...], after: int) -> bool:
         """Whether one of the keys, of the columns `names`, was written after a version."""
+        if not self.any_since(relation, after):
+            return False
         with self._lock:
             known = self._known.get((relation, names))
             if known is None or known.since > after:
