@@ -26,7 +26,7 @@ from headwater.parser import syntax
 from headwater.planner import Catalog, Relation
 from headwater.planner.error_streams import sources_of
 from headwater.planner.logical import Plan, StreamSource, TableSource, walk_plan
-from headwater.storage import Append, Log, Pending
+from headwater.storage import Append, Chunk, Log, Pending
 from headwater.values import Delta, concat_deltas
 
 SHOWN = 3  # so many of the rows that would violate an assertion are told of
@@ -104,7 +104,8 @@ class Sentry:
             self._standing = None
             raise NotReady("the assertions have to be computed first")
         circuit = standing.circuit
-        self._standing = replace(standing, pending=pending)
+        if standing.pending is not pending:
+            self._standing = replace(standing, pending=pending)
         try:
             self._follow(circuit, guards, pending)
             given, changes = self._take(circuit, appends, pending)
@@ -169,8 +170,10 @@ def _has_key(node: Plan) -> bool:
 
 def _delta(leaf: Leaf, appends: Sequence[Append], before: Sequence[Append], log: Log) -> Delta:
     """What a leaf reads of rows that are to be committed after others, which are not there yet either."""
-    rows = rows_of(chunks_of(appends, leaf.id, log, log.version, before), leaf)
-    return Delta(rows) if isinstance(leaf, StreamSource) else with_weights(rows)
+    if isinstance(leaf, StreamSource):
+        return Delta(rows_of(chunks_of(appends, leaf.id, log, log.version, before), leaf))
+    own = [Chunk(0, 0, append.partition, 0, append.rows) for append in appends if append.stream == leaf.id]
+    return with_weights(rows_of(own, leaf))
 
 
 def _take_back(circuit: Circuit, changes: Changes, given: dict[Leaf, Delta], log: Log) -> bool:

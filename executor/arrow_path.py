@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import reduce
 from typing import Any
 
@@ -34,7 +35,8 @@ _COMPARED = {
 _OF_INTEGERS = {"+": pc.add_checked, "-": pc.subtract_checked, "*": pc.multiply_checked}
 _OF_FLOATS = {"+": pc.add, "-": pc.subtract, "*": pc.multiply}
 _INTEGERS = (pa.int8(), pa.int16(), pa.int32(), pa.int64())
-_COMPARABLE = (*_INTEGERS, pa.float64(), pa.string(), pa.bool_(), pa.timestamp("us"), pa.date32())
+_HUGE = pa.decimal128(38, 0)  # HUGEINT, which sums of whole numbers are
+_COMPARABLE = (*_INTEGERS, _HUGE, pa.float64(), pa.string(), pa.bool_(), pa.timestamp("us"), pa.date32())
 
 # SQL types of which a value is the same for Arrow, and compares as it does there.
 _PLAIN = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "DOUBLE", "VARCHAR", "BOOLEAN"})
@@ -309,6 +311,8 @@ def _scalar(kind: str, text: str, type_: pa.DataType | None) -> pa.Scalar:
             return pa.scalar(text, type_)
         if kind == "number" and is_whole and type_ in _INTEGERS:
             return pa.scalar(int(text), type_)
+        if kind == "number" and is_whole and type_ == _HUGE:
+            return pa.scalar(Decimal(text), type_)
         if kind == "number" and type_ == pa.float64() and sum(c.isdigit() for c in text) <= _DIGITS_MAX:
             return pa.scalar(float(text), type_)
     except (pa.ArrowInvalid, OverflowError):

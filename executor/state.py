@@ -88,10 +88,7 @@ class TableState:
         """Rows that replace those of their key, in order (weight −1: just remove it); gives what really changed."""
         assert self.key is not None
         slots = self._insert(self.words(rows))
-        touched, inverse = np.unique(slots, return_inverse=True)
-        latest = np.zeros(len(touched), dtype=np.int64)
-        np.maximum.at(latest, inverse, np.arange(len(slots)))
-        touched, latest = touched[np.argsort(latest)], np.sort(latest)  # in the order of the rows, not of the slots
+        touched, latest = _last_of_each(slots)
         was, will = self._weight[touched] > 0, weights[latest] > 0
         old, new = self._heap.take(self._number[touched[was]]), rows.take(pa.array(latest[will]))
         both = np.flatnonzero(was & will)
@@ -231,6 +228,16 @@ class PartitionState:
         saved = parts["numbers"]
         pairs = zip(int_column(saved, "partition").tolist(), int_column(saved, "number").tolist(), strict=True)
         self.numbers = dict(pairs)
+
+
+def _last_of_each(slots: Slots) -> tuple[Slots, Slots]:
+    """The different ones of the slots, and the place of the last of each, in the order of these places."""
+    if len(slots) == 1:
+        return slots, np.zeros(1, dtype=np.int64)
+    different, inverse = np.unique(slots, return_inverse=True)
+    latest = np.zeros(len(different), dtype=np.int64)
+    np.maximum.at(latest, inverse, np.arange(len(slots)))
+    return different[np.argsort(latest)], np.sort(latest)
 
 
 def consolidate(delta: Delta) -> Delta:
