@@ -122,7 +122,7 @@ def _paying(db: Database, seed: int) -> Callable[[], None]:
     chance = np.random.default_rng(seed)
 
     def once() -> None:
-        db.append("accounts", [(int(chance.integers(_ACCOUNTS)), 100)])
+        db.append("accounts", [(int(chance.integers(_ACCOUNTS)), int(chance.integers(100, 200)))])
 
     return once
 

@@ -114,12 +114,13 @@ def _transferring(db: Database, seed: int) -> Callable[[], None]:
 
     def once() -> None:
         while True:
-            payer, payee = chance.choice(_ACCOUNTS, 2, replace=False).tolist()
+            payer, payee = chance.integers(_ACCOUNTS, size=2).tolist()
+            amount = int(chance.integers(1, 100))
             try:
                 with db.transaction() as t:
-                    t.execute(f"UPDATE accounts SET balance = balance - 1 WHERE id = {payer}")
-                    t.execute(f"UPDATE accounts SET balance = balance + 1 WHERE id = {payee}")
-                    t.append("payments", [{"payer": payer, "payee": payee, "amount": 1}])
+                    t.sql("UPDATE accounts SET balance = balance - ? WHERE id = ?", (amount, payer))
+                    t.sql("UPDATE accounts SET balance = balance + ? WHERE id = ?", (amount, payee))
+                    t.append("payments", [{"payer": payer, "payee": payee, "amount": amount}])
                 return
             except TransactionConflict:
                 continue

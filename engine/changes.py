@@ -20,6 +20,7 @@ from headwater.engine.reading import ROW_NUMBER, ROWS
 from headwater.engine.result import Result
 from headwater.engine.violations import Sorted, sort_out
 from headwater.errors import NullRefused, SqlError, Unsupported
+from headwater.executor.arrow_path import values_of
 from headwater.executor.key_index import KeyIndex
 from headwater.executor.keys import Words, key_words
 from headwater.executor.state import consolidate
@@ -43,6 +44,9 @@ class Asked(Protocol):
     def columns(self, query: syntax.Query, catalog: Catalog) -> tuple[Column, ...]:
         """The columns that a query has."""
 
+    def row(self, relation: Relation, key: Key) -> pa.RecordBatch:
+        """The row of a key of a source table, if there is one."""
+
     def numbered(self, query: syntax.Query, relation: Relation, key: Key) -> tuple[pa.RecordBatch, pa.Table]:
         """The rows of a table, of which the row with a `key` is enough, and a query over them with their places."""
 
@@ -58,14 +62,20 @@ def updated(statement: syntax.Update, relation: Relation, reader: Asked) -> tupl
         for a, column in zip(statement.assignments, targets, strict=True)
     )
     keeps_key = not {c.name for c in targets}.intersection(relation.primary_key)
-    rows, answer = _numbered(statement, values, relation, reader, one_row=keeps_key)
-    places = answer.column(ROW_NUMBER).to_numpy()
-    if len(np.unique(places)) < len(places):
-        raise SqlError("SET gives several values for one row", statement.span)
-    answer = answer.take(pa.array(np.argsort(places)))
-    places = np.sort(places)
-    old = rows.take(pa.array(places))
-    new = _with_values(relation, old, answer, targets)
+    one = _of_a_key(statement, relation, reader, targets) if keeps_key else None
+    if one is not None:
+        old, new = one
+        rows = old
+        places = np.arange(old.num_rows)
+    else:
+        rows, answer = _numbered(statement, values, relation, reader, one_row=keeps_key)
+        places = answer.column(ROW_NUMBER).to_numpy()
+        if len(np.unique(places)) < len(places):
+            raise SqlError("SET gives several values for one row", statement.span)
+        answer = answer.take(pa.array(np.argsort(places)))
+        places = np.sort(places)
+        old = rows.take(pa.array(places))
+        new = _with_values(relation, old, answer, targets)
     _refuse_nulls(relation, new, targets, statement.assignments)
     found = sort_out(relation, new)
     if found.left_out:
@@ -84,6 +94,9 @@ def updated(statement: syntax.Update, relation: Relation, reader: Asked) -> tupl
 def deleted(statement: syntax.Delete, relation: Relation, reader: Asked) -> tuple[Delta, int]:
     """What a DELETE appends, and how many rows it removes."""
     _refuse_other_than_table(statement, relation)
+    one = _of_a_key(statement, relation, reader, ())
+    if one is not None:
+        return _removed(one[0]), one[0].num_rows
     rows, answer = _numbered(statement, (), relation, reader, one_row=True)
     places = np.sort(answer.column(ROW_NUMBER).to_numpy())
     return consolidate(_removed(rows.take(pa.array(places)))), len(places)
@@ -120,6 +133,35 @@ def _refuse_other_than_table(statement: syntax.Update | syntax.Delete, relation:
             f"{word} in a table of several partitions needs a PRIMARY KEY", span,
             hint="declare a PRIMARY KEY, or leave out partitions",
         )  # fmt: skip
+
+
+def key_of(statement: syntax.Update | syntax.Delete, relation: Relation) -> Key:
+    """The key of the one row that a statement means, if its WHERE says it."""
+    if not relation.primary_key:
+        return ()
+    return key_constants(syntax.Select((), syntax.Relation(statement.relation), where=statement.where), relation)
+
+
+def _of_a_key(
+    statement: syntax.Update | syntax.Delete, relation: Relation, reader: Asked, targets: Sequence[Column]
+) -> tuple[pa.RecordBatch, pa.RecordBatch] | None:
+    """The row that a statement means, if there is one, as it is and with the values that it gives it; None where that
+    has to be asked as a query.
+    """
+    key = key_of(statement, relation)
+    if not key or statement.where is None:
+        return None
+    given = statement.assignments if isinstance(statement, syntax.Update) else ()
+    trees = [(statement.where, "BOOLEAN"), *((a.value, c.type) for a, c in zip(given, targets, strict=True))]
+    row = reader.row(relation, key)
+    found = values_of(trees, relation.columns, row)
+    if found is None:
+        return None
+    if not (row.num_rows and found[0][0].as_py()):
+        return row.slice(0, 0), row.slice(0, 0)
+    values = dict(zip((c.name for c in targets), found[1:], strict=True))
+    columns = [values.get(name, row.column(name)) for name in row.schema.names]
+    return row, pa.RecordBatch.from_arrays(columns, schema=row.schema)
 
 
 def _numbered(

@@ -7,8 +7,11 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
+from headwater.engine.reads import Key, words_of
 from headwater.engine.violations import Written
 from headwater.executor.feed import rows_of, with_weights
+from headwater.executor.key_index import KeyIndex
+from headwater.executor.keys import key_words
 from headwater.executor.state import TableState
 from headwater.planner import Relation
 from headwater.planner.logical import StreamSource, TableSource
@@ -22,6 +25,7 @@ class OwnWrites:
     def __init__(self, log: Log) -> None:
         self._log = log
         self._appends: list[Append] = []
+        self._latest: dict[int, _Latest] = {}  # of tables of which rows of a key were asked for
         self.counts = Counter[tuple[int, int]]()  # how many rows each check has left out
         self.relations: dict[int, Relation] = {}  # those that have some
 
@@ -48,6 +52,16 @@ class OwnWrites:
             self.add(relation, appends)
         self.counts.update(made.counts)
 
+    def row(self, relation: Relation, key: Key) -> pa.RecordBatch | None:
+        """The row of a key of a table, or an empty batch if it was deleted; None if nothing was written to that key."""
+        if relation.id not in self.relations:
+            return None
+        leaf = relation.source()
+        assert isinstance(leaf, TableSource) and leaf.key is not None, "only a table with a key has rows by it"
+        latest = self._latest.setdefault(relation.id, _Latest(leaf))
+        latest.read([append.rows for append in self._appends if append.stream == relation.id])
+        return latest.row(key)
+
     def over(self, relation: Relation, rows: pa.Table, version: int) -> pa.Table:
         """The rows of a source relation, which has `rows` at a version, with what was written since."""
         leaf = relation.source()
@@ -58,15 +72,45 @@ class OwnWrites:
         return pa.Table.from_batches([_changed(leaf, rows, with_weights(own))])
 
 
-def chunks_of(appends: Sequence[Append], id: int, log: Log, version: int) -> list[Chunk]:
-    """Appends to a relation as the log will have them after a version, if nothing else is written to it meanwhile."""
-    ends = dict(log.ends(id, version))
+class _Latest:
+    """Where the latest of the rows that were written to a table is for each key."""
+
+    def __init__(self, leaf: TableSource) -> None:
+        assert leaf.key is not None
+        self._leaf, self._names = leaf, leaf.key
+        self._index = KeyIndex()
+        self._places: dict[int, tuple[pa.RecordBatch, int]] = {}  # by slot of the index
+        self._read = 0
+
+    def read(self, batches: Sequence[pa.RecordBatch]) -> None:
+        """Go on to the end of all that was written."""
+        for batch in batches[self._read :]:
+            slots = self._index.insert(key_words([batch.column(name) for name in self._names], batch.num_rows))
+            self._places.update((slot, (batch, row)) for row, slot in enumerate(slots.tolist()))
+        self._read = len(batches)
+
+    def row(self, key: Key) -> pa.RecordBatch | None:
+        (slot,) = self._index.find(words_of([key], self._names)).tolist()
+        if slot < 0:
+            return None
+        batch, row = self._places[slot]
+        delta = with_weights(rows_of([Chunk(0, 0, 0, 0, batch.slice(row, 1))], self._leaf))
+        return delta.rows if delta.weight_array[0] > 0 else delta.rows.slice(0, 0)
+
+
+def chunks_of(appends: Sequence[Append], id: int, log: Log, version: int, before: Sequence[Append] = ()) -> list[Chunk]:
+    """Appends to a relation as the log will have them after a version and what is committed `before` them, if nothing
+    else is written to it meanwhile.
+    """
+    ends = Counter(log.ends(id, version))
+    for append in before:
+        if append.stream == id:
+            ends[append.partition] += append.rows.num_rows
     chunks = []
     for append in appends:
         if append.stream == id and append.rows.num_rows:
-            offset = ends.get(append.partition, 0)
-            chunks.append(Chunk(version + 1, 0, append.partition, offset, append.rows))
-            ends[append.partition] = offset + append.rows.num_rows
+            chunks.append(Chunk(version + 1, 0, append.partition, ends[append.partition], append.rows))
+            ends[append.partition] += append.rows.num_rows
     return chunks
 
 

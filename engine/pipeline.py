@@ -8,7 +8,7 @@ a digest of every table, committed with each step, must then agree.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
@@ -44,6 +44,7 @@ from headwater.executor.feed import Cut
 from headwater.executor.past import circuit_at, save_image
 from headwater.executor.trouble import Trouble
 from headwater.planner import Catalog, Plan, Relation
+from headwater.planner.error_streams import sources_of
 from headwater.progress import task
 from headwater.storage import Append, Commit, Log
 from headwater.values import Delta
@@ -174,7 +175,8 @@ class Pipeline:
                 return False
             to = circuit.step_end(self.log, self.log.version)
             to = assertions.step_end(self.running(), self.log, circuit.version, to)
-            rows = self._input_rows(circuit.version, to)
+            began = circuit.version
+            rows = self._input_rows(began, to)
             if not rows and not circuit.is_due(self.log, to) and not self._is_new:
                 circuit.version = to
                 self._skip(to)
@@ -182,7 +184,8 @@ class Pipeline:
                 return True
             try:
                 with self._checkpoints.slices.step():
-                    self._commit(circuit, to, has_input=rows > 0)
+                    asked = {id for query in self.running() for id in sources_of(query.content())}
+                    self._commit(circuit, to, has_input=self._input_rows(began, to, asked) > 0)
             except BaseException:
                 self._circuit = None  # it is ahead of the log; the next step recovers it
                 raise
@@ -208,16 +211,16 @@ class Pipeline:
         self.log.commit([], {TICK: True})
         return True
 
-    def _input_rows(self, after: int, upto: int) -> int:
-        """How many rows the circuit's sources gained in the versions (after, upto]."""
-        ids = {leaf.id for leaf in self.circuit.leaves}
+    def _input_rows(self, after: int, upto: int, relations: Set[int] | None = None) -> int:
+        """How many rows the circuit's sources, or only some `relations`, gained in the versions (after, upto]."""
+        ids = {leaf.id for leaf in self.circuit.leaves} if relations is None else relations
         begins = {id: max(after, self.log.start(id).version) for id in ids}
         return sum(self.log.row_count(id, upto) - self.log.row_count(id, begins[id]) for id in ids)
 
     def _commit(self, circuit: Circuit, to: int, *, has_input: bool) -> None:
         """Moves the circuit to version `to`, and commits what comes out, without the queries that fail on the way.
 
-        Where time alone has passed and nothing comes of it, there is nothing to commit.
+        Where no query has got any input, and nothing comes of the time that has passed, there is nothing to commit.
         """
         began, trouble = circuit.version, Trouble()
         running = self.running()

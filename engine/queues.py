@@ -12,7 +12,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -123,7 +122,7 @@ class Queues:
             reads = Reads()
             for key in _keys(due):
                 reads.add(relation.id, version, key)
-            self._writer.commit(writes, [member.offsets()], partial(reads.check, self._pipeline))
+            self._writer.commit(writes, [member.offsets()], reads)
         given = [rows.column(RECEIPT), rows.column(ATTEMPTS), *records.columns]
         columns = (Column(RECEIPT, "VARCHAR"), Column("attempt", "INTEGER"), *stream.columns, *PSEUDO_TYPES)
         return Result(columns, pa.table(given, names=[column.name for column in columns]))
@@ -174,7 +173,7 @@ class Queues:
             for key in settling.keys:
                 reads.add(settling.relation.id, settling.version, key)
             try:
-                self._writer.commit(settling.appends, [], partial(reads.check, self._pipeline))
+                self._writer.commit(settling.appends, [], reads)
             except TransactionConflict:
                 continue
             return Result.of_message(settling.message)

@@ -15,6 +15,7 @@ from headwater.engine.functions import Functions
 from headwater.engine.past import Past
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.positions import Points, no_more
+from headwater.engine.reads import LastWrites, words_of
 from headwater.engine.result import Result
 from headwater.engine.stops import stops_of
 from headwater.errors import OutOfRange, PositionGone, UnknownName
@@ -26,7 +27,7 @@ from headwater.planner import Catalog, Input, Relation, SnapshotQuery, plan_snap
 from headwater.planner.change_rows import CHANGE_COLUMNS, ChangeSource
 from headwater.planner.key_constants import Key
 from headwater.planner.logical import StreamSource
-from headwater.planner.sql_types import arrow_schema
+from headwater.planner.sql_types import arrow_schema, arrow_type
 from headwater.values import Column, empty_batch
 
 
@@ -57,6 +58,7 @@ class Reader:
         self._functions = functions
         self._now_us = now_us
         self.past = Past(pipeline.log)
+        self.writes = LastWrites(pipeline.log)
         self._duckdb = SnapshotReader()
 
     def close(self) -> None:
@@ -131,6 +133,24 @@ class Reader:
             own = {numbered.source(): with_numbers}
             places = self._places(snapshot.inputs, points, lambda i: own[i.plan] if i.plan in own else given(i))
         return rows, self._run(snapshot, places, query).arrow()
+
+    def row(self, relation: Relation, key: Key) -> pa.RecordBatch:
+        """The row that a source table has with a key, if there is one."""
+        with self._pipeline.lock:
+            while self._pipeline.step():  # not waited for: that would let go of the lock
+                pass
+            return self._pipeline.circuit.row(relation.content(), scalars(key, relation.columns))
+
+    def row_at(self, relation: Relation, key: Mapping[str, pa.Scalar], version: int) -> pa.RecordBatch:
+        """The row that a source table had with a key as of a version, to which the pipeline has come."""
+        names = tuple(key)
+        with self._pipeline.lock:
+            row = self._pipeline.circuit.row(relation.content(), key)
+            now = self._pipeline.circuit.version
+        if now == version or not self.writes.any_of(words_of([key], names), relation.id, names, version):
+            return row
+        rows = self.past.rows(relation.content(), relation, Cut(version), key).select(row.schema.names)
+        return rows.combine_chunks().to_batches()[0] if rows.num_rows else row.slice(0, 0)
 
     def over(self, sql: str, tables: Mapping[str, tuple[pa.Table, tuple[Column, ...]]], at: syntax.Node) -> Result:
         """The answer to DuckDB's SQL over tables that are given; complaints point at a node."""
@@ -318,5 +338,10 @@ class Reader:
 
 def key_of(source: Input) -> dict[str, pa.Scalar]:
     """The values that are asked of the columns of a key; empty where all rows are."""
-    schema = arrow_schema(source.columns)
-    return {name: pa.scalar(value, schema.field(name).type) for name, value in source.key}
+    return scalars(source.key, source.columns)
+
+
+def scalars(key: Key, columns: Sequence[Column]) -> dict[str, pa.Scalar]:
+    """The values of the columns of a key, in their types."""
+    types = {column.name: column.type for column in columns}
+    return {name: pa.scalar(value, arrow_type(types[name])) for name, value in key}

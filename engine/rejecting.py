@@ -1,21 +1,23 @@
 """Assertions that REJECT: what would break one is refused before it is committed, so no version ever violates it.
 
-A circuit of their plans stands at the present. Who writes to what they read does so alone: the circuit takes a step
-with the rows that are to be committed. If rows come out that violate an assertion, it takes the step back. Where all
-that they read are tables, that is another step; rows of a stream cannot be taken out again, so then a circuit is made
-anew, from the nearest image.
+A circuit of their plans stands behind the last commit. When the turn of a commit has come (storage/pending.py), the
+circuit takes a step with its rows. If rows come out that violate an assertion, the commit is refused, and the circuit
+takes the step back; the next one in the group is looked at as if it had never been. Where all that they read are
+tables, taking back is another step; rows of a stream cannot be taken out again, so then a circuit is made anew, from
+the nearest image: by those who wait to commit, not while their turn has come, when nobody else could.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Sequence, Set
+from dataclasses import dataclass, replace
+from threading import Lock
 
 import numpy as np
 
 from headwater.engine.own_writes import chunks_of
 from headwater.engine.pipeline import Pipeline
-from headwater.errors import AssertionViolated, SqlError
+from headwater.errors import AssertionViolated, HeadwaterError, SqlError
 from headwater.executor.circuit import Circuit
 from headwater.executor.feed import Cut, Leaf, rows_of, with_weights
 from headwater.executor.past import circuit_at
@@ -24,7 +26,7 @@ from headwater.parser import syntax
 from headwater.planner import Catalog, Relation
 from headwater.planner.error_streams import sources_of
 from headwater.planner.logical import Plan, StreamSource, TableSource, walk_plan
-from headwater.storage import Append, Commit, Log
+from headwater.storage import Append, Chunk, Log, Pending
 from headwater.values import Delta, concat_deltas
 
 SHOWN = 3  # so many of the rows that would violate an assertion are told of
@@ -47,14 +49,33 @@ class _Guards:
         return [*plans, *(node for plan in plans for node in walk_plan(plan) if _has_key(node))]
 
 
+class NotReady(HeadwaterError):
+    """The circuit has to be made before a commit can be looked at: `Sentry.prepare` does it."""
+
+
+@dataclass(frozen=True)
+class _Standing:
+    """A circuit, and the group of commits from which the last rows were that it took before these were true."""
+
+    assertions: tuple[Relation, ...]
+    circuit: Circuit
+    pending: Pending | None = None
+
+    def is_behind(self, guards: _Guards, pending: Pending) -> bool:
+        """Whether all it has taken are commits that are published or pending."""
+        taken = self.pending
+        return self.assertions == guards.assertions and (taken is None or taken is pending or taken.are_made)
+
+
 class Sentry:
-    """Looks at what is to be committed. `concerns` is for any thread, `commit` for the one that writes alone."""
+    """Looks at what is to be committed. `look` is for the thread whose turn it is, the rest for any."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self._log = pipeline.log
         self._guards = _Guards(Catalog(), (), frozenset())
-        self._circuit: tuple[tuple[Relation, ...], Circuit] | None = None  # of which assertions
+        self._standing: _Standing | None = None
+        self._making = Lock()
 
     @property
     def has_guards(self) -> bool:
@@ -65,26 +86,63 @@ class Sentry:
         """Whether an assertion could refuse rows of any of these relations."""
         return not self._known().sources.isdisjoint(streams)
 
-    def commit(self, appends: Sequence[Append], commit: Callable[[], Commit]) -> Commit:
-        """Commits rows. Raises AssertionViolated if an assertion would be violated then, and nothing is written."""
-        guards = self._known()
-        circuit = self._present(guards)
-        self._circuit = None  # until it is known to be right
-        given = {leaf: _delta(leaf, appends, self._log) for leaf in circuit.leaves}
-        changes = circuit.advance(self._log, Cut(self._log.version), given)
-        broken = next((guard for guard in guards.assertions if circuit.row_count(guard.content())), None)
-        if broken is not None:
+    def prepare(self) -> None:
+        """Makes the circuit, unless there is one that can be used."""
+        with self._making:
+            guards, standing = self._known(), self._standing
+            if standing is None or standing.assertions != guards.assertions:
+                circuit = circuit_at(self._log, guards.roots, Cut(self._log.version))
+                self._standing = _Standing(guards.assertions, circuit)
+
+    def look(self, appends: Sequence[Append], pending: Pending) -> None:
+        """Takes up rows that are committed next. Raises AssertionViolated if an assertion would be violated then, or
+        NotReady; then it has not taken them.
+        """
+        guards, standing = self._known(), self._standing
+        if standing is None or not standing.is_behind(guards, pending):
+            self._standing = None
+            raise NotReady("the assertions have to be computed first")
+        circuit = standing.circuit
+        if standing.pending is not pending:
+            self._standing = replace(standing, pending=pending)
+        try:
+            self._follow(circuit, guards, pending)
+            given, changes = self._take(circuit, appends, pending)
+            broken = next((guard for guard in guards.assertions if circuit.row_count(guard.content())), None)
+            if broken is None:
+                circuit.version += 1
+                return
             error = AssertionViolated(
                 f'this would break the assertion "{broken.name}": {_rows_said(broken, circuit)}',
                 hint="nothing was written; SHOW ASSERTIONS tells what it demands",
             )
-            if _take_back(circuit, changes, given, self._log):
-                self._circuit = guards.assertions, circuit
-            raise error
-        done = commit()
-        circuit.version = done.version
-        self._circuit = guards.assertions, circuit
-        return done
+            if not _take_back(circuit, changes, given, self._log):
+                self._standing = None
+        except BaseException:
+            self._standing = None
+            raise
+        raise error
+
+    def _follow(self, circuit: Circuit, guards: _Guards, pending: Pending) -> None:
+        """Brings the circuit behind all commits that are published or pending."""
+        version = self._log.version
+        if circuit.version < version:
+            if any(True for id in guards.sources for _ in self._log.extents(id, circuit.version, version)):
+                circuit.advance(self._log, Cut(version))
+            circuit.version = version
+        for number, (version, appends) in enumerate(pending.commits):
+            if version > circuit.version:
+                if any(append.stream in guards.sources for append in appends):
+                    self._take(circuit, appends, pending, number)
+                circuit.version = version
+
+    def _take(
+        self, circuit: Circuit, appends: Sequence[Append], pending: Pending, number: int | None = None
+    ) -> tuple[dict[Leaf, Delta], Changes]:
+        """Takes a step with rows that come behind so many of the pending ones; gives them, and what changed."""
+        before = [append for _, rows in pending.commits[:number] for append in rows]
+        given = {leaf: _delta(leaf, appends, before, self._log) for leaf in circuit.leaves}
+        return given, circuit.advance(self._log, Cut(circuit.version), given)
 
     def _known(self) -> _Guards:
         catalog = self._pipeline.catalog
@@ -93,17 +151,6 @@ class Sentry:
             read = frozenset(id for guard in guards for id in sources_of(guard.plan))
             self._guards = _Guards(catalog, guards, read)
         return self._guards
-
-    def _present(self, guards: _Guards) -> Circuit:
-        """The circuit, as of now."""
-        version = self._log.version
-        if self._circuit is None or self._circuit[0] != guards.assertions:
-            return circuit_at(self._log, guards.roots, Cut(version))
-        circuit = self._circuit[1]
-        if any(True for id in guards.sources for _ in self._log.extents(id, circuit.version, version)):
-            circuit.advance(self._log, Cut(version))
-        circuit.version = version
-        return circuit
 
 
 def refuse_violated(assertion: Relation, log: Log, at: syntax.Node) -> None:
@@ -120,10 +167,12 @@ def _has_key(node: Plan) -> bool:
     return isinstance(node, TableSource) and bool(node.primary_key)
 
 
-def _delta(leaf: Leaf, appends: Sequence[Append], log: Log) -> Delta:
-    """What a leaf reads of rows that are to be committed."""
-    rows = rows_of(chunks_of(appends, leaf.id, log, log.version), leaf)
-    return Delta(rows) if isinstance(leaf, StreamSource) else with_weights(rows)
+def _delta(leaf: Leaf, appends: Sequence[Append], before: Sequence[Append], log: Log) -> Delta:
+    """What a leaf reads of rows that are to be committed after others, which are not there yet either."""
+    if isinstance(leaf, StreamSource):
+        return Delta(rows_of(chunks_of(appends, leaf.id, log, log.version, before), leaf))
+    own = [Chunk(0, 0, append.partition, 0, append.rows) for append in appends if append.stream == leaf.id]
+    return with_weights(rows_of(own, leaf))
 
 
 def _take_back(circuit: Circuit, changes: Changes, given: dict[Leaf, Delta], log: Log) -> bool:

@@ -7,13 +7,13 @@ import pyarrow as pa
 from headwater.engine.own_writes import OwnWrites
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.positions import sources
-from headwater.engine.reading import Place, Reader, key_of
+from headwater.engine.reading import Place, Reader, key_of, scalars
 from headwater.engine.reads import Reads
 from headwater.engine.result import Result
 from headwater.errors import SqlError
 from headwater.parser import syntax
 from headwater.planner import Catalog, Input, Relation
-from headwater.planner.key_constants import Key
+from headwater.planner.key_constants import Key as KeyConstants
 from headwater.planner.logical import StreamSource, TableSource
 from headwater.values import Column
 
@@ -38,9 +38,16 @@ class Sight:
         """See `Reader.columns`."""
         return self._reader.columns(query, catalog)
 
-    def numbered(self, query: syntax.Query, relation: Relation, key: Key) -> tuple[pa.RecordBatch, pa.Table]:
+    def numbered(self, query: syntax.Query, relation: Relation, key: KeyConstants) -> tuple[pa.RecordBatch, pa.Table]:
         """See `Reader.numbered`."""
         return self._reader.numbered(query, relation, key, self._place)
+
+    def row(self, relation: Relation, key: KeyConstants) -> pa.RecordBatch:
+        """See `Reader.row`."""
+        values = scalars(key, relation.columns)
+        self.reads.add(relation.id, self.version, values)
+        own = self._own.row(relation, values)
+        return self._reader.row_at(relation, values, self.version) if own is None else own
 
     def _place(self, source: Input) -> Place | None:
         """Where to read an input: as of the transaction's version, with its own writes on top."""

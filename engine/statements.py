@@ -17,6 +17,7 @@ from headwater.engine.reading import Reader
 from headwater.engine.result import Result
 from headwater.engine.violations import CHECK_GROUP
 from headwater.errors import NullRefused, SqlError, TypeProblem, Unsupported
+from headwater.executor.arrow_path import values_of
 from headwater.executor.evaluate import connection
 from headwater.executor.python_functions import raise_interrupt
 from headwater.parser import syntax, unparse
@@ -232,6 +233,9 @@ def describe_function(name: syntax.Identifier, catalog: Catalog) -> Result:
     return _result(("property", "value"), functions.facts(functions.find(name, catalog), catalog))
 
 
+_ONE_ROW = pa.RecordBatch.from_arrays([pa.nulls(1)], names=[""])
+
+
 def inserted_rows(statement: syntax.Insert, relation: Relation, known: Mapping[str, Function]) -> pa.RecordBatch:
     """The rows of INSERT … VALUES with the relation's types, where `known` are the functions of users.
 
@@ -272,6 +276,10 @@ def refuse_name(value: syntax.Expression) -> None:
 
 def cast_values(rows: tuple[tuple[syntax.Expression, ...], ...], targets: tuple[Column, ...]) -> pa.RecordBatch:
     """Rows of values with the types of `targets`, as columns c0, c1 … Raises TypeProblem at one that does not fit."""
+    if len(rows) == 1:
+        quick = values_of([(v, c.type) for v, c in zip(rows[0], targets, strict=True)], (), _ONE_ROW)
+        if quick is not None:
+            return pa.RecordBatch.from_arrays(quick, names=[f"c{i}" for i in range(len(targets))])
     items = ", ".join(f"CAST(c{i} AS {c.type}) AS c{i}" for i, c in enumerate(targets))
     names = ", ".join(f"c{i}" for i in range(len(targets)))
     values = ", ".join("(" + ", ".join(unparse(v) for v in row) + ")" for row in rows)

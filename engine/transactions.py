@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -20,7 +19,6 @@ from headwater.engine.handed_out import Message
 from headwater.engine.own_writes import OwnWrites
 from headwater.engine.parts import Parts
 from headwater.engine.queues import receipts_of
-from headwater.engine.reads import Reads
 from headwater.engine.result import Result
 from headwater.engine.scripts import Outcome, Scripts, refuse_endless
 from headwater.engine.session import is_about_session
@@ -145,13 +143,13 @@ class Transaction:
             raise
 
     def _commit(self) -> int:
-        check = partial(self._sight.reads.check, self._pipeline) if self._sight.reads else None
+        own, reads = self._own, self._sight.reads
         while True:
             offsets = [consumer.offsets() for consumer in self._consumed]  # raises MemberFenced where they are lost
             try:
                 own = self._own
                 commit = self._writer.commit(
-                    own.appends, offsets, check, own.counts, self._once, own.relations.values()
+                    own.appends, offsets, reads, own.counts, self._once, own.relations.values()
                 )
             except MemberFenced:  # the group has begun a generation just now, in which the partitions may be the same
                 continue
@@ -267,10 +265,8 @@ class Transaction:
 
     def _require(self, statement: _Change, relation: Relation, rows: pa.RecordBatch | None = None) -> None:
         """Raises TransactionConflict if something was written after the version that is named, as may COMMIT."""
-        now = Reads()
-        for reads in (now, self._sight.reads):
-            versions.require(reads, statement, relation, self._pipeline.log.version, rows)
-        now.check(self._pipeline)
+        self._writer.refuse_changed(self._writer.required(statement, relation, rows))
+        versions.require(self._sight.reads, statement, relation, self._pipeline.log.version, rows)
 
     def _settle(self, statement: syntax.Ack | syntax.Nack, receipts: Sequence[object]) -> Result:
         settling = self._queues.settling(statement, receipts)

@@ -17,10 +17,12 @@ import pyarrow as pa
 
 from headwater.engine import ingest
 from headwater.errors import CheckViolated
+from headwater.executor.arrow_path import values_of
 from headwater.executor.expressions import run_sql, run_tried_sql
 from headwater.executor.row_errors import ROW_ERRORS, json_of
 from headwater.executor.trouble import Trouble
 from headwater.planner import Catalog, Check, Relation, checked_nodes
+from headwater.planner.rewrite import tree_of
 from headwater.planner.sql_types import cast_from_arrow
 from headwater.storage import Append, GroupOffsets, Log
 
@@ -163,6 +165,9 @@ def _target(check: Check, catalog: Catalog) -> Relation | None:
 
 def _violating(relation: Relation, check: Check, rows: pa.RecordBatch) -> npt.NDArray[np.int64]:
     """The places of rows that violate a check, or on which it cannot be computed."""
+    quick = values_of([(tree_of(check.predicate.sql), "BOOLEAN")], relation.columns, rows)
+    if quick is not None:
+        return np.flatnonzero(~quick[0].to_numpy(zero_copy_only=False))
     given = [c for c in relation.columns if c.name in check.condition.reads]
     sql = f'SELECT {", ".join([*map(cast_from_arrow, given), """ "$place" """])} FROM delta'
     numbered = rows.select([c.name for c in given]).append_column("$place", pa.array(np.arange(rows.num_rows)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from threading import Lock
 from types import MappingProxyType
 
@@ -11,10 +11,12 @@ import pyarrow as pa
 
 from headwater.engine import changes, ingest, versions
 from headwater.engine.apart import Apart
+from headwater.engine.own_writes import OwnWrites
 from headwater.engine.reading import Reader
 from headwater.engine.reads import Reads
-from headwater.engine.rejecting import Sentry
+from headwater.engine.rejecting import NotReady, Sentry
 from headwater.engine.result import Acknowledgement, Result
+from headwater.engine.sight import Sight
 from headwater.engine.statements import inserted_rows
 from headwater.engine.violations import Counts, Written, offsets_of, sort_out, together, written
 from headwater.errors import TransactionConflict
@@ -24,7 +26,11 @@ from headwater.planner.alter import added_checks
 from headwater.planner.inserts import refuse_if_once
 from headwater.planner.once import checked_key, idempotency_key
 from headwater.planner.targets import target_named
-from headwater.storage import Append, Commit, GroupOffsets, OnceKey
+from headwater.storage import Append, Commit, GroupOffsets, OnceKey, Pending
+
+NOTHING = Pending()
+
+_TRIES = 3  # of a change of one row, before nobody else may write until it is made
 
 
 class Writer:
@@ -75,21 +81,19 @@ class Writer:
         self,
         appends: Sequence[Append],
         offsets: Sequence[GroupOffsets],
-        check: Callable[[], None] | None,
+        reads: Reads | None,
         counts: Counts = MappingProxyType({}),
         once: OnceKey | None = None,
         relations: Iterable[Relation] = (),
     ) -> Commit:
         """Commits what a transaction has written, into `relations`, the groups' offsets, and how many rows checks have
-        left out, if `check`, during which nobody else writes, does not raise. If a commit had the key before, nothing
-        is checked or written, and it is the answer.
+        left out, if what it has read is still so. If a commit had the key before, nothing is looked at or written, and
+        it is the answer.
         """
-        with self._inside(_streams(appends), alone=check is not None or bool(counts)):
+        with self._inside(_streams(appends), alone=bool(counts)):
             if self.made(once) is None:
                 self._refuse_altered(relations)
-                if check is not None:
-                    check()
-            return self._committed(appends, [*offsets, *offsets_of(counts, self._log)], once)
+            return self._committed(appends, [*offsets, *offsets_of(counts, self._log)], once, reads)
 
     def append_all(self, relation: Relation, batches: Iterable[pa.RecordBatch]) -> Acknowledgement:
         """Commits rows that come in batches, all or none: nothing is written before the last batch is here."""
@@ -103,33 +107,39 @@ class Writer:
         if isinstance(statement.query.body, syntax.Values):
             rows = inserted_rows(statement, relation, self._pipeline.catalog.functions)
             made = self.written(relation, rows)
-            if statement.if_version is None:
-                done = self._commit_written(relation, [made], once)
-            else:
-                with self._inside(_concerned(relation), alone=True):
-                    self._require(statement, relation, rows, once)
-                    done = self._commit(made, relation, once)
+            done = self._commit_written(relation, [made], once, self.required(statement, relation, rows))
         else:
             with self._inside(_concerned(relation), alone=True):
                 rows = changes.selected(statement, relation, self._pipeline.catalog, self._reader)
                 made = self.written(relation, rows)
-                self._require(statement, relation, rows, once)
-                done = self._commit(made, relation, once)
+                done = self._commit(made, relation, once, self.required(statement, relation, rows))
         if once is not None and done.repeated:
             return Result.of_message(repeated_said(once, done.version), changed=0)
         count = rows.num_rows - made.left_out
         return Result.of_message(f"inserted {rows_said(count, made.left_out)}", changed=count)
 
     def change(self, statement: syntax.Update | syntax.Delete) -> Result:
-        """Runs UPDATE or DELETE: no rows come in between the state that it sees and its commit."""
+        """Runs UPDATE or DELETE: nothing of what it sees is written between that and its commit."""
         relation = target_named(statement.relation, self._pipeline.catalog)
+        for _ in range(_TRIES if changes.key_of(statement, relation) else 0):
+            with suppress(TransactionConflict):
+                return self._change_seen(statement, relation)
         with self._inside(_concerned(relation), alone=True), self._pipeline.lock:
             relation = target_named(statement.relation, self._pipeline.catalog)
             made, count = self.changed(statement, relation, self._reader)
-            self._require(statement, relation)
-            self._commit(made, relation)
-        word = "updated" if isinstance(statement, syntax.Update) else "deleted"
-        return Result.of_message(f"{word} {rows_said(count, made.left_out)}", changed=count)
+            self._commit(made, relation, reads=self.required(statement, relation))
+        return changed_said(statement, count, made)
+
+    def _change_seen(self, statement: syntax.Update | syntax.Delete, relation: Relation) -> Result:
+        """Runs a statement as a transaction of its own: others write meanwhile. Raises TransactionConflict if they have
+        written what it sees.
+        """
+        sight = Sight(self._pipeline, self._reader, OwnWrites(self._log))
+        made, count = self.changed(statement, relation, sight)
+        versions.require(sight.reads, statement, relation, self._log.version)
+        with self._inside(_streams(made.appends), alone=bool(made.counts)):
+            self._commit(made, relation, reads=sight.reads)
+        return changed_said(statement, count, made)
 
     def changed(
         self, statement: syntax.Update | syntax.Delete, relation: Relation, seen: changes.Asked
@@ -142,36 +152,40 @@ class Writer:
         own = ingest.changes(relation, delta, self._log)
         return written(relation, found, own, self._pipeline.catalog, self.appends), len(found.passing)
 
-    def _require(
-        self,
-        statement: versions.Change,
-        relation: Relation,
-        rows: pa.RecordBatch | None = None,
-        once: OnceKey | None = None,
-    ) -> None:
-        """Raises TransactionConflict if a statement names a version after which something was written. To be alone.
+    def required(self, statement: versions.Change, relation: Relation, rows: pa.RecordBatch | None = None) -> Reads:
+        """What has to be as it was when a statement is committed, since it names a version; see `versions.require`."""
+        reads = Reads()
+        versions.require(reads, statement, relation, self._log.version, rows)
+        return reads
 
-        One that was made before, with the same key, is not refused.
-        """
-        if self.made(once) is None:
-            reads = Reads()
-            versions.require(reads, statement, relation, self._log.version, rows)
-            reads.check(self._pipeline)
+    def refuse_changed(self, reads: Reads, pending: Pending = NOTHING) -> None:
+        """Raises TransactionConflict if something that was read has been written since, or is about to be."""
+        found = reads.changed(self._reader.writes, pending)
+        if found is not None:
+            names = {relation.id: relation.name for relation in self._pipeline.catalog.ordered()}
+            name = names.get(found[0], "what is gone now")
+            raise TransactionConflict(
+                f'"{name}" was written since version {found[1]}, as of which it was read',
+                hint="nothing was committed; read it again, and begin again",
+            )
 
     def _commit_written(
-        self, relation: Relation, parts: Sequence[Written], once: OnceKey | None = None
+        self, relation: Relation, parts: Sequence[Written], once: OnceKey | None = None, reads: Reads | None = None
     ) -> Acknowledgement:
         """Commits rows that were sorted out: alone where some are left out, as their count goes on from the last."""
         made = parts[0] if len(parts) == 1 else together(parts)
         with self._inside(_streams(made.appends), alone=bool(made.counts)):
-            return self._commit(made, relation, once)
+            return self._commit(made, relation, once, reads)
 
-    def _commit(self, made: Written, relation: Relation, once: OnceKey | None = None) -> Acknowledgement:
+    def _commit(
+        self, made: Written, relation: Relation, once: OnceKey | None = None, reads: Reads | None = None
+    ) -> Acknowledgement:
         self._refuse_altered(relation for relation, _ in made.parts)
         appends = made.appends
         if not appends and not made.counts and once is None:
+            self.refuse_changed(reads or Reads())
             return Acknowledgement(self._log.version, {}, 0)
-        return _acknowledgement(self._committed(appends, offsets_of(made.counts, self._log), once), relation)
+        return _acknowledgement(self._committed(appends, offsets_of(made.counts, self._log), once, reads), relation)
 
     def _refuse_altered(self, relations: Iterable[Relation]) -> None:
         """Raises TransactionConflict if one has other checks than those that the rows for it were sorted by."""
@@ -184,7 +198,7 @@ class Writer:
 
     @contextmanager
     def _inside(self, streams: Set[int], *, alone: bool) -> Iterator[None]:
-        """Inside, rows of relations may be committed: by one alone if it has to be, or if an assertion has to look at
+        """Inside, rows of relations may be committed, by one alone if it has to be; and nobody makes what would refuse
         them.
 
         What may come into a loop of queries is written by one at a time, and when the loops are at rest. So the log has
@@ -194,28 +208,40 @@ class Writer:
         is_inside = False
         while not is_inside:
             has_turn = not self._apart.loops().streams.isdisjoint(streams)
-            alone = alone or self._sentry.concerns(streams)
             with self._turns if has_turn else nullcontext():
                 if has_turn:
                     self._apart.rest()
                 with self._gate.alone() if alone else self._gate.together():
-                    is_inside = self._may_write(streams, has_turn, alone)
+                    is_inside = self._may_write(streams, has_turn)
                     if is_inside:
                         yield
 
-    def _may_write(self, streams: Set[int], has_turn: bool, alone: bool) -> bool:
-        """Whether one that is inside the gate has its turn, if it needs one, and is alone, if it has to be."""
-        if not alone and self._sentry.concerns(streams):
-            return False
+    def _may_write(self, streams: Set[int], has_turn: bool) -> bool:
+        """Whether one that is inside the gate has its turn, if it needs one."""
         return self._apart.loops().streams.isdisjoint(streams) or (has_turn and not self._apart.behind())
 
     def _committed(
-        self, appends: Sequence[Append], offsets: Sequence[GroupOffsets], once: OnceKey | None = None
+        self,
+        appends: Sequence[Append],
+        offsets: Sequence[GroupOffsets],
+        once: OnceKey | None = None,
+        reads: Reads | None = None,
     ) -> Commit:
-        """Commits, unless that would break an assertion."""
-        if self._sentry.concerns(_streams(appends)) and self.made(once) is None:
-            return self._sentry.commit(appends, lambda: self._log.commit(appends, offsets=offsets, stamp=once))
-        return self._log.commit(appends, offsets=offsets, stamp=once)
+        """Commits, unless something that was read has changed, or that would break an assertion."""
+        is_guarded = self._sentry.concerns(_streams(appends))
+
+        def check(pending: Pending) -> None:
+            if reads:
+                self.refuse_changed(reads, pending)
+            if is_guarded:
+                self._sentry.look(appends, pending)
+
+        while True:
+            if is_guarded:
+                self._sentry.prepare()
+            with suppress(NotReady):
+                given = check if reads or is_guarded else None
+                return self._log.commit(appends, offsets=offsets, stamp=once, check=given)
 
 
 def _streams(appends: Iterable[Append]) -> Set[int]:
@@ -236,6 +262,12 @@ def once_of(idempotency_key: str | None) -> OnceKey | None:
 def repeated_said(once: OnceKey, version: int) -> str:
     """Why nothing was written."""
     return f"nothing was written: a commit with the key '{once.text}' was made before, as version {version}"
+
+
+def changed_said(statement: syntax.Update | syntax.Delete, count: int, made: Written) -> Result:
+    """The answer to an UPDATE or DELETE."""
+    word = "updated" if isinstance(statement, syntax.Update) else "deleted"
+    return Result.of_message(f"{word} {rows_said(count, made.left_out)}", changed=count)
 
 
 def rows_said(count: int, left_out: int = 0) -> str:

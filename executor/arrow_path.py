@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import reduce
 from typing import Any
 
@@ -21,7 +22,7 @@ from headwater.parser import syntax
 from headwater.planner.logical import Expression, Filter, Project
 from headwater.planner.rewrite import tree_of
 from headwater.planner.sql_types import arrow_schema, arrow_type
-from headwater.values import Delta, empty_batch
+from headwater.values import Column, Delta, empty_batch
 
 Value = Any  # an Arrow array with a value for each row, or a scalar for all of them
 Compute = Callable[[pa.RecordBatch], Value]
@@ -34,7 +35,11 @@ _COMPARED = {
 _OF_INTEGERS = {"+": pc.add_checked, "-": pc.subtract_checked, "*": pc.multiply_checked}
 _OF_FLOATS = {"+": pc.add, "-": pc.subtract, "*": pc.multiply}
 _INTEGERS = (pa.int8(), pa.int16(), pa.int32(), pa.int64())
-_COMPARABLE = (*_INTEGERS, pa.float64(), pa.string(), pa.bool_(), pa.timestamp("us"), pa.date32())
+_HUGE = pa.decimal128(38, 0)  # HUGEINT, which sums of whole numbers are
+_COMPARABLE = (*_INTEGERS, _HUGE, pa.float64(), pa.string(), pa.bool_(), pa.timestamp("us"), pa.date32())
+
+# SQL types of which a value is the same for Arrow, and compares as it does there.
+_PLAIN = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "DOUBLE", "VARCHAR", "BOOLEAN"})
 
 _CHOICES_MAX = 8  # of an IN list: one comparison each
 _DIGITS_MAX = 15  # of a decimal constant: fewer make the same double however they are read
@@ -76,6 +81,26 @@ class ArrowPath:
             return None
         own = delta.rows.columns[: len(self._schema)]  # filters alone leave the texts behind them
         return Delta(pa.RecordBatch.from_arrays(own, schema=self._schema), delta.weights)
+
+
+def values_of(
+    trees: Sequence[tuple[syntax.Expression, str]], columns: Sequence[Column], rows: pa.RecordBatch
+) -> list[pa.Array] | None:
+    """Expressions over the columns of rows, each cast to an SQL type, without asking DuckDB what is in them; None where
+    it must say.
+
+    Whole numbers are computed in the type they are cast to. DuckDB may take a wider one, so what does not fit is left
+    to it: what fits is the same in both.
+    """
+    types = {c.name: arrow_type(c.type) for c in columns if c.type in _PLAIN}
+    compiler = _Compiler(types)
+    try:
+        if not all(type_ in _PLAIN for _, type_ in trees):
+            return None
+        computes = [compiler.of_type(tree, arrow_type(type_)).compute for tree, type_ in trees]
+        return [_array(c(rows), rows.num_rows, arrow_type(t)) for c, (_, t) in zip(computes, trees, strict=True)]
+    except (_Unknown, _Elsewhere, pa.ArrowInvalid, pa.ArrowTypeError):
+        return None
 
 
 def arrow_path(chain: Chain, texts: Sequence[str] = ()) -> ArrowPath | None:
@@ -135,6 +160,8 @@ class _Compiler:
         self.types = types
 
     def column(self, name: str) -> _Typed:
+        if name not in self.types:
+            raise _Unknown
         return _Typed(lambda rows: rows.column(name), self.types[name])
 
     def compiled(self, tree: syntax.Expression, expected: pa.DataType | None = None) -> _Typed:
@@ -284,6 +311,8 @@ def _scalar(kind: str, text: str, type_: pa.DataType | None) -> pa.Scalar:
             return pa.scalar(text, type_)
         if kind == "number" and is_whole and type_ in _INTEGERS:
             return pa.scalar(int(text), type_)
+        if kind == "number" and is_whole and type_ == _HUGE:
+            return pa.scalar(Decimal(text), type_)
         if kind == "number" and type_ == pa.float64() and sum(c.isdigit() for c in text) <= _DIGITS_MAX:
             return pa.scalar(float(text), type_)
     except (pa.ArrowInvalid, OverflowError):

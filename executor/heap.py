@@ -6,6 +6,7 @@ batches, and whoever holds a batch (a reader, a checkpoint) is never disturbed.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,9 @@ class RowHeap:
             return empty_batch(self.schema)
         if len(self._chunks) == 1:
             return self._chunks[0].take(pa.array(numbers))
+        if len(numbers) == 1:
+            only = bisect_right(self._starts, int(numbers[0])) - 1
+            return self._chunks[only].take(pa.array(numbers - self._starts[only]))
         chunk = np.searchsorted(np.asarray(self._starts), numbers, side="right") - 1
         order = stable_order(chunk, len(self._chunks))
         parts: list[pa.RecordBatch] = []

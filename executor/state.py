@@ -88,17 +88,30 @@ class TableState:
         """Rows that replace those of their key, in order (weight −1: just remove it); gives what really changed."""
         assert self.key is not None
         slots = self._insert(self.words(rows))
-        touched, inverse = np.unique(slots, return_inverse=True)
-        latest = np.zeros(len(touched), dtype=np.int64)
-        np.maximum.at(latest, inverse, np.arange(len(slots)))
-        touched, latest = touched[np.argsort(latest)], np.sort(latest)  # in the order of the rows, not of the slots
-        old = self._heap.take(self._number[touched[self._weight[touched] > 0]])
-        latest = latest[weights[latest] > 0]
-        new = rows.take(pa.array(latest))
+        touched, latest = _last_of_each(slots)
+        was, will = self._weight[touched] > 0, weights[latest] > 0
+        old, new = self._heap.take(self._number[touched[was]]), rows.take(pa.array(latest[will]))
+        both = np.flatnonzero(was & will)
+        if len(both):  # a row that replaces an equal one changes nothing
+            before, after = self._values(old)[np.cumsum(was)[both] - 1], self._values(new)[np.cumsum(will)[both] - 1]
+            equal = both[(before == after).all(axis=1)]
+            if len(equal):
+                stays = np.ones(len(touched), dtype=bool)
+                stays[equal] = False
+                old, new = old.filter(pa.array(stays[was])), new.filter(pa.array(stays[will]))
+                was, will = was & stays, will & stays
+        self._number[touched[will]] = self._heap.append(new) + np.arange(new.num_rows)
+        self._weight[touched[was]] = 0
+        self._weight[touched[will]] = 1
+        self._live += new.num_rows - old.num_rows
         signs = np.repeat(np.array([-1, 1], dtype=np.int64), [old.num_rows, new.num_rows])
-        changed = consolidate(Delta(pa.concat_batches([old, new]), signs))
-        self.apply(changed)
-        return changed
+        return Delta(pa.concat_batches([old, new]), signs)
+
+    def _values(self, rows: pa.RecordBatch) -> Words:
+        """What tells rows with the same key apart."""
+        return key_words(
+            [rows.column(name) for name in rows.schema.names if name not in (self.key or ())], rows.num_rows
+        )
 
     def _insert(self, words: Words) -> Slots:
         slots = self._index.insert(words)
@@ -215,6 +228,16 @@ class PartitionState:
         saved = parts["numbers"]
         pairs = zip(int_column(saved, "partition").tolist(), int_column(saved, "number").tolist(), strict=True)
         self.numbers = dict(pairs)
+
+
+def _last_of_each(slots: Slots) -> tuple[Slots, Slots]:
+    """The different ones of the slots, and the place of the last of each, in the order of these places."""
+    if len(slots) == 1:
+        return slots, np.zeros(1, dtype=np.int64)
+    different, inverse = np.unique(slots, return_inverse=True)
+    latest = np.zeros(len(different), dtype=np.int64)
+    np.maximum.at(latest, inverse, np.arange(len(slots)))
+    return different[np.argsort(latest)], np.sort(latest)
 
 
 def consolidate(delta: Delta) -> Delta:

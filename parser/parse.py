@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 # How deep an AST may be. What walks over trees is recursive, and Python has 1000 levels for everything.
 DEPTH_MAX = 200
+
+_REMEMBERED_CHARS = 4000  # of a text whose statement is remembered
 
 _POINT = re.compile(r"\s*('|(VERSION|OFFSET|TIMESTAMP|EARLIEST|LATEST)\b)", re.IGNORECASE)
 
@@ -60,6 +62,21 @@ def parse_statement(
 
     `parameters` are the values of `?`, in order, or of `$name`, by name; None leaves the places for them open.
     """
+    if len(text) <= _REMEMBERED_CHARS and (variables is None or "${" not in text):
+        statement = _remembered(text)
+        return statement if parameters is None else _with_values(statement, parameters)
+    return _one(text, variables, parameters)
+
+
+@lru_cache(maxsize=512)
+def _remembered(text: str) -> Statement:
+    """The one statement of a text that has been read lately, its places for values open: programs send the same ones
+    again, with other values.
+    """
+    return _one(text, None, None)
+
+
+def _one(text: str, variables: Mapping[str, str] | None, parameters: Parameters | None) -> Statement:
     found = tuple(pieces(text))
     if not found:
         raise SyntaxProblem("there is no statement here", Span(len(text), len(text)))
@@ -117,10 +134,15 @@ def _parse_span(text: str, span: Span, parameters: Parameters | None) -> Stateme
         raise problem(text, span, error) from None
     except VisitError as error:
         raise error.orig_exc from None
-    if parameters is not None:
-        statement = with_values(statement, parameters)
     _check_depth(statement)
-    return statement
+    return statement if parameters is None else _with_values(statement, parameters)
+
+
+def _with_values(statement: Statement, parameters: Parameters) -> Statement:
+    filled = with_values(statement, parameters)
+    if filled is not statement:
+        _check_depth(filled)
+    return filled
 
 
 def _lark() -> Lark:

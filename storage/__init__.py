@@ -6,6 +6,7 @@ from headwater.storage.files import File, Lock, OsStorage, Storage
 from headwater.storage.groups import GroupOffsets
 from headwater.storage.log import Log
 from headwater.storage.once import OnceKey
+from headwater.storage.pending import Check, Pending
 from headwater.storage.producers import Stamp
 from headwater.storage.records import Append, Chunk, Commit, Extent, Image
 from headwater.storage.simulated import CRASH_MODELS, CrashModel, SimulatedCrash, SimulatedDisk
@@ -13,6 +14,7 @@ from headwater.storage.simulated import CRASH_MODELS, CrashModel, SimulatedCrash
 __all__ = [
     "CRASH_MODELS",
     "Append",
+    "Check",
     "Chunk",
     "Commit",
     "CrashModel",
@@ -26,6 +28,7 @@ __all__ = [
     "Log",
     "OnceKey",
     "OsStorage",
+    "Pending",
     "SimulatedCrash",
     "SimulatedDisk",
     "Stamp",

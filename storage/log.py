@@ -30,6 +30,7 @@ from headwater.storage.groups import GroupOffsets
 from headwater.storage.history import History
 from headwater.storage.images import Parts, image_path, read_image, read_parts, write_image
 from headwater.storage.once import OnceKey
+from headwater.storage.pending import Check
 from headwater.storage.producers import Stamp
 from headwater.storage.readers import Readers
 from headwater.storage.records import Append, Chunk, Commit, Extent, Image
@@ -124,6 +125,7 @@ class Log:
         keep: bool = False,
         stamp: Stamp | OnceKey | None = None,
         offsets: Sequence[GroupOffsets] = (),
+        check: Check | None = None,
     ) -> Commit:
         """Commit rows of any number of streams, and a note, as one; return once that is durable.
 
@@ -131,15 +133,14 @@ class Log:
         ever. `offsets` of consumer groups are committed along. With a `stamp`, a commit that was made before is not
         made again, and the answer is the same. Commits of several threads share syncs. Commit times never decrease.
 
-        Raises `DataError` for rows that cannot be stored, a `Rejected` for a stamp or offsets that are not allowed,
-        `NoSpace` when the disk is full (nothing is committed, and the log stays usable), and `StorageError` when the
-        disk fails: then the log takes no more commits; whether this one was made shows when the log is opened again.
+        Raises what `check` does, `DataError` for rows that cannot be stored, a `Rejected` for a stamp or offsets that
+        are not allowed, `NoSpace` when the disk is full, and `StorageError` when the disk fails: then the log takes no
+        more commits, and whether this one was made shows when it is opened again.
         """
-        request = Request(encode_appends(appends), pack_json(note or {}), keep, stamp, tuple(offsets))
-        commit = self._submit(request)
-        if commit.duplicate and commit.version >= self._chain.first_version:
-            return replace(commit, time_us=self.time_of(commit.version))
-        return commit
+        rows = encode_appends(appends)
+        commit = self._submit(Request(rows, pack_json(note or {}), keep, stamp, tuple(offsets), appends, check))
+        is_known = commit.duplicate and commit.version >= self._chain.first_version
+        return replace(commit, time_us=self.time_of(commit.version)) if is_known else commit
 
     def register(self, name: str) -> Stamp:
         """Register a producer, durably, and fence those that were registered under this name before.
@@ -272,9 +273,8 @@ class Log:
     def wait(self, after: int, timeout: float | None) -> int:
         """Sleep until there is a version above `after` or it is closed, at most so long; return the current version."""
         self._check_open()
-        if self._writer is None:
+        if (writer := self._writer) is None:
             return self._watch(after, timeout)
-        writer = self._writer
         with writer.changed:
             writer.changed.wait_for(lambda: self.version > after or writer.closed, timeout)
             return self.version

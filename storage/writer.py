@@ -2,8 +2,8 @@
 
 A commit goes through five stages. One of the threads that wait runs them for all requests that have gathered:
 
- 1. Every request is checked, and gets the next version; its rows get their offsets and places. Those of a small commit
-    go into the commit file, those of a large one into segments.
+ 1. Every request is checked, in its turn, and gets the next version; its rows get their offsets and places. Those of a
+    small commit go into the commit file, those of a large one into segments.
  2. Segments that got rows are written, then, with one call, the commit file.
  3. All these files are synced, side by side: now the commits are true. A crash before that may leave records without
     their rows, which opening takes for what they are: commits that were not made.
@@ -26,7 +26,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from headwater.errors import CorruptLog, HeadwaterError, NoSpace, Rejected, StorageError
+from headwater.errors import HeadwaterError, NoSpace, StorageError
 from headwater.storage.chain import CommitLog
 from headwater.storage.commits import CommitGroup, Placed, Record, parse_json
 from headwater.storage.failures import NO_SPACE
@@ -37,6 +37,7 @@ from headwater.storage.images import PlacedImage
 from headwater.storage.ledgers import Ledger
 from headwater.storage.merkle import HASH_BYTES
 from headwater.storage.once import Made, OnceKey
+from headwater.storage.pending import Check, Pending
 from headwater.storage.producers import Accepted, Stamp
 from headwater.storage.records import Append, Commit
 from headwater.storage.rows import Rows, encode_rows
@@ -72,6 +73,8 @@ class Request:
     keep: bool = False
     stamp: Stamp | OnceKey | None = None
     offsets: Sequence[GroupOffsets] = ()
+    given: Sequence[Append] = ()  # the rows in `appends`, as they were before
+    check: Check | None = None
     register: str | None = None  # name of a producer
     image: PlacedImage | None = None
     removal: Removal | None = None
@@ -208,6 +211,7 @@ class Writer:
                     self._chain.add(record, position)
                 self._chain.published = placement.version
                 self._schemas |= placement.new_schemas
+                placement.pending.are_made = True
                 for request, result in placement.results:
                     request.result = result
         except BaseException:
@@ -268,6 +272,7 @@ class _Placement:
         self.records: list[tuple[Record, int]] = []
         self.results: list[tuple[Request, Commit]] = []
         self.new_schemas: dict[bytes, int] = {}
+        self.pending = Pending()
         self._state = state
         self._schemas = schemas
         self._inline_bytes = inline_bytes
@@ -281,7 +286,7 @@ class _Placement:
         """Place a request; one that is not allowed gets its error."""
         try:
             accepted = self._check(request)
-        except (Rejected, CorruptLog) as error:
+        except HeadwaterError as error:
             request.error = error
             return
         if accepted is not None:
@@ -300,6 +305,7 @@ class _Placement:
         self._enter(request.appends, effects)
         record = Record(self.version, self.time_us, extents, effects, request.packed_note)
         self.records.append((record, self.commits.add_commit(record)))
+        self.pending.commits.append((self.version, request.given))
         if isinstance(request.stamp, OnceKey):
             self._once[request.stamp] = Made(self.version, extents_of(record))
         elif request.stamp is not None:
@@ -307,7 +313,9 @@ class _Placement:
         self.results.append((request, _commit(record)))
 
     def _check(self, request: Request) -> Accepted | Made | None:
-        """The answer that a request was given before; None if it is new. Raises `Rejected`, or `CorruptLog`."""
+        """The answer that a request was given before; None if it is new. Raises `Rejected`, `CorruptLog`, or what its
+        check does.
+        """
         made: Accepted | Made | None = None
         if isinstance(request.stamp, OnceKey):
             made = self._once.get(request.stamp) or self._state.once.find(request.stamp)
@@ -321,6 +329,8 @@ class _Placement:
         groups = self._groups.copy()
         for offsets in request.offsets:
             groups.apply(offsets)
+        if request.check is not None:
+            request.check(self.pending)
         self._groups = groups
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from random import Random
 from typing import Any
@@ -10,8 +11,8 @@ import pytest
 
 from headwater import Database, HeadwaterError, SqlError, connect
 from headwater.engine.transactions import Transaction
-from headwater.errors import AssertionViolated, NameTaken, TransactionConflict
-from headwater.storage import SimulatedDisk
+from headwater.errors import AssertionViolated, NameTaken, NoSpace, TransactionConflict
+from headwater.storage import Fault, FaultyStorage, SimulatedDisk
 
 
 def rows(db: Database, sql: str) -> list[tuple[Any, ...]]:
@@ -427,3 +428,22 @@ def test_writers_on_several_threads_never_break_it_together() -> None:
             thread.join()
         assert rows(db, "SELECT sum(n) FROM seats") == [(20,)]
         assert refused == [AssertionViolated] * 20
+
+
+@pytest.mark.parametrize("relation", ["t", "s"])
+def test_rows_that_did_not_get_on_the_disk_do_not_count(relation: str) -> None:
+    disk = FaultyStorage(SimulatedDisk())
+    with Database(disk, "db", None, background=False) as db:
+        db.execute(f"""
+            CREATE TABLE t (id INT PRIMARY KEY, n INT); CREATE STREAM s (id INT, n INT);
+            CREATE ASSERTION few CHECK ((SELECT count(*) FROM {relation}) < 3) ON VIOLATION REJECT
+        """)
+        for id in (1, 2):
+            disk.plan = (Fault("pwrite", disk.counts["pwrite"] + 1, errno.ENOSPC),)
+            with pytest.raises(NoSpace):
+                db.append(relation, [(id, 0)])
+            disk.plan = ()
+            db.append(relation, [(id, 0)])
+        with pytest.raises(AssertionViolated):
+            db.append(relation, [(3, 0)])
+        assert rows(db, f"SELECT count(*) FROM {relation}") == [(2,)]

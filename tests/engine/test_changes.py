@@ -239,3 +239,67 @@ def test_random_changes_are_those_that_duckdb_makes(statements: list[str], keyed
         content = rows(db, "SELECT * FROM g")
     with Database(disk, "db", None, background=False) as db:
         assert rows(db, "SELECT * FROM g") == content
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE stock SET n = n * 2 - 3 WHERE id = {id}",
+        "UPDATE stock SET n = 300 WHERE id = {id} AND n > 10",
+        "UPDATE stock SET n = NULL, kind = 'x' WHERE {id} = id AND kind IN ('nut', 'bolt')",
+        "UPDATE stock SET n = coalesce(n, 7) + id, kind = CASE WHEN n IS NULL THEN 'no' ELSE kind END WHERE id = {id}",
+        "UPDATE stock SET n = 9, kind = n || kind, N = 3 WHERE id = {id}",
+        "UPDATE stock SET n = n * 1000000000 WHERE id = {id}",
+        "UPDATE stock SET kind = n WHERE id = {id}",
+        "UPDATE stock SET n = missing WHERE id = {id}",
+        "UPDATE stock SET kind = NULL WHERE id = {id}",
+        "UPDATE stock SET n = n + 3000000000 WHERE id = {id}",
+        "DELETE FROM stock WHERE id = {id} AND n < 15",
+        "DELETE FROM stock WHERE id = {id}",
+    ],
+)
+def test_the_row_of_a_key_is_changed_as_any_row(shop: Database, change: str) -> None:
+    """The key can be seen in the first form of WHERE, in which one row is looked up, and not in the second."""
+    before = rows(shop, "SELECT * FROM stock")
+    outcomes = []
+    for key in ("{}", "({} + 0)"):
+        shop.execute("DELETE FROM stock")
+        shop.append("stock", before)
+        for id in (1, 2, 3, 4):
+            try:
+                shop.sql(change.format(id=key.format(id)))
+            except SqlError as error:
+                outcomes.append(error.message)
+        outcomes.append(repr(rows(shop, "SELECT * FROM stock")))
+    half = len(outcomes) // 2
+    assert outcomes[:half] == outcomes[half:]
+
+
+def test_no_change_of_a_row_is_lost_among_those_of_other_threads(shop: Database) -> None:
+    def work() -> None:
+        for _ in range(20):
+            shop.sql("UPDATE stock SET n = n + 1 WHERE id = ?", (1,))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert rows(shop, "SELECT n FROM stock WHERE id = 1") == [(90,)]
+
+
+def test_what_no_query_reads_is_one_commit_and_there_after_a_restart() -> None:
+    disk = SimulatedDisk()
+    with Database(disk, "db", None, background=False) as db:
+        db.execute("CREATE TABLE t (id INT PRIMARY KEY, n INT); CREATE TABLE u (n INT)")
+        db.execute("CREATE TABLE total AS SELECT sum(n) AS n FROM u")
+        before = db.version
+        for n in range(3):
+            db.append("t", [(1, n)])
+            assert rows(db, "SELECT n FROM t") == [(n,)]
+        assert db.version == before + 3
+        db.append("u", [(5,)])
+        db.append("t", [(2, 0)])
+    with Database(disk, "db", None, background=False) as db:
+        assert rows(db, "SELECT * FROM t") == [(1, 2), (2, 0)]
+        assert rows(db, "SELECT * FROM total") == [(5,)]
