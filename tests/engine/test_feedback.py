@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ import headwater
 from headwater.engine.database import Database
 from headwater.engine.retention import retain
 from headwater.errors import SqlError, Unsupported
+from headwater.planner import Relation
 from headwater.storage import SimulatedDisk
 from tests.engine.loops import COUNTER, RETRIES, Batches, logged, rows, states
 
@@ -275,14 +277,15 @@ def test_what_is_written_while_a_loop_changes_has_its_turn_before_it_changes(cha
         changing = threading.Thread(target=db.execute, args=(statement,))
         found = len(rows(db, "SELECT * FROM r"))
 
-        def begin_to_change() -> None:  # after the writer has looked whether it has to wait, before its commit
+        def begin_to_change() -> Iterator[Relation]:  # after the writer has looked whether it has to wait
             changing.start()
             changing.join(0.2)
             assert changing.is_alive()
+            yield db.pipeline.catalog.relations["r"]
 
         writer = db._parts.writer
         row = pa.RecordBatch.from_pydict({"n": [100]})
-        writer.commit(writer.appends(db.pipeline.catalog.relations["r"], row), [], begin_to_change)
+        writer.commit(writer.appends(db.pipeline.catalog.relations["r"], row), [], None, relations=begin_to_change())
         changing.join()
         db.settle()
         assert rows(db, f"SELECT n FROM r WHERE ROWOFFSET = {found}") == [(100,)]
