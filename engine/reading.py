@@ -23,9 +23,10 @@ from headwater.executor.ranges import BEGINNING, is_within
 from headwater.executor.snapshot import SnapshotReader
 from headwater.parser import syntax
 from headwater.planner import Catalog, Input, Relation, SnapshotQuery, plan_snapshot, point_of, with_named_types
-from headwater.planner.change_rows import CHANGE_COLUMNS, ChangeSource
+from headwater.planner.change_rows import ChangeSource
 from headwater.planner.key_constants import Key
 from headwater.planner.logical import StreamSource
+from headwater.planner.past_nodes import CHANGE_COLUMNS
 from headwater.planner.sql_types import arrow_schema
 from headwater.values import Column, empty_batch
 

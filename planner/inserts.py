@@ -47,7 +47,9 @@ def goes_on(statement: syntax.Insert, catalog: Catalog) -> bool:
 
 
 def _is_of_the_past(query: syntax.Query) -> bool:
-    points = [n.as_of for n in syntax.walk(query) if isinstance(n, syntax.Query | syntax.Relation)]
+    nodes = list(syntax.walk(query))
+    points = [n.as_of for n in nodes if isinstance(n, syntax.Query | syntax.Relation)]
+    points += [n.end for n in nodes if isinstance(n, syntax.Changes)]
     return any(point is not None and point.kind != "column" for point in points)
 
 
