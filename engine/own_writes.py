@@ -8,10 +8,11 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from headwater.engine.violations import Written
-from headwater.executor.feed import rows_of, with_weights
+from headwater.executor.circuit import Circuit
+from headwater.executor.feed import Cut, Leaf, rows_of, with_weights
 from headwater.executor.state import TableState
-from headwater.planner import Relation
-from headwater.planner.logical import StreamSource, TableSource
+from headwater.planner import Input, Relation
+from headwater.planner.logical import StreamOutput, StreamSource, TableSource
 from headwater.storage import Append, Chunk, Log
 from headwater.values import Delta
 
@@ -48,6 +49,18 @@ class OwnWrites:
             self.add(relation, appends)
         self.counts.update(made.counts)
 
+    def following(self, source: Input, rows: pa.Table, circuit: Circuit) -> pa.Table:
+        """The rows of what is computed from source relations, which has `rows` where a circuit of it stands, with what
+        follows from what was written. The circuit, which is of no use any more, takes the step of COMMIT.
+        """
+        version = circuit.version
+        given = {leaf: delta_of(leaf, self._appends, self._log, version) for leaf in circuit.leaves}
+        changes = circuit.advance(self._log, Cut(version), given)
+        if not isinstance(source.plan, StreamOutput):
+            return pa.Table.from_batches([circuit.rows(source.plan)])
+        records = [delta.rows.select(rows.column_names) for delta in changes[source.plan]]
+        return pa.concat_tables([rows, pa.Table.from_batches(records, rows.schema)])
+
     def over(self, relation: Relation, rows: pa.Table, version: int) -> pa.Table:
         """The rows of a source relation, which has `rows` at a version, with what was written since."""
         leaf = relation.source()
@@ -68,6 +81,12 @@ def chunks_of(appends: Sequence[Append], id: int, log: Log, version: int) -> lis
             chunks.append(Chunk(version + 1, 0, append.partition, offset, append.rows))
             ends[append.partition] = offset + append.rows.num_rows
     return chunks
+
+
+def delta_of(leaf: Leaf, appends: Sequence[Append], log: Log, version: int) -> Delta:
+    """What a leaf of a circuit reads of appends, if they are committed after a version."""
+    rows = rows_of(chunks_of(appends, leaf.id, log, version), leaf)
+    return Delta(rows) if isinstance(leaf, StreamSource) else with_weights(rows)
 
 
 def _changed(leaf: TableSource, rows: pa.Table, delta: Delta) -> pa.RecordBatch:

@@ -13,17 +13,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headwater.engine.own_writes import chunks_of
+from headwater.engine.own_writes import delta_of
 from headwater.engine.pipeline import Pipeline
 from headwater.errors import AssertionViolated, SqlError
 from headwater.executor.circuit import Circuit
-from headwater.executor.feed import Cut, Leaf, rows_of, with_weights
+from headwater.executor.feed import Cut, Leaf
 from headwater.executor.past import circuit_at
 from headwater.executor.row_errors import json_of
 from headwater.parser import syntax
 from headwater.planner import Catalog, Relation
 from headwater.planner.error_streams import sources_of
-from headwater.planner.logical import Plan, StreamSource, TableSource, walk_plan
+from headwater.planner.logical import Plan, TableSource, walk_plan
 from headwater.storage import Append, Commit, Log
 from headwater.values import Delta, concat_deltas
 
@@ -71,7 +71,7 @@ class Sentry:
         guards = self._known()
         circuit = self._present(guards)
         self._circuit = None  # until it is known to be right
-        given = {leaf: _delta(leaf, appends, self._log) for leaf in circuit.leaves}
+        given = {leaf: delta_of(leaf, appends, self._log, self._log.version) for leaf in circuit.leaves}
         changes = circuit.advance(self._log, Cut(self._log.version), given)
         broken = next((guard for guard in guards.assertions if circuit.row_count(guard.content())), None)
         if broken is not None:
@@ -119,12 +119,6 @@ def refuse_violated(assertion: Relation, log: Log, at: syntax.Node) -> None:
 
 def _has_key(node: Plan) -> bool:
     return isinstance(node, TableSource) and bool(node.primary_key)
-
-
-def _delta(leaf: Leaf, appends: Sequence[Append], log: Log) -> Delta:
-    """What a leaf reads of rows that are to be committed."""
-    rows = rows_of(chunks_of(appends, leaf.id, log, log.version), leaf)
-    return Delta(rows) if isinstance(leaf, StreamSource) else with_weights(rows)
 
 
 def _take_back(circuit: Circuit, changes: Changes, given: dict[Leaf, Delta], log: Log) -> bool:

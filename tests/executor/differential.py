@@ -20,7 +20,7 @@ from headwater.engine.subscription import Subscription
 from headwater.errors import HeadwaterError
 from headwater.executor.operators import Stateful
 from headwater.parser import parse_statement, syntax
-from headwater.planner import bind_query
+from headwater.planner import Relation, bind_query
 from headwater.storage import SimulatedDisk
 from tests.executor.change_queries import VIEWS
 from tests.executor.freezing import Frozen
@@ -203,10 +203,13 @@ class Case:
 
     # ---------------------------------------------------------------- looking
 
-    def id_of(self, name: str) -> int:
+    def relation(self, name: str) -> Relation:
         relation = self.db.pipeline.catalog.get(name)
         assert relation is not None
-        return relation.id
+        return relation
+
+    def id_of(self, name: str) -> int:
+        return self.relation(name).id
 
     def contents(self) -> dict[str, Rows]:
         return {name: canonical(self.db.sql(f"SELECT * FROM {name}").fetchall()) for name in self.made}
