@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-import numpy as np
 import pyarrow as pa
 
 from headwater.engine.catalogs import Catalogs
@@ -45,7 +44,6 @@ Place: TypeAlias = Cut | pa.RecordBatch | Range | Callable[[], pa.Table]
 Given: TypeAlias = Callable[[Input], Place | None]  # where to read an input that is not read as others are
 
 ROWS = "$rows"  # how a query names the rows of a table that a statement changes
-ROW_NUMBER = "$row"
 
 
 class Reader:
@@ -114,24 +112,26 @@ class Reader:
             points = self.points()
             return plan_snapshot(query, points.present, points.catalog)
 
-    def numbered(
-        self, query: syntax.Query, relation: Relation, key: Key = (), given: Given = lambda _: None
-    ) -> tuple[pa.RecordBatch, pa.Table]:
-        """The rows that a source table has, and the answer to a query in which ROWS is the table with one more column,
-        ROW_NUMBER: the place of each row. With a `key` it is enough to have the row of that key. See `query` for
-        `given`.
-        """
-        numbered = replace(relation, name=ROWS, columns=(*relation.columns, Column(ROW_NUMBER, "BIGINT")))
+    def present_rows(
+        self, relation: Relation, keys: Sequence[Key] = (), given: Given = lambda _: None
+    ) -> pa.RecordBatch:
+        """The rows that a source table has: all, or those of some keys. See `query` for `given`."""
         with self._pipeline.lock:
             while self._pipeline.step():  # not waited for: that would let go of the lock
                 pass
-            points = self.points(self._pipeline.catalog.add(numbered))
+            return pa.concat_batches([self._rows_of(relation, key, given) for key in keys or [()]])
+
+    def over_rows(
+        self, query: syntax.Query, relation: Relation, rows: pa.RecordBatch, given: Given = lambda _: None
+    ) -> pa.Table:
+        """The answer to a query in which ROWS is a table that has the columns of `relation` and these rows."""
+        table = replace(relation, name=ROWS)
+        with self._pipeline.lock:
+            points = self.points(self._pipeline.catalog.add(table))
             snapshot = plan_snapshot(query, points.present, points.catalog)
-            rows = self._rows_of(relation, key, given)
-            with_numbers = rows.append_column(ROW_NUMBER, pa.array(np.arange(rows.num_rows)))
-            own = {numbered.source(): with_numbers}
+            own = {table.source(): rows}
             places = self._places(snapshot.inputs, points, lambda i: own[i.plan] if i.plan in own else given(i))
-        return rows, self._run(snapshot, places, query).arrow()
+        return self._run(snapshot, places, query).arrow()
 
     def over(self, sql: str, tables: Mapping[str, tuple[pa.Table, tuple[Column, ...]]], at: syntax.Node) -> Result:
         """The answer to DuckDB's SQL over tables that are given; complaints point at a node."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 
 from headwater.engine.own_writes import OwnWrites
@@ -40,9 +42,13 @@ class Sight:
         """See `Reader.columns`."""
         return self._reader.columns(query, catalog)
 
-    def numbered(self, query: syntax.Query, relation: Relation, key: Key) -> tuple[pa.RecordBatch, pa.Table]:
-        """See `Reader.numbered`."""
-        return self._reader.numbered(query, relation, key, self._place)
+    def present_rows(self, relation: Relation, keys: Sequence[Key] = ()) -> pa.RecordBatch:
+        """See `Reader.present_rows`."""
+        return self._reader.present_rows(relation, keys, self._place)
+
+    def over_rows(self, query: syntax.Query, relation: Relation, rows: pa.RecordBatch) -> pa.Table:
+        """See `Reader.over_rows`."""
+        return self._reader.over_rows(query, relation, rows, self._place)
 
     def _place(self, source: Input) -> Place | None:
         """Where to read an input: as of the transaction's version, with its own writes on top."""

@@ -12,6 +12,7 @@ from headwater.errors import Span, SqlError, TypeProblem, UnknownName, Unsupport
 from headwater.parser import quote, syntax, unparse
 from headwater.planner.bind import BoundQuery, bind_query
 from headwater.planner.catalog import Catalog, Insertion, Relation
+from headwater.planner.conflicts import refuse_conflict
 from headwater.planner.create import reaction_of, refuse_limit, why_table
 from headwater.planner.duckdb_errors import refused_where
 from headwater.planner.error_streams import error_stream_id, refuse_circle, target_of
@@ -66,6 +67,8 @@ def define_insert(statement: syntax.Insert, catalog: Catalog) -> Relation:
     """The query that `statement` makes. Raises SqlError; the catalog is not changed."""
     if statement.if_version is not None:
         raise SqlError("IF VERSION is about an INSERT that is done once, and this goes on", statement.relation.span)
+    if statement.on_conflict is not None:
+        refuse_conflict(statement.on_conflict, catalog.find(statement.relation))
     known = _read_properties(statement)
     target = catalog.find(statement.relation)
     refuse_derived(target, statement.relation.span)
