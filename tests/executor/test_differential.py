@@ -65,7 +65,7 @@ def test_changes_that_are_watched_add_up_to_the_table(seed: int) -> None:
             assert +rows == case.contents()[name], case.report(f"watched {name}", rows, case.contents()[name])
 
 
-@pytest.mark.parametrize("seed", range(3 * CASES, 3 * CASES + CASES // 25))
+@pytest.mark.parametrize("seed", range(3 * CASES, 3 * CASES + CASES // 50))
 def test_a_transaction_sees_of_every_table_what_is_there_once_it_is_committed(seed: int) -> None:
     case = lived(seed)
     names = [name for name, query in case.made.items() if not query.own_clock and "now()" not in query.sql]
