@@ -11,8 +11,9 @@ from headwater.engine.violations import Written
 from headwater.executor.circuit import Circuit
 from headwater.executor.feed import Cut, Leaf, rows_of, with_weights
 from headwater.executor.state import TableState
-from headwater.planner import Input, Relation
+from headwater.planner import Plan, Relation
 from headwater.planner.logical import StreamOutput, StreamSource, TableSource
+from headwater.planner.sql_types import arrow_schema
 from headwater.storage import Append, Chunk, Log
 from headwater.values import Delta
 
@@ -49,17 +50,16 @@ class OwnWrites:
             self.add(relation, appends)
         self.counts.update(made.counts)
 
-    def following(self, source: Input, rows: pa.Table, circuit: Circuit) -> pa.Table:
-        """The rows of what is computed from source relations, which has `rows` where a circuit of it stands, with what
-        follows from what was written. The circuit, which is of no use any more, takes the step of COMMIT.
+    def following(self, plan: Plan, circuit: Circuit) -> pa.Table:
+        """What the step that COMMIT brings makes of a circuit of a plan: the rows of a table, or the records that are
+        new in a derived stream. The circuit is of no use any more.
         """
         version = circuit.version
         given = {leaf: delta_of(leaf, self._appends, self._log, version) for leaf in circuit.leaves}
         changes = circuit.advance(self._log, Cut(version), given)
-        if not isinstance(source.plan, StreamOutput):
-            return pa.Table.from_batches([circuit.rows(source.plan)])
-        records = [delta.rows.select(rows.column_names) for delta in changes[source.plan]]
-        return pa.concat_tables([rows, pa.Table.from_batches(records, rows.schema)])
+        if not isinstance(plan, StreamOutput):
+            return pa.Table.from_batches([circuit.rows(plan)])
+        return pa.Table.from_batches([delta.rows for delta in changes[plan]], arrow_schema(plan.columns))
 
     def over(self, relation: Relation, rows: pa.Table, version: int) -> pa.Table:
         """The rows of a source relation, which has `rows` at a version, with what was written since."""

@@ -18,7 +18,7 @@ from headwater.executor.feed import Cut
 from headwater.parser import syntax
 from headwater.planner import Catalog, Input, Relation
 from headwater.planner.key_constants import Key
-from headwater.planner.logical import Arrivals, CommitTimes, Now, StreamSource, TableSource, walk_plan
+from headwater.planner.logical import Arrivals, CommitTimes, Now, StreamOutput, StreamSource, TableSource, walk_plan
 from headwater.values import Column
 
 
@@ -87,8 +87,11 @@ class Sight:
             )
 
         def rows() -> pa.Table:
-            circuit = self._reader.past.circuit(source.plan, Cut(self.version))
-            return self._own.following(source, self._reader.rows(source, cut), circuit)
+            made = self._own.following(source.plan, self._reader.past.circuit(source.plan, Cut(self.version)))
+            if not isinstance(source.plan, StreamOutput):
+                return made
+            before = self._reader.rows(source, cut)
+            return pa.concat_tables([before, made.select(before.column_names)])
 
         return rows
 
