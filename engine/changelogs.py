@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from heapq import merge
 from itertools import takewhile
 
@@ -20,6 +21,7 @@ import pyarrow as pa
 from headwater.engine.recovery import images_of
 from headwater.engine.stops import NOTE
 from headwater.errors import Unsupported
+from headwater.executor import change_rows
 from headwater.executor.clocks import commit_time
 from headwater.executor.feed import Cut, read_chunks, rows_of, with_weights
 from headwater.executor.past import circuit_at
@@ -38,7 +40,6 @@ from headwater.executor.ranges import (
 from headwater.executor.upserts import Upserts
 from headwater.parser import syntax
 from headwater.planner import Plan, Relation
-from headwater.planner.change_rows import OP, TIME, VERSION
 from headwater.planner.logical import Changelog, StreamSource, TableSource, has_order_of_log
 from headwater.planner.sql_types import arrow_schema
 from headwater.storage import Log
@@ -75,25 +76,14 @@ def changes_in(
 
 def as_rows(log: Log, changes: Changes, columns: Sequence[Column]) -> pa.RecordBatch:
     """A row per change, by version, removals first; `columns` are some of CHANGE_COLUMNS and of the relation."""
-    weights = changes.delta.weight_array
-    order = np.lexsort((weights > 0, changes.versions))
-    places = np.repeat(order, np.abs(weights[order]))
-    versions, is_added = changes.versions[places], weights[places] > 0
-    rows = changes.delta.rows.take(pa.array(places))
-    made = {
-        OP: lambda: pa.array(["DELETE", "INSERT"]).take(pa.array(is_added.astype(np.int8))),
-        VERSION: lambda: pa.array(versions),
-        TIME: lambda: _times(log, versions),
-    }
-    arrays = [made[c.name]() if c.name in made else rows.column(c.name) for c in columns]
-    return pa.RecordBatch.from_arrays(arrays, schema=arrow_schema(columns))
+    return change_rows.as_rows(changes.delta, changes.versions, columns, partial(_times, log))
 
 
 def _times(log: Log, versions: Versions) -> pa.Array:
     """When each version was committed; NULL before the first commit."""
     distinct, numbers = np.unique(versions, return_inverse=True)
-    times = [commit_time(log, version) for version in distinct.tolist()]
-    return pa.array(times, type=pa.int64()).cast(pa.timestamp("us")).take(pa.array(numbers))
+    times = change_rows.times_of([commit_time(log, version) for version in distinct.tolist()])
+    return times.take(pa.array(numbers))
 
 
 def records_at(log: Log, relation: Relation, cut: Cut, point: syntax.AsOf, written: int) -> Cut:
@@ -103,8 +93,8 @@ def records_at(log: Log, relation: Relation, cut: Cut, point: syntax.AsOf, writt
         return Cut(written, {relation.id: ends_at(log, relation.id, cut)})
     if cut.limits and has_order_of_log(relation.plan):
         raise Unsupported(
-            f'"{relation.name}" has the records of several streams in the order of the log, so offsets of its '
-            "sources are no place in it", point.span, hint="use its own OFFSET, or a VERSION",
+            f'"{relation.name}" has its records in the order of the log, so offsets of its sources are no place in it',
+            point.span, hint="use its own OFFSET, or a VERSION",
         )  # fmt: skip
     return Cut(written, {relation.id: circuit_at(log, [relation.plan], cut).ends(relation.plan)})
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from headwater.engine import ingest
-from headwater.engine.reading import ROW_NUMBER, ROWS
+from headwater.engine.reading import ROWS
 from headwater.engine.result import Result
 from headwater.engine.violations import Sorted, sort_out
 from headwater.errors import NullRefused, SqlError, Unsupported
@@ -34,6 +34,8 @@ from headwater.values import Column, Delta, concat_deltas
 
 Places = npt.NDArray[np.int64]
 
+ROW_NUMBER = "$row"
+
 
 class Asked(Protocol):
     """Whoever answers queries over what a statement sees: a `Reader`, or what a transaction sees."""
@@ -47,8 +49,11 @@ class Asked(Protocol):
     def row(self, relation: Relation, key: Key) -> pa.RecordBatch:
         """The row of a key of a source table, if there is one."""
 
-    def numbered(self, query: syntax.Query, relation: Relation, key: Key) -> tuple[pa.RecordBatch, pa.Table]:
-        """The rows of a table, of which the row with a `key` is enough, and a query over them with their places."""
+    def present_rows(self, relation: Relation) -> pa.RecordBatch:
+        """The rows of a source table."""
+
+    def over_rows(self, query: syntax.Query, relation: Relation, rows: pa.RecordBatch) -> pa.Table:
+        """The answer to a query in which ROWS is a table that has the columns of `relation` and these rows."""
 
 
 def updated(statement: syntax.Update, relation: Relation, reader: Asked) -> tuple[Delta, Sorted]:
@@ -57,10 +62,7 @@ def updated(statement: syntax.Update, relation: Relation, reader: Asked) -> tupl
     """
     _refuse_other_than_table(statement, relation)
     targets = targets_of(tuple(a.column for a in statement.assignments), relation)
-    values = tuple(
-        syntax.SelectItem(syntax.Cast(a.value, column.type), Identifier(column.name, quoted=True))
-        for a, column in zip(statement.assignments, targets, strict=True)
-    )
+    values = assigned(statement.assignments, targets)
     keeps_key = not {c.name for c in targets}.intersection(relation.primary_key)
     one = _of_a_key(statement, relation, reader, targets) if keeps_key else None
     if one is not None:
@@ -75,8 +77,8 @@ def updated(statement: syntax.Update, relation: Relation, reader: Asked) -> tupl
         answer = answer.take(pa.array(np.argsort(places)))
         places = np.sort(places)
         old = rows.take(pa.array(places))
-        new = _with_values(relation, old, answer, targets)
-    _refuse_nulls(relation, new, targets, statement.assignments)
+        new = with_values(relation, old, answer, targets)
+    refuse_nulls(relation, new, targets, statement.assignments)
     found = sort_out(relation, new)
     if found.left_out:
         places, passing = places[found.passing], pa.array(found.passing)
@@ -117,7 +119,7 @@ def selected(statement: syntax.Insert, relation: Relation, catalog: Catalog, rea
     source = syntax.Derived(statement.query, Identifier("given"), names, span=statement.query.span)
     result = reader.query(syntax.Query(syntax.Select(items, source), span=statement.query.span))
     rows = ingest.conform(relation, result.arrow())
-    _refuse_nulls(relation, rows, targets, [statement.query] * (found + 1))
+    refuse_nulls(relation, rows, targets, [statement.query] * (found + 1))
     return rows
 
 
@@ -176,28 +178,42 @@ def _numbered(
 
     With `one_row`, a statement that means the row of one key gets no other.
     """
-    number = syntax.SelectItem(syntax.Name((Identifier(ROW_NUMBER, quoted=True),)))
-    source = syntax.Relation(statement.relation)
-    select = with_short_names(syntax.Select((number, *values), source, where=statement.where, span=statement.span))
-    assert isinstance(select.source, syntax.Relation)
+    select = with_short_names(
+        syntax.Select(values, syntax.Relation(statement.relation), where=statement.where, span=statement.span)
+    )
     key = key_constants(select, relation) if one_row else ()
-    alias = select.source.alias or statement.relation
-    select = replace(select, source=syntax.Relation(Identifier(ROWS, quoted=True), alias=alias))
+    rows = reader.row(relation, key) if key else reader.present_rows(relation)
+    return rows, numbered(select, relation, rows, reader)
+
+
+def numbered(select: syntax.Select, relation: Relation, rows: pa.RecordBatch, reader: Asked) -> pa.Table:
+    """The answer to a SELECT from a table that has the columns of `relation` and these rows, with their numbers."""
+    number = syntax.SelectItem(syntax.Name((Identifier(ROW_NUMBER, quoted=True),)))
+    assert isinstance(select.source, syntax.Relation)
+    source = syntax.Relation(Identifier(ROWS, quoted=True), alias=select.source.alias or select.source.name)
+    query = syntax.Query(replace(select, items=(number, *select.items), source=source), span=select.span)
+    wide = replace(relation, columns=(*relation.columns, Column(ROW_NUMBER, "BIGINT")))
     try:
-        return reader.numbered(syntax.Query(select, span=statement.span), relation, key)
+        return reader.over_rows(query, wide, rows.append_column(ROW_NUMBER, pa.array(np.arange(rows.num_rows))))
     except SqlError as error:
         if ROW_NUMBER in error.message:  # DuckDB asks to group by it
             raise Unsupported(
-                "an aggregate has no rows here", statement.span, hint="write a query: (SELECT max(x) FROM …)"
+                "an aggregate has no rows here", select.span, hint="write a query: (SELECT max(x) FROM …)"
             ) from error
         if ROW_NUMBER in (error.hint or ""):
             error.hint = f"columns: {', '.join(c.name for c in relation.columns)}"
         raise
 
 
-def _with_values(
-    relation: Relation, old: pa.RecordBatch, answer: pa.Table, targets: Sequence[Column]
-) -> pa.RecordBatch:
+def assigned(assignments: Sequence[syntax.Assignment], targets: Sequence[Column]) -> tuple[syntax.SelectItem, ...]:
+    """The select list that gives the columns `targets` the values that SET says."""
+    return tuple(
+        syntax.SelectItem(syntax.Cast(a.value, column.type), Identifier(column.name, quoted=True))
+        for a, column in zip(assignments, targets, strict=True)
+    )
+
+
+def with_values(relation: Relation, old: pa.RecordBatch, answer: pa.Table, targets: Sequence[Column]) -> pa.RecordBatch:
     """The rows `old` with the values that the answer has for some of their columns."""
     table = pa.Table.from_batches([old])
     for column in targets:
@@ -210,7 +226,7 @@ def _removed(rows: pa.RecordBatch) -> Delta:
     return Delta(rows, np.full(rows.num_rows, -1, dtype=np.int64))
 
 
-def _refuse_nulls(
+def refuse_nulls(
     relation: Relation, rows: pa.RecordBatch, targets: Sequence[Column], places: Sequence[syntax.Node]
 ) -> None:
     """Raises NullRefused for a NULL where none may be, at the place that gives the value."""

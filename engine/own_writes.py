@@ -9,12 +9,14 @@ import pyarrow as pa
 
 from headwater.engine.reads import Key, words_of
 from headwater.engine.violations import Written
-from headwater.executor.feed import rows_of, with_weights
+from headwater.executor.circuit import Circuit
+from headwater.executor.feed import Cut, Leaf, rows_of, with_weights
 from headwater.executor.key_index import KeyIndex
 from headwater.executor.keys import key_words
 from headwater.executor.state import TableState
-from headwater.planner import Relation
-from headwater.planner.logical import StreamSource, TableSource
+from headwater.planner import Plan, Relation
+from headwater.planner.logical import StreamOutput, StreamSource, TableSource
+from headwater.planner.sql_types import arrow_schema
 from headwater.storage import Append, Chunk, Log
 from headwater.values import Delta
 
@@ -61,6 +63,17 @@ class OwnWrites:
         latest = self._latest.setdefault(relation.id, _Latest(leaf))
         latest.read([append.rows for append in self._appends if append.stream == relation.id])
         return latest.row(key)
+
+    def following(self, plan: Plan, circuit: Circuit) -> pa.Table:
+        """What the step that COMMIT brings makes of a circuit of a plan: the rows of a table, or the records that are
+        new in a derived stream. The circuit is of no use any more.
+        """
+        version = circuit.version
+        given = {leaf: delta_of(leaf, self._appends, self._log, version) for leaf in circuit.leaves}
+        changes = circuit.advance(self._log, Cut(version), given)
+        if not isinstance(plan, StreamOutput):
+            return pa.Table.from_batches([circuit.rows(plan)])
+        return pa.Table.from_batches([delta.rows for delta in changes[plan]], arrow_schema(plan.columns))
 
     def over(self, relation: Relation, rows: pa.Table, version: int) -> pa.Table:
         """The rows of a source relation, which has `rows` at a version, with what was written since."""
@@ -112,6 +125,12 @@ def chunks_of(appends: Sequence[Append], id: int, log: Log, version: int, before
             chunks.append(Chunk(version + 1, 0, append.partition, ends[append.partition], append.rows))
             ends[append.partition] += append.rows.num_rows
     return chunks
+
+
+def delta_of(leaf: Leaf, appends: Sequence[Append], log: Log, version: int, before: Sequence[Append] = ()) -> Delta:
+    """What a leaf of a circuit reads of appends, if they are committed after a version and what comes `before` them."""
+    rows = rows_of(chunks_of(appends, leaf.id, log, version, before), leaf)
+    return Delta(rows) if isinstance(leaf, StreamSource) else with_weights(rows)
 
 
 def _changed(leaf: TableSource, rows: pa.Table, delta: Delta) -> pa.RecordBatch:

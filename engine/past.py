@@ -60,6 +60,14 @@ class Past:
             return self._computed(plan, cut)
         return fold.row(upto, key) if key else fold.rows(upto)
 
+    def circuit(self, plan: Plan, cut: Cut) -> Circuit:
+        """A circuit of a plan at a cut, for the caller alone: one that an earlier question has left, or a new one."""
+        circuit = self._circuits.pop(plan)
+        if circuit is None or not is_nearest(self._log, circuit, cut):
+            return circuit_at(self._log, [plan], cut)
+        circuit.advance(self._log, cut)
+        return circuit
+
     def _fold(self, relation: Relation, upto: int) -> Fold:
         """A fold that has a version of a table's log."""
         before, following = points_around(self._log, relation, upto)
@@ -82,12 +90,8 @@ class Past:
         raise AssertionError("a table without an image is folded from the beginning of its log")
 
     def _computed(self, plan: Plan, cut: Cut) -> pa.Table:
-        """The rows of a plan at a cut, from a circuit that an earlier question has left, or a new one."""
-        circuit = self._circuits.pop(plan)
-        if circuit is not None and is_nearest(self._log, circuit, cut):
-            circuit.advance(self._log, cut)
-        else:
-            circuit = circuit_at(self._log, [plan], cut)
+        """The rows of a plan at a cut."""
+        circuit = self.circuit(plan, cut)
         rows = circuit.rows(plan)
         if not cut.limits:
             self._circuits.put(plan, circuit, circuit.nbytes)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-import numpy as np
 import pyarrow as pa
 
 from headwater.engine.catalogs import Catalogs
@@ -24,9 +23,10 @@ from headwater.executor.ranges import BEGINNING, is_within
 from headwater.executor.snapshot import SnapshotReader
 from headwater.parser import syntax
 from headwater.planner import Catalog, Input, Relation, SnapshotQuery, plan_snapshot, point_of, with_named_types
-from headwater.planner.change_rows import CHANGE_COLUMNS, ChangeSource
+from headwater.planner.change_rows import ChangeSource
 from headwater.planner.key_constants import Key
 from headwater.planner.logical import StreamSource
+from headwater.planner.past_nodes import CHANGE_COLUMNS
 from headwater.planner.sql_types import arrow_schema, arrow_type
 from headwater.values import Column, empty_batch
 
@@ -45,7 +45,6 @@ Place: TypeAlias = Cut | pa.RecordBatch | Range | Callable[[], pa.Table]
 Given: TypeAlias = Callable[[Input], Place | None]  # where to read an input that is not read as others are
 
 ROWS = "$rows"  # how a query names the rows of a table that a statement changes
-ROW_NUMBER = "$row"
 
 
 class Reader:
@@ -115,24 +114,29 @@ class Reader:
             points = self.points()
             return plan_snapshot(query, points.present, points.catalog)
 
-    def numbered(
-        self, query: syntax.Query, relation: Relation, key: Key = (), given: Given = lambda _: None
-    ) -> tuple[pa.RecordBatch, pa.Table]:
-        """The rows that a source table has, and the answer to a query in which ROWS is the table with one more column,
-        ROW_NUMBER: the place of each row. With a `key` it is enough to have the row of that key. See `query` for
-        `given`.
-        """
-        numbered = replace(relation, name=ROWS, columns=(*relation.columns, Column(ROW_NUMBER, "BIGINT")))
+    def present_rows(self, relation: Relation, given: Given = lambda _: None) -> pa.RecordBatch:
+        """The rows that a source table has. See `query` for `given`."""
         with self._pipeline.lock:
             while self._pipeline.step():  # not waited for: that would let go of the lock
                 pass
-            points = self.points(self._pipeline.catalog.add(numbered))
+            source = Input(relation.name, relation, relation.content(), relation.columns, None)
+            place = given(source) or self._present(source)
+        if isinstance(place, pa.RecordBatch):
+            return place
+        batches = self._table(source, place).combine_chunks().to_batches()
+        return batches[0] if batches else empty_batch(arrow_schema(source.columns))
+
+    def over_rows(
+        self, query: syntax.Query, relation: Relation, rows: pa.RecordBatch, given: Given = lambda _: None
+    ) -> pa.Table:
+        """The answer to a query in which ROWS is a table that has the columns of `relation` and these rows."""
+        table = replace(relation, name=ROWS)
+        with self._pipeline.lock:
+            points = self.points(self._pipeline.catalog.add(table))
             snapshot = plan_snapshot(query, points.present, points.catalog)
-            rows = self._rows_of(relation, key, given)
-            with_numbers = rows.append_column(ROW_NUMBER, pa.array(np.arange(rows.num_rows)))
-            own = {numbered.source(): with_numbers}
+            own = {table.source(): rows}
             places = self._places(snapshot.inputs, points, lambda i: own[i.plan] if i.plan in own else given(i))
-        return rows, self._run(snapshot, places, query).arrow()
+        return self._run(snapshot, places, query).arrow()
 
     def row(self, relation: Relation, key: Key) -> pa.RecordBatch:
         """The row that a source table has with a key, if there is one."""
@@ -176,15 +180,6 @@ class Reader:
         for source in snapshot.inputs:
             if source.relation is not None and source.as_of is not None:
                 self._functions.check_relation(source.relation, points.catalog(source.as_of), source.as_of.span)
-
-    def _rows_of(self, relation: Relation, key: Key, given: Given) -> pa.RecordBatch:
-        """The rows of a source table, now or where `given` says. Under the lock of the pipeline."""
-        source = Input(relation.name, relation, relation.content(), relation.columns, None, key=key)
-        place = given(source) or self._present(source)
-        if isinstance(place, pa.RecordBatch):
-            return place
-        batches = self._table(source, place).combine_chunks().to_batches()
-        return batches[0] if batches else empty_batch(arrow_schema(source.columns))
 
     def _places(self, inputs: tuple[Input, ...], points: Points, given: Given) -> list[Place]:
         """Where to read each input."""

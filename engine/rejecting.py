@@ -15,18 +15,18 @@ from threading import Lock
 
 import numpy as np
 
-from headwater.engine.own_writes import chunks_of
+from headwater.engine.own_writes import delta_of
 from headwater.engine.pipeline import Pipeline
 from headwater.errors import AssertionViolated, HeadwaterError, SqlError
 from headwater.executor.circuit import Circuit
-from headwater.executor.feed import Cut, Leaf, rows_of, with_weights
+from headwater.executor.feed import Cut, Leaf
 from headwater.executor.past import circuit_at
 from headwater.executor.row_errors import json_of
 from headwater.parser import syntax
 from headwater.planner import Catalog, Relation
 from headwater.planner.error_streams import sources_of
-from headwater.planner.logical import Plan, StreamSource, TableSource, walk_plan
-from headwater.storage import Append, Chunk, Log, Pending
+from headwater.planner.logical import Plan, TableSource, walk_plan
+from headwater.storage import Append, Log, Pending
 from headwater.values import Delta, concat_deltas
 
 SHOWN = 3  # so many of the rows that would violate an assertion are told of
@@ -141,7 +141,7 @@ class Sentry:
     ) -> tuple[dict[Leaf, Delta], Changes]:
         """Takes a step with rows that come behind so many of the pending ones; gives them, and what changed."""
         before = [append for _, rows in pending.commits[:number] for append in rows]
-        given = {leaf: _delta(leaf, appends, before, self._log) for leaf in circuit.leaves}
+        given = {leaf: delta_of(leaf, appends, self._log, self._log.version, before) for leaf in circuit.leaves}
         return given, circuit.advance(self._log, Cut(circuit.version), given)
 
     def _known(self) -> _Guards:
@@ -165,14 +165,6 @@ def refuse_violated(assertion: Relation, log: Log, at: syntax.Node) -> None:
 
 def _has_key(node: Plan) -> bool:
     return isinstance(node, TableSource) and bool(node.primary_key)
-
-
-def _delta(leaf: Leaf, appends: Sequence[Append], before: Sequence[Append], log: Log) -> Delta:
-    """What a leaf reads of rows that are to be committed after others, which are not there yet either."""
-    if isinstance(leaf, StreamSource):
-        return Delta(rows_of(chunks_of(appends, leaf.id, log, log.version, before), leaf))
-    own = [Chunk(0, 0, append.partition, 0, append.rows) for append in appends if append.stream == leaf.id]
-    return with_weights(rows_of(own, leaf))
 
 
 def _take_back(circuit: Circuit, changes: Changes, given: dict[Leaf, Delta], log: Log) -> bool:

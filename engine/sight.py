@@ -10,11 +10,13 @@ from headwater.engine.positions import sources
 from headwater.engine.reading import Place, Reader, key_of, scalars
 from headwater.engine.reads import Reads
 from headwater.engine.result import Result
-from headwater.errors import SqlError
+from headwater.engine.stops import stops_of
+from headwater.errors import Unsupported
+from headwater.executor.feed import Cut
 from headwater.parser import syntax
 from headwater.planner import Catalog, Input, Relation
-from headwater.planner.key_constants import Key as KeyConstants
-from headwater.planner.logical import StreamSource, TableSource
+from headwater.planner.key_constants import Key
+from headwater.planner.logical import Arrivals, CommitTimes, Now, StreamOutput, StreamSource, TableSource, walk_plan
 from headwater.values import Column
 
 
@@ -38,11 +40,15 @@ class Sight:
         """See `Reader.columns`."""
         return self._reader.columns(query, catalog)
 
-    def numbered(self, query: syntax.Query, relation: Relation, key: KeyConstants) -> tuple[pa.RecordBatch, pa.Table]:
-        """See `Reader.numbered`."""
-        return self._reader.numbered(query, relation, key, self._place)
+    def present_rows(self, relation: Relation) -> pa.RecordBatch:
+        """See `Reader.present_rows`."""
+        return self._reader.present_rows(relation, self._place)
 
-    def row(self, relation: Relation, key: KeyConstants) -> pa.RecordBatch:
+    def over_rows(self, query: syntax.Query, relation: Relation, rows: pa.RecordBatch) -> pa.Table:
+        """See `Reader.over_rows`."""
+        return self._reader.over_rows(query, relation, rows, self._place)
+
+    def row(self, relation: Relation, key: Key) -> pa.RecordBatch:
         """See `Reader.row`."""
         values = scalars(key, relation.columns)
         self.reads.add(relation.id, self.version, values)
@@ -53,35 +59,46 @@ class Sight:
         """Where to read an input: as of the transaction's version, with its own writes on top."""
         if source.as_of is not None or source.changes is not None:
             return None
-        own = self._own_of(source)
-        if source.relation is not None and not source.relation.is_derived:
-            self.reads.add(source.relation.id, self.version, key_of(source))
+        relation, own = source.relation, self._own.relations
+        if relation is not None and not relation.is_derived:
+            self.reads.add(relation.id, self.version, key_of(source))
+            is_changed = relation.id in own
         else:
-            for leaf in _sources(source):
+            leaves = _sources(source)
+            for leaf in leaves:
                 self.reads.add(leaf.id, self.version)
-        if own is None and self._pipeline.circuit.version == self._pipeline.log.version == self.version:
+            is_changed = any(leaf.id in own for leaf in leaves)
+        if not is_changed and self._pipeline.circuit.version == self._pipeline.log.version == self.version:
             return None  # it is what it is now
         cut = self._reader.at(source, self.version)
-        if own is None:
+        if not is_changed:
             return cut
-        return lambda: self._own.over(own, self._reader.rows(source, cut), self.version)
+        if relation is not None and not relation.is_derived:
+            return lambda: self._own.over(relation, self._reader.rows(source, cut), self.version)
+        return self._following(source, cut)
 
-    def _own_of(self, source: Input) -> Relation | None:
-        """The relation that is read, if this transaction has written to it.
+    def _following(self, source: Input, cut: Cut) -> Place:
+        """Where to read what is computed from a relation to which this transaction has written.
 
-        Raises SqlError for one that is computed from such a relation.
+        Raises Unsupported where that depends on when it is committed.
         """
         relation = source.relation
-        if relation is not None and not relation.is_derived:
-            return self._own.relations.get(relation.id)
-        for leaf in _sources(source):
-            if leaf.id in self._own.relations:
-                what = "this" if relation is None else f'"{relation.name}"'
-                raise SqlError(
-                    f'{what} is computed from "{leaf.name}", to which this transaction has written',
-                    hint="ask after COMMIT, or before the transaction writes there",
-                )
-        return None
+        if relation is not None and relation.id in stops_of(self._pipeline.log, self._pipeline.catalog, self.version):
+            return cut  # its query stands still, and would after COMMIT
+        if any(isinstance(node, Now | Arrivals | CommitTimes) for node in walk_plan(source.plan)):
+            what = "this" if relation is None else f'"{relation.name}"'
+            raise Unsupported(
+                f"{what} depends on when the writes of this transaction are committed", hint="ask after COMMIT"
+            )
+
+        def rows() -> pa.Table:
+            made = self._own.following(source.plan, self._reader.past.circuit(source.plan, Cut(self.version)))
+            if not isinstance(source.plan, StreamOutput):
+                return made
+            before = self._reader.rows(source, cut)
+            return pa.concat_tables([before, made.select(before.column_names)])
+
+        return rows
 
 
 def _sources(source: Input) -> list[StreamSource | TableSource]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from headwater.engine import changes, given_rows, versions
+from headwater.engine import given_rows, versions
 from headwater.engine.consuming import Consumer
 from headwater.engine.handed_out import Message
 from headwater.engine.own_writes import OwnWrites
@@ -23,7 +23,6 @@ from headwater.engine.result import Result
 from headwater.engine.scripts import Outcome, Scripts, refuse_endless
 from headwater.engine.session import is_about_session
 from headwater.engine.sight import Sight
-from headwater.engine.statements import inserted_rows
 from headwater.engine.writing import repeated_said, rows_said
 from headwater.errors import HeadwaterError, MemberFenced, SqlError, Unsupported
 from headwater.parser import Parameters, syntax
@@ -249,19 +248,16 @@ class Transaction:
                     hint="BEGIN WITH (idempotency_key = '…')",
                 )  # fmt: skip
             refuse_if_once(statement)
-            if isinstance(statement.query.body, syntax.Values):
-                rows = inserted_rows(statement, relation, self._pipeline.catalog.functions)
-            else:
-                rows = changes.selected(statement, relation, self._pipeline.catalog, self._sight)
-            self._require(statement, relation, rows)
-            made = self._writer.written(relation, rows)
-            word, count = "inserted", rows.num_rows - made.left_out
+            inserted = self._writer.inserted(statement, relation, self._sight)
+            self._require(statement, relation, inserted.given)
+            made, count, said = inserted.written, inserted.count, inserted.said
         else:
             word = "updated" if isinstance(statement, syntax.Update) else "deleted"
             made, count = self._writer.changed(statement, relation, self._sight)
             self._require(statement, relation)
+            said = f"{word} {rows_said(count, made.left_out)}"
         self._own.add_written(made)
-        return Result.of_message(f"{word} {rows_said(count, made.left_out)}, to be committed", changed=count)
+        return Result.of_message(f"{said}, to be committed", changed=count)
 
     def _require(self, statement: _Change, relation: Relation, rows: pa.RecordBatch | None = None) -> None:
         """Raises TransactionConflict if something was written after the version that is named, as may COMMIT."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from threading import Lock
 from types import MappingProxyType
 
 import pyarrow as pa
 
-from headwater.engine import changes, ingest, versions
+from headwater.engine import changes, conflicts, ingest, versions
 from headwater.engine.apart import Apart
 from headwater.engine.own_writes import OwnWrites
 from headwater.engine.reading import Reader
@@ -31,6 +32,29 @@ from headwater.storage import Append, Commit, GroupOffsets, OnceKey, Pending
 NOTHING = Pending()
 
 _TRIES = 3  # of a change of one row, before nobody else may write until it is made
+
+
+@dataclass(frozen=True)
+class Inserted:
+    """What an INSERT writes: the rows that it was given, and what becomes of them."""
+
+    given: pa.RecordBatch
+    written: Written
+    resolved: conflicts.Resolved
+
+    @property
+    def count(self) -> int:
+        """How many rows are written."""
+        return int(self.resolved.rows.num_rows) - self.written.left_out
+
+    @property
+    def said(self) -> str:
+        left_out, updated = self.written.left_out, self.resolved.updated
+        if not updated:
+            return f"inserted {rows_said(self.count, left_out)}"
+        if left_out:
+            return f"inserted or updated {rows_said(self.count, left_out)}"
+        return f"inserted {rows_said(self.count - updated)}, and updated {updated:,}"
 
 
 class Writer:
@@ -104,19 +128,29 @@ class Writer:
         relation = target_named(statement.relation, self._pipeline.catalog)
         refuse_if_once(statement)
         once = once_of(idempotency_key(statement.properties))
-        if isinstance(statement.query.body, syntax.Values):
-            rows = inserted_rows(statement, relation, self._pipeline.catalog.functions)
-            made = self.written(relation, rows)
-            done = self._commit_written(relation, [made], once, self.required(statement, relation, rows))
+        if isinstance(statement.query.body, syntax.Values) and statement.on_conflict is None:
+            inserted = self.inserted(statement, relation, self._reader)
+            reads = self.required(statement, relation, inserted.given)
+            done = self._commit_written(relation, [inserted.written], once, reads)
         else:
-            with self._inside(_concerned(relation), alone=True):
-                rows = changes.selected(statement, relation, self._pipeline.catalog, self._reader)
-                made = self.written(relation, rows)
-                done = self._commit(made, relation, once, self.required(statement, relation, rows))
+            still = self._pipeline.lock if statement.on_conflict is not None else nullcontext()
+            with self._inside(_concerned(relation), alone=True), still:
+                inserted = self.inserted(statement, relation, self._reader)
+                reads = self.required(statement, relation, inserted.given)
+                done = self._commit(inserted.written, relation, once, reads)
         if once is not None and done.repeated:
             return Result.of_message(repeated_said(once, done.version), changed=0)
-        count = rows.num_rows - made.left_out
-        return Result.of_message(f"inserted {rows_said(count, made.left_out)}", changed=count)
+        return Result.of_message(inserted.said, changed=inserted.count)
+
+    def inserted(self, statement: syntax.Insert, relation: Relation, seen: changes.Asked) -> Inserted:
+        """What an INSERT writes that sees what `seen` does. To be alone if it has a SELECT or ON CONFLICT."""
+        catalog = self._pipeline.catalog
+        if isinstance(statement.query.body, syntax.Values):
+            rows = inserted_rows(statement, relation, catalog.functions)
+        else:
+            rows = changes.selected(statement, relation, catalog, seen)
+        found = conflicts.resolved(statement, relation, rows, seen)
+        return Inserted(rows, self.written(relation, found.rows), found)
 
     def change(self, statement: syntax.Update | syntax.Delete) -> Result:
         """Runs UPDATE or DELETE: nothing of what it sees is written between that and its commit."""

@@ -34,6 +34,7 @@ from headwater.executor.temporal import VisibleRows
 from headwater.executor.trouble import Trouble, told
 from headwater.planner.logical import (
     Arrivals,
+    ChangeRows,
     CommitTimes,
     Now,
     Plan,
@@ -318,10 +319,11 @@ def _operator_inputs(node: Plan) -> tuple[Plan, ...]:
 
 
 def _clocked_ids(roots: Sequence[Plan]) -> set[int]:
-    """The relations below the table side of a stream–table join, or rows in order: their commits begin steps."""
+    """The relations below the table side of a stream–table join, changes, rows in order: their commits begin steps."""
     nodes = [node for root in roots for node in walk_plan(root)]
     clocked: list[Plan] = [node.right for root in roots for node in joins_by_version(root)]
     clocked += [node for node in nodes if isinstance(node, Union | WithinJoin) and node.in_order]
+    clocked += [node for node in nodes if isinstance(node, ChangeRows)]
     return {leaf.id for plan in clocked for leaf in walk_plan(plan) if isinstance(leaf, Source)}
 
 

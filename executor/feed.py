@@ -37,8 +37,9 @@ class Cut:
 def read_rows(log: Log, leaf: Leaf, after: int, cut: Cut) -> pa.RecordBatch:
     """The stored records of a leaf committed in (after, cut.version], with the columns of the leaf, in log order."""
     if isinstance(leaf, CommitTimes):
-        times = sorted({chunk.time_us for chunk in log.scan(leaf.id, after, cut.version, [])})
-        return pa.RecordBatch.from_arrays([pa.array(times, type=pa.int64())], names=leaf.names)
+        commits = sorted({(chunk.time_us, chunk.version) for chunk in log.scan(leaf.id, after, cut.version, [])})
+        columns = zip(*commits, strict=True) if commits else ((), ())
+        return pa.RecordBatch.from_arrays([pa.array(column, type=pa.int64()) for column in columns], names=leaf.names)
     return rows_of(read_chunks(log, leaf, after, cut), leaf)
 
 

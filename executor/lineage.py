@@ -9,6 +9,7 @@ far down as its conditions can be pushed. At a boundary a rule says which rows o
     SemiJoin                               the pairs in which the row stands; of an anti join the row itself
     OuterJoin, WithinOuter                 the pairs and, if the row has no match, the row of the side
     Recursion                              the rows of all its derivations
+    ChangeRows                             the row of the table, right after it came or before it went
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from headwater.parser import syntax, unparse
 from headwater.planner.join_keys import own_items
 from headwater.planner.logical import (
     Aggregate,
+    ChangeRows,
     Expression,
     Filter,
     Foremost,
@@ -50,6 +52,7 @@ from headwater.planner.logical import (
     joins_by_version,
 )
 from headwater.planner.optimize import optimize
+from headwater.planner.past_nodes import OP, VERSION
 from headwater.planner.sql_types import arrow_schema
 from headwater.storage import Log
 from headwater.values import ROWOFFSET, ROWPARTITION, WEIGHT, Column, Delta
@@ -158,6 +161,8 @@ class Tracer:
                 return self._outer(node, by_version, wanted, cut, path)
             case WithinOuter():
                 return self._outer(node, True, wanted, cut, path)
+            case ChangeRows():
+                return self._changed(node, wanted, cut, path)
             case Recursion():
                 return self._derived(node, wanted, cut, path)
             case TableSource():
@@ -197,6 +202,23 @@ class Tracer:
             one=origins, two=others, logs=logs,
         )  # fmt: skip
         return found.cast(ORIGINS)
+
+    def _changed(self, node: ChangeRows, wanted: pa.RecordBatch, cut: Cut, path: tuple[Plan, ...]) -> pa.Table:
+        """ORIGINS of changes of a table: those of its rows as they were after the commit, of removed ones before it."""
+        is_gone = np.array(wanted.column(OP).to_pylist()) == "DELETE"
+        versions = wanted.column(VERSION).to_numpy() - is_gone
+        followed = np.unique(versions)[-VERSIONS_MAX:]
+        parts = []
+        for version in followed.tolist():
+            places = np.flatnonzero(versions == version)
+            rows = wanted.select(list(node.source.names)).take(pa.array(places))
+            origins = self.trace(node.source, rows, Cut(min(version, cut.version), cut.limits), path)
+            parts.append(_renumbered(origins, places, np.arange(len(places))))
+        if is_gone.any():
+            self.left_out.append("what removed a row is in the commit that its _version names")
+        if (left := int((~np.isin(versions, followed)).sum())) > 0:
+            self.left_out.append(f"{left:,} changes of a table are older than those that are followed")
+        return _union(parts)
 
     def _of_bag(self, node: TableSource, wanted: pa.RecordBatch, cut: Cut, path: tuple[Plan, ...]) -> pa.Table:
         """The records of rows of a table without a key. Rows that are equal cannot be told apart: of as many as were

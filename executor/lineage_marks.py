@@ -18,6 +18,7 @@ from headwater.planner.join_keys import own_items
 from headwater.planner.logical import (
     Aggregate,
     AsofJoin,
+    ChangeRows,
     Constant,
     Expression,
     Filter,
@@ -53,7 +54,7 @@ from headwater.values import ROWOFFSET, ROWPARTITION, Column
 
 _BOUNDARIES = (
     Aggregate, Over, TopK, Foremost, SemiJoin, OuterJoin, WithinOuter, SessionAssign, SessionAggregate, Recursion,
-    RecursiveRef,
+    RecursiveRef, ChangeRows,
 )  # fmt: skip
 _ROW_BY_ROW = (Filter, TemporalFilter, OnTime, StreamTime, Unnest, Repeat, StreamOutput)
 _JOINS = (Join, LookupJoin, TemporalJoin, AsofJoin, WithinJoin)

@@ -34,6 +34,7 @@ from headwater.executor.top_k import numbered_rows
 from headwater.planner.logical import (
     Aggregate,
     AsofJoin,
+    ChangeRows,
     Constant,
     Expression,
     Filter,
@@ -117,6 +118,8 @@ class Search(Candidates):
                 return self._of_match(node, conditions)
             case OuterJoin() | WithinOuter():
                 return self._of_outer(node, conditions)
+            case ChangeRows():
+                return self._of_changes(node, conditions)
             case Recursion():
                 return self._of_recursion(node, conditions)
         raise Unsupported(f"why a row of {type(node).__name__} is missing is not known yet")
@@ -186,6 +189,13 @@ class Search(Candidates):
             assert isinstance(node, Unnest)
             return [step(node, found, "the list is empty or NULL", node.source, (), (node.items,))]
         return [step(node, candidates, f"not true: {said(others)}", node, others)]
+
+    def _of_changes(self, node: ChangeRows, conditions: Conditions) -> list[Step]:
+        own, others = split(conditions, node.source.names)
+        candidates = self.rows(node, own)
+        if candidates.num_rows:
+            return [step(node, candidates, f"not true of these changes: {said(others)}", node, others)]
+        return self.why(node.source, own)
 
     def _of_groups(
         self, node: Aggregate | SessionAggregate, source: Plan, keys: tuple[str, ...], conditions: Conditions

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from headwater.executor.aggregate import GroupBy
 from headwater.executor.asof import NearestRows
+from headwater.executor.change_rows import ChangeRecords
 from headwater.executor.checks import Checks
 from headwater.executor.clocks import ArrivalTimes, CommitClock, Silences
 from headwater.executor.constants import ConstantRows
@@ -29,6 +30,7 @@ from headwater.planner.logical import (
     Arrivals,
     AsofJoin,
     Changelog,
+    ChangeRows,
     Checked,
     CommitTimes,
     Constant,
@@ -96,6 +98,8 @@ def operator_of(node: Plan) -> Operator:
             return GroupBy(node)
         case Join(by_version=by_version):
             return StreamTableJoin(node) if by_version else TableJoin(node)
+        case ChangeRows():
+            return ChangeRecords(node)
         case Constant():
             return ConstantRows(node)
         case Unnest():

@@ -261,10 +261,13 @@ class Builder(QueryBuilder):
 
     def insert(
         self, span: Span, relation: Identifier, columns: Any, properties: Any, query: Query,
-        if_version: int | None, more: Any, on_error: Any,
+        on_conflict: Any, if_version: int | None, more: Any, on_error: Any,
     ) -> Insert:  # fmt: skip
         given = (*(properties or ()), *(more or ()))
-        return Insert(relation, columns or (), query, given, on_error, if_version, span=span)
+        return Insert(relation, columns or (), query, given, on_error, if_version, on_conflict, span=span)
+
+    do_nothing = makes(syntax.OnConflict, "columns")
+    do_update = makes(syntax.OnConflict, "columns assignments where")
 
     def if_version(self, span: Span, version: int) -> int:
         return version

@@ -151,8 +151,19 @@ class CreateConnector(Node):
 
 
 @dataclass(frozen=True)
+class OnConflict(Node):
+    """ON CONFLICT [(columns)] DO NOTHING | DO UPDATE SET assignments [WHERE condition]; without any, it is NOTHING."""
+
+    columns: tuple[Identifier, ...]
+    assignments: tuple[Assignment, ...] = ()
+    where: Expression | None = None
+
+
+@dataclass(frozen=True)
 class Insert(Node):
-    """INSERT INTO name [(columns)] VALUES … | SELECT … [IF VERSION = n] [WITH (properties)] [ON ERROR …]"""
+    """INSERT INTO name [(columns)] VALUES … | SELECT … [ON CONFLICT …] [IF VERSION = n] [WITH (properties)]
+    [ON ERROR …]
+    """
 
     relation: Identifier
     columns: tuple[Identifier, ...]
@@ -160,6 +171,7 @@ class Insert(Node):
     properties: tuple[Property, ...] = ()
     on_error: OnError | None = None
     if_version: int | None = None
+    on_conflict: OnConflict | None = None
 
 
 @dataclass(frozen=True)

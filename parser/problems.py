@@ -266,7 +266,6 @@ _CLAUSE_PATTERNS = {
     r"\b(?:UN)?PIVOT\s*\([^¶]*¶": "PIVOT",
     r"\bMATCH_RECOGNIZE\s*\([^¶]*¶": "MATCH_RECOGNIZE",
     r"(?:¶RETURNING\b|\bRETURNING\s+¶)": "RETURNING",
-    r"¶ON\s+CONFLICT\b": "ON CONFLICT",
     r"(?:¶COLLATE\b|\bCOLLATE\s+¶)": "COLLATE",
     r"¶(?:UNIQUE|REFERENCES|CONSTRAINT|FOREIGN\s+KEY)\b": "this constraint",
     r"¶(?:PARTITIONED|DISTRIBUTED|CLUSTERED)\b": "PARTITIONED BY",

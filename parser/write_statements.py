@@ -167,8 +167,15 @@ def _create_connector(node: syntax.CreateConnector) -> str:
 @unparse.register
 def _insert(node: syntax.Insert) -> str:
     columns, properties = in_parentheses(node.columns), _properties(node.properties)
-    rest = (properties, unparse(node.query), _if_version(node), optional(node.on_error))
+    rest = (properties, unparse(node.query), optional(node.on_conflict), _if_version(node), optional(node.on_error))
     return words("INSERT INTO", quote(node.relation), columns, *rest)
+
+
+@unparse.register
+def _on_conflict(node: syntax.OnConflict) -> str:
+    action = words("DO UPDATE", list_clause("SET", node.assignments)) if node.assignments else "DO NOTHING"
+    where = None if node.where is None else f"WHERE {unparse(node.where)}"
+    return words("ON CONFLICT", in_parentheses(node.columns), action, where)
 
 
 @unparse.register

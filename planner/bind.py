@@ -15,7 +15,7 @@ from headwater.planner.array_queries import with_lists
 from headwater.planner.asof import asof_joined
 from headwater.planner.calls import with_duckdb_calls
 from headwater.planner.catalog import PSEUDO_TYPES, Catalog, Relation, View
-from headwater.planner.change_rows import ChangeSource, changes_of, with_change_columns
+from headwater.planner.change_rows import ChangeSource, changes_as_stream, changes_of, with_change_columns
 from headwater.planner.closing import Closing, closing_of, final_select, silence_of
 from headwater.planner.constants import values, without_from
 from headwater.planner.expressions import bind_predicate, column_expression
@@ -23,6 +23,7 @@ from headwater.planner.first_rows import is_only_ordered, unordered, with_row_nu
 from headwater.planner.from_items import CARRIED, BoundItem, aliased, stream_item, table_item
 from headwater.planner.joins import joined
 from headwater.planner.lateral import lateral_joined
+from headwater.planner.latest import latest
 from headwater.planner.logical import (
     EVENT_TIME,
     PARTITION,
@@ -301,6 +302,8 @@ class _Binder:
         changes = changes_of(item)
         if changes is not None:
             return self.changes(item, changes)
+        if item.read_as == "TABLE":
+            return self.from_item(latest(item, self.catalog.find(item.name), item.name))
         cte = self.ctes.get(item.name.text.lower())
         if cte is not None:
             refuse_start(item, is_stream=False)
@@ -326,10 +329,9 @@ class _Binder:
         if item.name.text.lower() in self.ctes:
             raise SqlError(f'"{item.name.text}" is a query, which has no changes', item.span)
         if not self.watched:
-            raise Unsupported(
-                "CHANGES in a query that is kept is not supported yet", changes.span,
-                hint="watch it, SELECT … EMIT CHANGES, or ask for the changes so far",
-            )  # fmt: skip
+            table = self.relation(syntax.Relation(item.name, start=item.start, span=item.span))
+            rows = changes_as_stream(item, changes, table)
+            return aliased(rows, item.alias.text if item.alias else item.name.text, item.columns)
         if changes.end is not None:
             raise SqlError(
                 "TO ends the changes, and EMIT CHANGES goes on with them",

@@ -1,16 +1,20 @@
-"""A changelog as a relation: the columns that CHANGES FROM and CHANGES OF put in front, and the leaf that reads it."""
+"""A changelog as a relation: what CHANGES FROM and CHANGES OF are in a query that is kept, and in one that watches."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from headwater.errors import SqlError
-from headwater.parser import syntax, unparse
-from headwater.planner.nodes import StreamSource
-from headwater.values import Column
+from headwater.errors import SqlError, Unsupported
+from headwater.parser import quote, syntax, unparse
+from headwater.planner.expressions import column_expression
+from headwater.planner.from_items import BoundItem
+from headwater.planner.join_keys import own_items
+from headwater.planner.logical import Arrivals, ChangeRows, Expression, Now, Project, Source, StreamSource, walk_plan
+from headwater.planner.past_nodes import CHANGE_COLUMNS, TIME, VERSION, commit_times
+from headwater.planner.scope import Scope, ScopeColumn
+from headwater.values import ROWPARTITION, ROWTIME, Column
 
-OP, VERSION, TIME = "_op", "_version", "_time"
-CHANGE_COLUMNS = (Column(OP, "VARCHAR"), Column(VERSION, "BIGINT"), Column(TIME, "TIMESTAMP"))
+_KEPT = "CREATE TABLE … AS SELECT * FROM TABLE({}) has some"
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +33,10 @@ class ChangeSource(StreamSource):
 def changes_of(item: syntax.Relation) -> syntax.Changes | None:
     """The range of changes that an item of FROM asks for, if it does; CHANGES OF is CHANGES FROM EARLIEST."""
     if item.read_as != "CHANGES":
+        if item.read_as == "TABLE" and item.changes is not None:
+            raise SqlError(
+                "TABLE(…) has no changes of its own", item.changes.span, hint=f"keep it: {_KEPT.format(item.name.text)}"
+            )
         return item.changes
     if item.changes is not None:
         raise SqlError("CHANGES is said twice here", item.changes.span, hint="CHANGES OF begins at the earliest entry")
@@ -44,3 +52,33 @@ def with_change_columns(columns: tuple[Column, ...], item: syntax.Relation) -> t
             hint=f"ask a view of it, in which the column has another name: CREATE VIEW … AS SELECT {min(taken)} AS …",
         )  # fmt: skip
     return (*CHANGE_COLUMNS, *columns)
+
+
+def changes_as_stream(item: syntax.Relation, changes: syntax.Changes, table: BoundItem) -> BoundItem:
+    """The changes of a table, for a query that is kept: the records of a stream with one partition.
+
+    They happen when they are committed. Each commit is looked at by itself, so the records do not depend on steps.
+    """
+    name = item.name.text
+    if changes.start.kind != "earliest" or changes.end is not None:
+        raise Unsupported(
+            "a query that is kept reads the changes of a table from the first one on", changes.span,
+            hint=f"write FROM CHANGES OF {name} WHERE {VERSION} > …",
+        )  # fmt: skip
+    if table.is_stream or table.is_history:
+        raise SqlError(f'"{name}" is a stream, whose records are its changes', item.span, hint=f"write FROM {name}")
+    if any(isinstance(node, Now | Arrivals) for node in walk_plan(table.plan)):
+        raise Unsupported(
+            f'"{name}" changes by the passing of time alone, and a query can keep what commits change', item.span,
+            hint=f"watch it: SELECT … FROM CHANGES OF {name} EMIT CHANGES",
+        )  # fmt: skip
+    shown = tuple((c.name, column_expression(c.internal, c.type)) for c in table.scope.columns if not c.hidden)
+    with_change_columns(tuple(Column(c, e.type) for c, e in shown), item)
+    source = table.plan if all(e.reads == (c,) for c, e in shown) else Project(table.plan, shown)
+    leaves = (leaf for leaf in walk_plan(source) if isinstance(leaf, Source))
+    rows = ChangeRows(source, commit_times(leaves))
+    time = Expression(f"coalesce({quote(TIME)}, TIMESTAMP '1970-01-01')", "TIMESTAMP", (TIME,))
+    partition = Expression("CAST(0 AS INTEGER)", "INTEGER")
+    plan = Project(rows, (*own_items(rows), (ROWTIME, time), (ROWPARTITION, partition)))
+    scope = Scope(tuple(ScopeColumn(name, c.name, c.name, c.type, c not in rows.columns) for c in plan.columns))
+    return BoundItem(plan, scope, ROWTIME, ROWPARTITION)

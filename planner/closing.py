@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from headwater.errors import SqlError
+from headwater.errors import SqlError, Unsupported
 from headwater.parser import syntax
 from headwater.planner.from_items import BoundItem
 from headwater.planner.join_keys import own_items
@@ -19,6 +19,7 @@ from headwater.planner.logical import (
     EVENT_TIME,
     PARTITION,
     Arrivals,
+    ChangeRows,
     Expression,
     Moment,
     Plan,
@@ -90,6 +91,11 @@ def closing_of(source: BoundItem, window: syntax.Window) -> Closing:
 def silence_of(source: BoundItem, window: syntax.Window, idle_us: int) -> Silence:
     """What closes the windows over a stream once nothing has come for `idle_us`."""
     assert source.time is not None and source.partition is not None
+    if any(isinstance(node, ChangeRows) for node in walk_plan(source.plan)):
+        raise Unsupported(
+            "an idle_timeout is about the partitions of streams, and these are changes of a table", window.span,
+            hint="leave it out: windows close as later changes come",
+        )  # fmt: skip
     leaves = [leaf for leaf in walk_plan(source.plan) if isinstance(leaf, StreamSource)]
     ids = tuple(sorted({leaf.id for leaf in leaves}))
     close_us = _after_us(window) if window.kind == "SESSION" else window.size_us + grace_of(window)

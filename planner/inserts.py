@@ -13,6 +13,7 @@ from headwater.parser import quote, syntax, unparse
 from headwater.planner.bind import BoundQuery, bind_query
 from headwater.planner.catalog import Catalog, Insertion, Relation
 from headwater.planner.checks import with_checks
+from headwater.planner.conflicts import refuse_conflict
 from headwater.planner.create import reaction_of, refuse_limit, way_out, why_table
 from headwater.planner.duckdb_errors import refused_where
 from headwater.planner.error_streams import error_stream_id, refuse_circle, target_of
@@ -48,7 +49,9 @@ def goes_on(statement: syntax.Insert, catalog: Catalog) -> bool:
 
 
 def _is_of_the_past(query: syntax.Query) -> bool:
-    points = [n.as_of for n in syntax.walk(query) if isinstance(n, syntax.Query | syntax.Relation)]
+    nodes = list(syntax.walk(query))
+    points = [n.as_of for n in nodes if isinstance(n, syntax.Query | syntax.Relation)]
+    points += [n.end for n in nodes if isinstance(n, syntax.Changes)]
     return any(point is not None and point.kind != "column" for point in points)
 
 
@@ -65,6 +68,8 @@ def define_insert(statement: syntax.Insert, catalog: Catalog) -> Relation:
     """The query that `statement` makes. Raises SqlError; the catalog is not changed."""
     if statement.if_version is not None:
         raise SqlError("IF VERSION is about an INSERT that is done once, and this goes on", statement.relation.span)
+    if statement.on_conflict is not None:
+        refuse_conflict(statement.on_conflict, catalog.find(statement.relation))
     known = _read_properties(statement)
     target = target_named(statement.relation, catalog)
     id, name = catalog.next_id, _name(known, catalog)

@@ -32,7 +32,7 @@ from headwater.planner.nodes import (
     Unary,
     duration,
 )
-from headwater.planner.past_nodes import AsofJoin, CommitTimes, TemporalJoin
+from headwater.planner.past_nodes import AsofJoin, ChangeRows, CommitTimes, TemporalJoin
 from headwater.planner.recursion_nodes import LEVEL, Recursion, RecursiveRef
 from headwater.planner.row_nodes import Constant, Foremost, Unnest
 from headwater.planner.session_nodes import SessionAggregate, SessionAssign
@@ -53,6 +53,7 @@ __all__ = [
     "AggregateCall",
     "Arrivals",
     "AsofJoin",
+    "ChangeRows",
     "Changelog",
     "Checked",
     "Clocked",
@@ -348,7 +349,7 @@ Plan: TypeAlias = (
     StreamSource | TableSource | Changelog | Filter | Project | StreamTime | Watermark | WindowAssign | Aggregate | Join
     | AsofJoin | TemporalJoin | CommitTimes | Constant | Unnest | Foremost | LookupJoin | Over | SemiJoin | OuterJoin
     | TopK | Union | Repeat | StreamOutput | TemporalFilter | Now | Arrivals | Silence | Recursion | RecursiveRef
-    | OnTime | WithinJoin | WithinOuter | SessionAssign | SessionAggregate
+    | OnTime | WithinJoin | WithinOuter | SessionAssign | SessionAggregate | ChangeRows
 )  # fmt: skip
 
 
@@ -375,5 +376,8 @@ def joins_by_version(plan: Plan) -> Iterator[Join | LookupJoin | TemporalJoin]:
 
 
 def has_order_of_log(plan: Plan) -> bool:
-    """Whether the order of the rows of `plan` is that in which commits to several relations came."""
-    return any(isinstance(node, Union | WithinJoin) and node.in_order for node in walk_plan(plan))
+    """Whether the order of the rows of `plan` is that in which commits came."""
+    return any(
+        isinstance(node, ChangeRows) or (isinstance(node, Union | WithinJoin) and node.in_order)
+        for node in walk_plan(plan)
+    )

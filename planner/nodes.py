@@ -23,8 +23,9 @@ WATERMARK = "$watermark"
 NOW = "$now"
 ARRIVED = "$arrived"
 
-# The one column of `CommitTimes`.
+# The columns of `CommitTimes`.
 COMMITTED = "$committed"
+AT_VERSION = "$version"
 
 # Hidden columns that window functions and recomputed aggregates read: the number of a row's partition, and of the row
 # in an order of all columns.

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from headwater.planner.nodes import COMMITTED, PlanNode, Source
+from headwater.planner.nodes import AT_VERSION, COMMITTED, PlanNode, Source
 from headwater.values import Column
 
 if TYPE_CHECKING:
     from headwater.planner.logical import Plan
 
 Comparison = Literal[">=", ">", "<=", "<"]
+
+# What a row that is a change has before the columns of what has changed.
+OP, VERSION, TIME = "_op", "_version", "_time"
+CHANGE_COLUMNS = (Column(OP, "VARCHAR"), Column(VERSION, "BIGINT"), Column(TIME, "TIMESTAMP"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +61,7 @@ class AsofJoin(PlanNode):
 
 @dataclass(frozen=True, eq=False)
 class CommitTimes(Source):
-    """A leaf: for each commit to the log of relation `id` one row, its time in µs since the epoch."""
+    """A leaf: for each commit to the log of relation `id` one row, its time in µs since the epoch, and its version."""
 
     @property
     def append_only(self) -> bool:
@@ -66,9 +71,11 @@ class CommitTimes(Source):
         return f"{self.name} #{self.id}"
 
 
-def commit_times(source: Source) -> CommitTimes:
-    """The leaf that has the times of the commits that `source` reads."""
-    return CommitTimes(source.id, source.name, (Column(COMMITTED, "BIGINT"),))
+def commit_times(leaves: Iterable[Source]) -> tuple[CommitTimes, ...]:
+    """The leaves that have the commits to the logs that `leaves` read, each log once."""
+    sources = {leaf.id: leaf for leaf in leaves}
+    fields = (Column(COMMITTED, "BIGINT"), Column(AT_VERSION, "BIGINT"))
+    return tuple(CommitTimes(id, sources[id].name, fields) for id in sorted(sources))
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,3 +109,29 @@ class TemporalJoin(PlanNode):
     def label(self) -> str:
         pairs = " AND ".join(f"{a} = {b}" for a, b in zip(self.left_keys, self.right_keys, strict=True))
         return f"ON {pairs or 'nothing'}, as of {self.time}"
+
+
+@dataclass(frozen=True, eq=False)
+class ChangeRows(PlanNode):
+    """The changes of a table as rows that are only ever added: what a commit has removed, and then what it has added.
+
+    `clocks` are the `CommitTimes` of all that the table is computed from.
+    """
+
+    source: Plan
+    clocks: tuple[Plan, ...]
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        return (*CHANGE_COLUMNS, *self.source.columns)
+
+    @property
+    def inputs(self) -> tuple[Plan, ...]:
+        return (self.source, *self.clocks)
+
+    @property
+    def append_only(self) -> bool:
+        return True
+
+    def label(self) -> str:
+        return "a row per change, by commit"

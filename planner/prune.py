@@ -13,6 +13,7 @@ from headwater.planner.logical import (
     Arrivals,
     AsofJoin,
     Changelog,
+    ChangeRows,
     CommitTimes,
     Constant,
     Filter,
@@ -107,6 +108,8 @@ def _pruned(node: Plan, needed: set[str], run: _Pruning) -> Plan:
             return _prune(node.left, needed, run)
         case Join() | LookupJoin():
             return _joined(node, needed, run)
+        case ChangeRows():
+            return replace(node, source=_prune(node.source, node.source.names, run))  # a change of any column is one
         case Unnest():
             place = node.place if node.place in needed else None
             source = _prune(node.source, needed - {node.element.name, node.place} | {node.items}, run)

@@ -15,6 +15,7 @@ from headwater.parser.syntax import Identifier
 from headwater.planner.expressions import conjuncts
 from headwater.planner.logical import (
     AsofJoin,
+    ChangeRows,
     Clocked,
     Expression,
     Filter,
@@ -47,6 +48,8 @@ def with_inputs(node: Plan, inputs: tuple[Plan, ...]) -> Plan:
         return replace(node, left=inputs[0], right=inputs[1])
     if isinstance(node, TemporalJoin):
         return replace(node, left=inputs[0], right=inputs[1], clocks=inputs[2:])
+    if isinstance(node, ChangeRows):
+        return replace(node, source=inputs[0], clocks=inputs[1:])
     if isinstance(node, SemiJoin):
         return replace(node, source=inputs[0], joined=inputs[1])
     if isinstance(node, OuterJoin):

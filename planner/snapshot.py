@@ -19,6 +19,7 @@ from headwater.planner.calls import with_duckdb_calls
 from headwater.planner.catalog import PSEUDO_TYPES, Catalog, Relation, View
 from headwater.planner.change_rows import changes_of, with_change_columns
 from headwater.planner.key_constants import Key, key_constants
+from headwater.planner.latest import latest
 from headwater.planner.logical import Now, Plan, joins_by_version, walk_plan
 from headwater.planner.qualified import with_short_names
 from headwater.planner.rewrite import out_of_order
@@ -26,7 +27,7 @@ from headwater.planner.select_list import output_name
 from headwater.planner.unsupported import refuse_snapshot
 from headwater.planner.user_functions import Function, functions_called
 from headwater.planner.window_functions import windowed_query
-from headwater.values import Column
+from headwater.values import ROWOFFSET, Column
 
 N = TypeVar("N", bound=syntax.Node)
 
@@ -166,7 +167,7 @@ class _SnapshotPlanner:
         """The aliases, in lower case, of the streams in FROM."""
         if isinstance(item, syntax.Join):
             return self._streams(item.left) | self._streams(item.right)
-        if not isinstance(item, syntax.Relation) or item.name.text.lower() in self.ctes:
+        if not isinstance(item, syntax.Relation) or item.read_as == "TABLE" or item.name.text.lower() in self.ctes:
             return set()
         relation = self.known.at(item.as_of or self.as_of).get(item.name.text)
         return {(item.alias or item.name).text.lower()} if relation is not None and relation.is_stream else set()
@@ -183,6 +184,10 @@ class _SnapshotPlanner:
                 raise SqlError(f'"{node.name.text}" is a query, which has no changes', node.span)
             return None
         relation = catalog.find(node.name)
+        if node.read_as == "TABLE":
+            columns = (*relation.columns, Column(ROWOFFSET, "BIGINT"))
+            name = self.add(relation, relation.content(), columns, as_of)
+            return latest(replace(node, as_of=None), relation, Identifier(name, quoted=True))
         columns = relation.columns if changes is None else with_change_columns(relation.columns, node)
         columns += self.pseudo if relation.is_stream else ()
         name = self.add(relation, relation.content(), columns, as_of, changes, key if changes is None else ())

@@ -13,6 +13,7 @@ from headwater.planner.logical import (
     Aggregate,
     AsofJoin,
     Changelog,
+    ChangeRows,
     Constant,
     Foremost,
     Join,
@@ -235,7 +236,7 @@ def _of_recursion(node: Recursion) -> OperatorState:
 def rows_bounded_by(plan: Plan) -> str | None:
     """What bounds how many rows `plan` has at any time: the rows of tables; None where a stream lets them grow."""
     match plan:
-        case StreamSource() | StreamOutput():
+        case StreamSource() | StreamOutput() | ChangeRows():
             return None
         case TableSource() | Changelog() | RecursiveRef():
             return f"the rows of {plan.name}"

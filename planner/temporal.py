@@ -53,8 +53,7 @@ def temporal_joined(item: syntax.Join, first: BoundItem, second: BoundItem, as_o
     keys, rest = condition_of(item, shared, left.scope, right.scope)
     left_plan, (*left_keys, time_name) = with_keys(left.plan, (*(k[0] for k in keys), time), "l")
     right_plan, right_keys = with_keys(right.plan, tuple(k[1] for k in keys), "r")
-    sources = {leaf.id: leaf for leaf in walk_plan(right_plan) if isinstance(leaf, Source)}
-    clocks = tuple(commit_times(sources[id]) for id in sorted(sources))
+    clocks = commit_times(leaf for leaf in walk_plan(right_plan) if isinstance(leaf, Source))
     plan: Plan = filtered(TemporalJoin(left_plan, right_plan, clocks, tuple(left_keys), right_keys, time_name), rest)
     if item.kind == "LEFT":
         decisive = {name for e in (time, *(k[0] for k in keys), *rest) for name in e.reads}

@@ -91,8 +91,6 @@ def refuse_continuous(query: syntax.Query) -> None:
     """Raises Unsupported where a continuous query says what cannot be kept up to date yet."""
     for node in syntax.walk(query):
         _refuse((node,), _IN_QUERIES, "")
-        if isinstance(node, syntax.Relation) and node.read_as == "TABLE":
-            raise Unsupported("a stream read as a table is not supported in a continuous query yet", node.span)
         if isinstance(node, syntax.Call) and node.nulls is not None and node.over is None:
             raise Unsupported("IGNORE NULLS is supported with OVER alone in a continuous query", node.span)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from tests.executor.aggregate_queries import AggregateQueries
 from tests.executor.asof_queries import AsofQueries
+from tests.executor.change_queries import ChangeQueries
 from tests.executor.check_queries import CheckQueries
 from tests.executor.closing_queries import ClosingQueries
 from tests.executor.failing_queries import FailingQueries
@@ -140,7 +141,7 @@ class Generator:
             self.aggregates_of_all_rows, self.aggregates_of_all_rows, self.sets, self.sets, self.within, self.within,
             self.failing, self.failing, self.recursive, self.recursive, self.typed, self.typed, self.typed,
             self.sessions, self.sessions, self.first_rows, self.first_rows, self.asof, self.temporal, self.rows,
-            self.marks, self.laterals, self.checked,
+            self.marks, self.laterals, self.checked, self.latest, self.changes, self.changes,
         ])  # fmt: skip
         return make()
 
@@ -193,6 +194,13 @@ class Generator:
 
     def laterals(self) -> Query:
         return Query(*LateralQueries(self.random).query())
+
+    def latest(self) -> Query:
+        return Query(*ChangeQueries(self.random).latest())
+
+    def changes(self) -> Query:
+        sql, oracle, is_stream = ChangeQueries(self.random).changes()
+        return Query(sql, oracle, is_stream=is_stream and self.random.random() < 0.5)
 
     def sets(self) -> Query:
         sql = SetQueries(self.random).query()

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 import pytest
 
 from headwater.engine.subscription import Subscription
-from tests.executor.differential import Case, Rows, canonical
+from headwater.planner.logical import CommitTimes, walk_plan
+from tests.executor.differential import Case, Rows, canonical, insert_text
 from tests.executor.limits import limits_of
 
 CASES = int(os.environ.get("HEADWATER_CASES", "50"))
@@ -62,6 +63,23 @@ def test_changes_that_are_watched_add_up_to_the_table(seed: int) -> None:
         for name, (subscription, rows) in watched.items():
             add(rows, subscription)
             assert +rows == case.contents()[name], case.report(f"watched {name}", rows, case.contents()[name])
+
+
+@pytest.mark.parametrize("seed", range(3 * CASES, 3 * CASES + CASES // 50))
+def test_a_transaction_sees_of_every_table_what_is_there_once_it_is_committed(seed: int) -> None:
+    case = lived(seed)
+    names = [name for name, query in case.made.items() if not query.own_clock and "now()" not in query.sql]
+    with case.db.transaction() as t:
+        for source in case.sources.values():
+            rows = case.generator.new_rows(source, 200)
+            t.execute("; ".join([insert_text(source, rows)] if rows else []))
+        t.execute(case.generator.change(case.sources["b"]).sql)
+        answers: dict[str, Rows] = {}
+        for name in names:
+            if not any(isinstance(node, CommitTimes) for node in walk_plan(case.relation(name).content())):
+                answers[name] = canonical(t.sql(f"SELECT * FROM {name}").fetchall())
+    after = case.contents()
+    assert answers and {name: after[name] for name in answers} == answers
 
 
 def add(rows: Rows, subscription: Subscription) -> None:

@@ -22,6 +22,7 @@ from headwater.executor.lineage import Tracer, content_at
 from headwater.planner import Plan, walk_plan
 from headwater.planner.logical import (
     Aggregate,
+    ChangeRows,
     Foremost,
     Over,
     Recursion,
@@ -38,7 +39,7 @@ from tests.executor.partial import Records, answer_of
 CASES = int(os.environ.get("HEADWATER_LINEAGE", "2"))
 SEEDS = range(9000, 9000 + CASES)
 
-_DECIDED_BY_OTHERS = (Over, TopK, Foremost, SessionAssign, TemporalFilter, WithinOuter)
+_DECIDED_BY_OTHERS = (Over, TopK, Foremost, SessionAssign, TemporalFilter, WithinOuter, ChangeRows)
 
 
 @pytest.fixture(autouse=True)

@@ -70,14 +70,14 @@ CREATES = short(
     )
 )  # fmt: skip
 VIEWS = st.builds(ast.CreateView, IDENTIFIERS, LISTS, QUERIES, FLAGS, FLAGS)
-INSERTS = st.builds(ast.Insert, IDENTIFIERS, LISTS, QUERIES, PROPERTIES, maybe(ON_ERRORS), maybe(COUNTS))
-UPDATES = st.builds(
-    ast.Update,
-    IDENTIFIERS,
-    tuples(st.builds(ast.Assignment, IDENTIFIERS, EXPRESSIONS), least=1),
-    maybe(EXPRESSIONS),
-    maybe(COUNTS),
+ASSIGNMENTS = tuples(st.builds(ast.Assignment, IDENTIFIERS, EXPRESSIONS), least=1)
+ON_CONFLICTS = st.one_of(
+    st.builds(ast.OnConflict, LISTS), st.builds(ast.OnConflict, LISTS, ASSIGNMENTS, maybe(EXPRESSIONS))
 )
+INSERTS = st.builds(
+    ast.Insert, IDENTIFIERS, LISTS, QUERIES, PROPERTIES, maybe(ON_ERRORS), maybe(COUNTS), maybe(ON_CONFLICTS)
+)
+UPDATES = st.builds(ast.Update, IDENTIFIERS, ASSIGNMENTS, maybe(EXPRESSIONS), maybe(COUNTS))
 DELETES = st.builds(ast.Delete, IDENTIFIERS, maybe(EXPRESSIONS), maybe(COUNTS))
 ALTERATIONS = st.one_of(
     st.builds(ast.AddColumn, TYPED),
