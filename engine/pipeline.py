@@ -8,7 +8,8 @@ a digest of every table, committed with each step, must then agree.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +23,7 @@ from headwater.engine.failed_rows import FailedRows
 from headwater.engine.feeding import NOTE as HOPS
 from headwater.engine.feeding import Feeding
 from headwater.engine.gate import Gate
-from headwater.engine.giving import given, pieces_of
+from headwater.engine.giving import given, move
 from headwater.engine.outputs import Digests, created_at
 from headwater.engine.recovery import checked, named, recorded
 from headwater.engine.stops import (
@@ -40,7 +41,6 @@ from headwater.executor.circuit import Circuit
 from headwater.executor.clocks import TICK
 from headwater.executor.feed import Cut
 from headwater.executor.past import circuit_at, save_image
-from headwater.executor.trouble import Trouble
 from headwater.planner import Catalog, Plan, Relation
 from headwater.progress import task
 from headwater.storage import Append, Commit, Log
@@ -89,6 +89,7 @@ class Pipeline:
         self._moved = threading.Condition(self.lock)
         self._now_us = now_us
         self.beside: Callable[[], None] = lambda: None  # moves what has to move before somebody asks for the present
+        self.changed: Callable[[], None] = lambda: None  # tells the other clocks of another catalog
         self._closed = False
         self._thread = Background(self, log, now_us, idle, "headwater-steps") if background else None
 
@@ -216,13 +217,9 @@ class Pipeline:
 
         Where time alone has passed and nothing comes of it, there is nothing to commit.
         """
-        began, trouble = circuit.version, Trouble()
-        running = self.running()
-        ends = pieces_of(running, self.log, began, to)
-        pieces = [circuit.advance(self.log, Cut(end), trouble=trouble) for end in ends]
-        changes = {root: [delta for piece in pieces for delta in piece[root]] for root in circuit.roots}
-        stops = failed(running, trouble, self.budgets.of(running, circuit, self.catalog), began)
-        moved = Moved(circuit, changes, trouble, pieces)
+        began, running = circuit.version, self.running()
+        moved = move(circuit, running, self.log, to)
+        stops = failed(running, moved.trouble, self.budgets.of(running, circuit, self.catalog), began)
         stops += self.feeding.runaways(running, self.catalog, moved, began)
         stops = with_dependents(stops, running, self.catalog)
         plans = {r.id: r.content() for r in running} if stops else {}
@@ -230,7 +227,8 @@ class Pipeline:
         gone = {stop.id for stop in stops}
         going = [r for r in running if r.id not in gone]
         appends, hops = self._given(going, self.catalog, moved, to)
-        stops += with_dependents(assertions.pauses(going, self.catalog, circuit, changes, to), going, self.catalog)
+        pauses = assertions.pauses(going, self.catalog, circuit, moved.changes, to)
+        stops += with_dependents(pauses, going, self.catalog)
         self._digests.forget(stop.id for stop in stops)
         if has_input or appends or stops:
             self._commit_step(appends, to, hops, {NOTE: stop_note(stops)} if stops else {})
@@ -341,7 +339,7 @@ class Pipeline:
         coming = self.coming(made, catalog)
         if self.feeding.loops(self.catalog).streams:
             self.catch_up()  # while others may still write: what is left to do alone is little
-        with self.feeding.turn(self.gate, self.catalog, catalog), self.lock:
+        with self._changing(catalog):
             # The steps are run here, not waited for: waiting would let go of the lock, and of the catalog with it.
             while self.step():
                 pass
@@ -405,9 +403,17 @@ class Pipeline:
 
     def rename(self, catalog: Catalog, note: dict[str, Any]) -> None:
         """Makes `catalog`, in which there are no relations that were not there before, the catalog, in one commit."""
-        with self.feeding.turn(self.gate, self.catalog, catalog), self.lock:
+        with self._changing(catalog):
             self._rename(catalog, note, [], self.feeding.hops)
             self._circuit = Circuit(self.roots(), parts=[self.circuit])
+
+    @contextmanager
+    def _changing(self, catalog: Catalog) -> Iterator[None]:
+        """Inside, nobody else moves the circuit or, where there are loops, writes: not before all clocks follow."""
+        with self.feeding.turn(self.gate, self.catalog, catalog):
+            with self.lock:
+                yield
+            self.changed()
 
     def _rename(
         self, catalog: Catalog, note: dict[str, Any], appends: Sequence[Append], hops: dict[int, int]

@@ -160,7 +160,7 @@ class Runner:
         if isinstance(statement, syntax.CreateRelation):
             statement = completed(statement)
         with parts.pipeline.defining, parts.writer.defining(statement):
-            result = definitions.define(statement, parts.pipeline, parts.reader, parts.functions, parts.apart)
+            result = definitions.define(statement, parts.pipeline, parts.reader, parts.functions)
         if isinstance(statement, syntax.CreateRelation) and is_of_files(statement):
             parts.following.start()
             parts.following.poll()  # so that what is in them is there when the statement has ended
