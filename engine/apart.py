@@ -20,6 +20,7 @@ class Apart:
 
     def __init__(self, main: Pipeline, *, background: bool, now_us: Callable[[], int]) -> None:
         self.main = main
+        main.changed = self.follow
         self._background = background
         self._now_us = now_us
         if not background:

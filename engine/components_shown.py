@@ -35,7 +35,7 @@ def show_components(what: str, catalog: Catalog) -> Result:
 
 def show_instances(apart: Apart, now_us: int) -> Result:
     """The answer to SHOW INSTANCES."""
-    catalog = apart.main.known()
+    catalog = apart.main.catalog
     apart.main.catch_up()
     return _table(_INSTANCES, [_instance(i, apart, now_us) for i in outermost(catalog)])
 

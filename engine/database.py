@@ -293,7 +293,7 @@ class Database(Processing):
 
     def _give(self, name: str, target: Any, statement: syntax.CreateFunction) -> Any:
         self._check_open()
-        catalog = self.pipeline.known()
+        catalog = self.pipeline.catalog
         statement = with_named_types(statement, catalog.types)
         if not self._functions.takes(name, target, statement, catalog):
             with self._functions.giving(name, target):

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from headwater.engine import functions
-from headwater.engine.apart import Apart
 from headwater.engine.composing import compose, note_of, noted, with_readers, without_items
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.reading import Reader
@@ -52,14 +51,11 @@ Definition = (
 _Create = syntax.CreateRelation | syntax.CreateView | syntax.CreateQueue | syntax.CreateAssertion
 
 
-def define(
-    statement: Definition, pipeline: Pipeline, reader: Reader, known: functions.Functions, apart: Apart
-) -> Result:
+def define(statement: Definition, pipeline: Pipeline, reader: Reader, known: functions.Functions) -> Result:
     """Runs a statement that changes the catalog. Raises SqlError, and then nothing has changed."""
     with pipeline.defining:
         result = _defined(statement, pipeline, reader, known)
         reader.catalogs.learn(pipeline.catalog)
-        apart.follow()
         return result
 
 

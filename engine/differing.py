@@ -41,7 +41,7 @@ class Side:
     def find(self, statement: syntax.Diff) -> Relation:
         """The relation that is compared. Raises SqlError if there is none of that name and kind."""
         self.pipeline.catch_up()
-        catalog, name = self.pipeline.known(), statement.name
+        catalog, name = self.pipeline.catalog, statement.name
         relation = catalog.get(name.text)
         if relation is None:
             hint = suggestion(name.text, (r.name for r in catalog.ordered()), "streams and tables")

@@ -1,7 +1,7 @@
 """What a step gives: the rows of all its queries, and the logs into which they go.
 
 Of several queries that insert into one stream, the rows come in the order of the commits that they follow from,
-whatever a step has read at once: such a step moves in pieces, which `pieces_of` cuts.
+whatever a step has read at once: such a step moves in pieces.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from headwater.engine import assertions, ingest
 from headwater.engine.catching_up import Moved
 from headwater.engine.failed_rows import FailedRows
 from headwater.engine.outputs import Digests
+from headwater.executor.circuit import Circuit
+from headwater.executor.feed import Cut
+from headwater.executor.trouble import Trouble
 from headwater.planner import Catalog, Relation
 from headwater.planner.error_streams import sources_of
 from headwater.planner.sql_types import arrow_schema
@@ -63,7 +66,16 @@ def _inserted(
     return inserted
 
 
-def pieces_of(running: Iterable[Relation], log: Log, after: int, upto: int) -> list[int]:
+def move(circuit: Circuit, running: Iterable[Relation], log: Log, to: int) -> Moved:
+    """Moves a circuit to a version, in pieces where the order of what its queries insert depends on that."""
+    trouble = Trouble()
+    ends = _pieces(running, log, circuit.version, to)
+    pieces = [circuit.advance(log, Cut(end), trouble=trouble) for end in ends]
+    changes = {root: [delta for piece in pieces for delta in piece[root]] for root in circuit.roots}
+    return Moved(circuit, changes, trouble, pieces)
+
+
+def _pieces(running: Iterable[Relation], log: Log, after: int, upto: int) -> list[int]:
     """Where to cut (after, upto]: behind each commit after which another one of several queries has rows to insert into
     the same stream, or several have.
     """

@@ -38,7 +38,7 @@ def run(statement: LedgerStatement, parts: Parts) -> Result:
     parts.pipeline.catch_up()
     if isinstance(statement, syntax.StateRoot):
         return _state_root(statement, parts)
-    relation = parts.pipeline.known().find(statement.name)
+    relation = parts.pipeline.catalog.find(statement.name)
     if not relation.log.ledger:
         raise SqlError(
             f'"{relation.name}" is no ledger: its records were not hashed', statement.name.span,

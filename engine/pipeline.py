@@ -8,7 +8,8 @@ a digest of every table, committed with each step, must then agree.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -23,9 +24,9 @@ from headwater.engine.failed_rows import FailedRows
 from headwater.engine.feeding import NOTE as HOPS
 from headwater.engine.feeding import Feeding
 from headwater.engine.gate import Gate
-from headwater.engine.giving import given, pieces_of
+from headwater.engine.giving import given, move
 from headwater.engine.outputs import Digests, created_at
-from headwater.engine.recovery import checked, named, recorded
+from headwater.engine.recovery import again, checked, named, recorded
 from headwater.engine.stops import (
     NOTE,
     Stop,
@@ -37,12 +38,10 @@ from headwater.engine.stops import (
     stops_of,
     with_dependents,
 )
-from headwater.errors import CorruptLog, PositionGone, QueryFailed, StorageError
+from headwater.errors import QueryFailed, StorageError
 from headwater.executor.circuit import Circuit
 from headwater.executor.clocks import TICK
-from headwater.executor.feed import Cut
-from headwater.executor.past import circuit_at, save_image
-from headwater.executor.trouble import Trouble
+from headwater.executor.past import save_image
 from headwater.planner import Catalog, Plan, Relation
 from headwater.planner.error_streams import sources_of
 from headwater.progress import task
@@ -93,6 +92,7 @@ class Pipeline:
         self._moved = threading.Condition(self.lock)
         self._now_us = now_us
         self.beside: Callable[[], None] = lambda: None  # moves what has to move before somebody asks for the present
+        self.changed: Callable[[], None] = lambda: None  # tells the other clocks of another catalog
         self._closed = False
         self._thread = Background(self, log, now_us, idle, "headwater-steps") if background else None
 
@@ -222,13 +222,9 @@ class Pipeline:
 
         Where no query has got any input, and nothing comes of the time that has passed, there is nothing to commit.
         """
-        began, trouble = circuit.version, Trouble()
-        running = self.running()
-        ends = pieces_of(running, self.log, began, to)
-        pieces = [circuit.advance(self.log, Cut(end), trouble=trouble) for end in ends]
-        changes = {root: [delta for piece in pieces for delta in piece[root]] for root in circuit.roots}
-        stops = failed(running, trouble, self.budgets.of(running, circuit, self.catalog), began)
-        moved = Moved(circuit, changes, trouble, pieces)
+        began, running = circuit.version, self.running()
+        moved = move(circuit, running, self.log, to)
+        stops = failed(running, moved.trouble, self.budgets.of(running, circuit, self.catalog), began)
         stops += self.feeding.runaways(running, self.catalog, moved, began)
         stops = with_dependents(stops, running, self.catalog)
         plans = {r.id: r.content() for r in running} if stops else {}
@@ -236,7 +232,8 @@ class Pipeline:
         gone = {stop.id for stop in stops}
         going = [r for r in running if r.id not in gone]
         appends, hops = self._given(going, self.catalog, moved, to)
-        stops += with_dependents(assertions.pauses(going, self.catalog, circuit, changes, to), going, self.catalog)
+        pauses = assertions.pauses(going, self.catalog, circuit, moved.changes, to)
+        stops += with_dependents(pauses, going, self.catalog)
         self._digests.forget(stop.id for stop in stops)
         if has_input or appends or stops:
             self._commit_step(appends, to, hops, {NOTE: stop_note(stops)} if stops else {})
@@ -316,10 +313,6 @@ class Pipeline:
         if stop is not None and stop.state == "failed" and (version is None or version > stop.version):
             raise stop.error(relation, self.catalog)
 
-    def known(self) -> Catalog:
-        """The catalog as it is now."""
-        return self.catalog
-
     def derived(self) -> list[Relation]:
         """The relations that a continuous query writes, in the order of their making."""
         return [r for r in self.catalog.ordered() if r.is_derived]
@@ -347,7 +340,7 @@ class Pipeline:
         coming = self.coming(made, catalog)
         if self.feeding.loops(self.catalog).streams:
             self.catch_up()  # while others may still write: what is left to do alone is little
-        with self.feeding.turn(self.gate, self.catalog, catalog), self.lock:
+        with self._changing(catalog):
             # The steps are run here, not waited for: waiting would let go of the lock, and of the catalog with it.
             while self.step():
                 pass
@@ -411,9 +404,17 @@ class Pipeline:
 
     def rename(self, catalog: Catalog, note: dict[str, Any]) -> None:
         """Makes `catalog`, in which there are no relations that were not there before, the catalog, in one commit."""
-        with self.feeding.turn(self.gate, self.catalog, catalog), self.lock:
+        with self._changing(catalog):
             self._rename(catalog, note, [], self.feeding.hops)
             self._circuit = Circuit(self.roots(), parts=[self.circuit])
+
+    @contextmanager
+    def _changing(self, catalog: Catalog) -> Iterator[None]:
+        """Inside, nobody else moves the circuit or, where there are loops, writes: not before all clocks follow."""
+        with self.feeding.turn(self.gate, self.catalog, catalog):
+            with self.lock:
+                yield
+            self.changed()
 
     def _rename(
         self, catalog: Catalog, note: dict[str, Any], appends: Sequence[Append], hops: dict[int, int]
@@ -436,15 +437,7 @@ class Pipeline:
         created = {} if self.catalog.clock else created_at(self.log)
         frontier = max([self.last_step[1], *(created.get(r.id, 0) for r in self.running())])
         stops = sorted({*known.steps, *created.values()})
-        try:
-            self._circuit = (
-                Circuit(self.roots()) if self._is_new else circuit_at(self.log, self.roots(), Cut(frontier), stops)
-            )
-        except PositionGone as gone:
-            raise CorruptLog(
-                "no image of the running queries can be read, and retention has taken what they were computed from",
-                hint="restore the images from a copy",
-            ) from gone
+        self._circuit = Circuit(self.roots()) if self._is_new else again(self.log, self.roots(), frontier, stops)
         self.feeding.restore(frontier)
         self._checkpoints.rows = self._input_rows(known.frontier, frontier)
         self._digests = Digests(checked(self.running(), self._circuit, known.digests, self.log))

@@ -9,9 +9,11 @@ from typing import Any
 
 from headwater.engine.failed_rows import NOTE as FAILED_ROWS
 from headwater.engine.outputs import digest_of
-from headwater.errors import CorruptLog
+from headwater.errors import CorruptLog, PositionGone
 from headwater.executor.circuit import Circuit
-from headwater.planner import Relation
+from headwater.executor.feed import Cut
+from headwater.executor.past import circuit_at
+from headwater.planner import Plan, Relation
 from headwater.storage import Image, Log
 
 logger = logging.getLogger("headwater")
@@ -61,6 +63,19 @@ def recorded(log: Log, images: Sequence[Image] | None = None, upto: int | None =
         steps.append(step["to"])
     failed_rows = {failed_name: counts[-1]} if counts else note
     return Recorded(last_step, tuple(steps), digests, failed_rows, note.get("frontier", 0))
+
+
+def again(log: Log, roots: list[Plan], frontier: int, stops: Sequence[int]) -> Circuit:
+    """The circuit of running queries at a version, through the same steps as before. Raises CorruptLog if it cannot be
+    computed any more.
+    """
+    try:
+        return circuit_at(log, roots, Cut(frontier), stops)
+    except PositionGone as gone:
+        raise CorruptLog(
+            "no image of the running queries can be read, and retention has taken what they were computed from",
+            hint="restore the images from a copy",
+        ) from gone
 
 
 def checked(relations: list[Relation], circuit: Circuit, digests: Mapping[str, int], log: Log) -> dict[int, int]:

@@ -107,9 +107,9 @@ class Runner:
                 retention.retain(parts.apart, parts.retaining.now_us())
                 return Result.of_message(f"checkpoint at version {version}")
             case syntax.Describe(name=name, kind="FUNCTION"):
-                return statements.describe_function(name, pipeline.known())
-            case syntax.Describe(name=name, kind=None) if view := pipeline.known().view(name):
-                columns = definitions.columns_of_view(view, pipeline.known(), reader)
+                return statements.describe_function(name, pipeline.catalog)
+            case syntax.Describe(name=name, kind=None) if view := pipeline.catalog.view(name):
+                columns = definitions.columns_of_view(view, pipeline.catalog, reader)
                 return statements.describe_view(view, columns, statement.extended)
             case syntax.AssertValues() | syntax.AssertRelation():
                 return self._assert(statement)
@@ -142,7 +142,7 @@ class Runner:
 
     def prepared(self, statement: _Node) -> _Node:
         """A statement with what its names mean. Raises SqlError where it calls a function that is not given."""
-        statement = with_named_types(statement, self._parts.pipeline.known().types)
+        statement = with_named_types(statement, self._parts.pipeline.catalog.types)
         self._parts.functions.check(statement, self._parts.pipeline.catalog)
         return statement
 
@@ -160,7 +160,7 @@ class Runner:
         if isinstance(statement, syntax.CreateRelation):
             statement = completed(statement)
         with parts.pipeline.defining, parts.writer.defining(statement):
-            result = definitions.define(statement, parts.pipeline, parts.reader, parts.functions, parts.apart)
+            result = definitions.define(statement, parts.pipeline, parts.reader, parts.functions)
         if isinstance(statement, syntax.CreateRelation) and is_of_files(statement):
             parts.following.start()
             parts.following.poll()  # so that what is in them is there when the statement has ended

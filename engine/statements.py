@@ -50,16 +50,16 @@ def show(
             facts = (lambda r: log_facts.log_facts(r, pipeline.log, now_us)) if extended else None
             return relations(wanted, lambda relation: _row_count(relation, pipeline), facts)
         case syntax.Show(what="VIEWS" | "TYPES" | "FUNCTIONS" as what):
-            return named(what, pipeline.known())
+            return named(what, pipeline.catalog)
         case syntax.Show(what="QUERIES"):
             pipeline.catch_up()
             return queries([row for clock in apart.all for row in query_facts.queries(clock)])
         case syntax.Show(what="SCHEMAS" | "PIPELINES" as what):
-            return show_components(what, pipeline.known())
+            return show_components(what, pipeline.catalog)
         case syntax.Show(what="INSTANCES"):
             return show_instances(apart, now_us)
         case syntax.Describe(kind="PIPELINE" | "INSTANCE"):
-            return describe_component(statement, pipeline.known())
+            return describe_component(statement, pipeline.catalog)
         case syntax.Show(what="GROUPS"):
             return _groups(pipeline)
         case syntax.Show(what="ASSERTIONS"):

@@ -12,7 +12,7 @@ from headwater.repl.output import Output
 def catalog_here(database: Database, output: Output) -> Catalog:
     """What names mean where the user stands."""
     position = output.travel.position(database)
-    known = database.pipeline.known()
+    known = database.pipeline.catalog
     return known if position is None else database.reader.points().catalogs.at(position)
 
 

@@ -145,7 +145,7 @@ def track(text: str, database: Database) -> Tracked:
 def _named(text: str, database: Database) -> Tracked:
     statement = parse_statement(f"DESCRIBE {text}")
     assert isinstance(statement, syntax.Describe)
-    catalog = database.pipeline.known()
+    catalog = database.pipeline.catalog
     view = catalog.view(statement.name)
     if view is not None:
         return Tracked(view.name, f"SELECT * FROM {quote(view.name)}")
@@ -172,7 +172,7 @@ def question_of(text: str, database: Database) -> tuple[str, tuple[Column, ...]]
     none, or cannot be asked.
     """
     try:
-        query = with_named_types(parse_statement(text, database.session.values), database.pipeline.known().types)
+        query = with_named_types(parse_statement(text, database.session.values), database.pipeline.catalog.types)
         if not isinstance(query, syntax.Query) or query.emit is not None:
             raise SqlError("this is no question about one point in time", query.span, hint="a SELECT without EMIT")
         return unparse(query), database.reader.columns(query, database.pipeline.catalog)

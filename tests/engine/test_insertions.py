@@ -74,7 +74,7 @@ def test_equal_records_have_a_query_and_a_row_each(db: headwater.Database) -> No
         INSERT INTO b SELECT v FROM a WHERE v < 2 WITH (name = 'two');
     """)
     chance = random.Random(5)
-    db.append("a", {"v": [chance.randrange(3) for _ in range(20)], "at": [datetime(2026, 1, 1)] * 20})
+    db.append("a", {"v": [chance.randrange(3) for _ in range(9)], "at": [datetime(2026, 1, 1)] * 9})
     own = rows(db, "SELECT ROWPARTITION, ROWOFFSET FROM b")
     found = [rows(db, f"EXPLAIN ROW b WHERE ROWPARTITION = {p} AND ROWOFFSET = {o}") for p, o in own]
     read = Counter((lines[1][2], lines[1][3], lines[0][7]) for lines in found)
