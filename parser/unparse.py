@@ -5,10 +5,10 @@ without what only Headwater has (AS OF, EMIT, WINDOW TUMBLING …), are also val
 how they are run.
 """
 
-from headwater.parser import write_expressions, write_ledgers, write_queries, write_statements
+from headwater.parser import write_definitions, write_expressions, write_ledgers, write_queries, write_statements
 from headwater.parser.writing import unparse
 
 # Importing these modules gives `unparse` the writers of their nodes.
-_WRITERS = (write_expressions, write_queries, write_statements, write_ledgers)
+_WRITERS = (write_expressions, write_queries, write_definitions, write_statements, write_ledgers)
 
 __all__ = ["unparse"]

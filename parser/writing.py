@@ -1,6 +1,6 @@
 """What the writers of SQL share: the function that finds the writer of a node, and words put together.
 
-The writers themselves are in write_expressions.py, write_queries.py and write_statements.py; unparse.py has them all.
+The writers themselves are in the modules whose names begin with write_; unparse.py has them all.
 """
 
 from __future__ import annotations
