@@ -161,8 +161,8 @@ BUGS = (
     PlantedBug(
         "an upsert does not take the older row of its key back",
         "state",
-        "        old = self._heap.take(self._number[touched[self._weight[touched] > 0]])",
-        "        old = self._heap.take(self._number[touched[self._weight[touched] > 0]][:0])",
+        "        was, will = self._weight[touched] > 0, weights[latest] > 0",
+        "        was, will = self._weight[touched] < 0, weights[latest] > 0",
     ),
     PlantedBug(
         "equal rows are one after a restart",
