@@ -44,7 +44,8 @@ _WORDS_OF = {
     "_MAP": ("MAP",),
 }
 
-# How many tokens a word may need behind it until it is known what it is: NULLS, of IGNORE NULLS OVER.
+# How many tokens a word may need behind it until it is known what it is: OVER, of IGNORE NULLS OVER; also DO, of
+# ON CONFLICT (…) DO.
 _LOOKAHEAD = 3
 
 
@@ -121,7 +122,17 @@ def _is_certain(text: str, within: Span, place: Span) -> bool:
     if not behind:
         return False  # the word may be going on, or more words may be coming
     near = [text[span.start : span.end].upper() for span in found if span.start <= place.start][-_LOOKAHEAD:]
-    return len(behind) > _LOOKAHEAD or not _words_with_lookahead().intersection(near)
+    return _count(text, behind) > _LOOKAHEAD or not _words_with_lookahead().intersection(near)
+
+
+def _count(text: str, found: list[Span]) -> int:
+    """How many tokens there are, where what stands in parentheses is one: ON CONFLICT (…) DO."""
+    count = depth = 0
+    for span in found:
+        depth -= text[span.start : span.end] == ")"
+        count += depth <= 0
+        depth += text[span.start : span.end] == "("
+    return count
 
 
 @cache

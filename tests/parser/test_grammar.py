@@ -13,7 +13,7 @@ import pytest
 from lark.grammar import Rule
 
 from headwater.parser import parse_statement, unparse
-from headwater.parser.parse import _lark
+from headwater.parser.parse import _lark, _remembered
 from tests.golden import cases, check
 
 FILES = [
@@ -55,6 +55,7 @@ def test_every_part_of_every_rule_has_an_example(monkeypatch: pytest.MonkeyPatch
 
     for rule, build in list(callbacks.items()):
         monkeypatch.setitem(callbacks, rule, watched(rule, build))
+    _remembered.cache_clear()
     for path in FILES:
         for sql, _ in cases(path):
             parse_statement(sql, parameters=None)
