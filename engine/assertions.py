@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from headwater.engine import ingest
 from headwater.engine.catching_up import Changes
+from headwater.engine.counts import counted
 from headwater.engine.stops import Stop
 from headwater.executor.circuit import Circuit
 from headwater.executor.row_errors import json_of
@@ -93,8 +94,8 @@ def facts(
     stream = alert_stream(relation)
     if stream is None:
         return []
-    ((_, reaction, state, count, violations, since, condition),) = shown([relation], {relation.id: rows}, log, version)
-    by = f" by {count:,} row{'' if count == 1 else 's'}" if count else ""
+    ((_, reaction, state, _, violations, since, condition),) = shown([relation], {relation.id: rows}, log, version)
+    by = f" by {counted(rows, 'row')}" if rows else ""
     at = "" if since is None else f", since version {since}"
     paused = ", ".join(query.name for query in paused_by(relation, catalog)) if reaction == "PAUSE" else ""
     return [

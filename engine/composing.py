@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from headwater.engine.counts import counted
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.result import Result
 from headwater.engine.stops import refuse_stopped
@@ -60,7 +61,7 @@ def compose(statement: Composition, pipeline: Pipeline, check_view: CheckView) -
         case syntax.CreateInstance():
             after = _with_instance(statement, catalog)
     rows = change(pipeline, after, check_view)
-    count = f" with {rows:,} rows" if rows else ""
+    count = f" with {counted(rows, 'row')}" if rows else ""
     return Result.of_message(f"{'replaced' if is_replaced else 'created'} {kind.lower()} {name.text}{count}")
 
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from headwater.engine import ingest
 from headwater.engine.arrow_files import WHOLE_FILES, batches_of, schema_of
+from headwater.engine.counts import counted
 from headwater.engine.file_rows import (
     BadRow,
     Piece,
@@ -61,7 +62,7 @@ def copy_from(statement: syntax.Copy, catalog: Catalog, writer: Writer) -> Resul
     except OSError as error:
         raise SqlError(f"cannot read '{statement.path}': {error.strerror}", statement.span) from error
     files = f" from {len(paths)} files" if len(paths) > 1 else ""
-    return Result.of_message(f"copied {_rows(rows)}{files}", changed=rows)
+    return Result.of_message(f"copied {counted(rows, 'row')}{files}", changed=rows)
 
 
 def _rows_of(
@@ -175,7 +176,7 @@ def copy_to(statement: syntax.Copy, reader: Reader) -> Result:
         storage.sync_dir(parent(path))
     except OSError as error:
         raise StorageError(f"cannot write '{statement.path}': {error.strerror or error}") from error
-    return Result.of_message(f"copied {_rows(len(result))}", changed=len(result))
+    return Result.of_message(f"copied {counted(len(result), 'row')}", changed=len(result))
 
 
 def _query_of(statement: syntax.Copy) -> syntax.Query:
@@ -246,7 +247,3 @@ def _literal(text: str) -> str:
 
 def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0]
-
-
-def _rows(count: int) -> str:
-    return f"{count:,} row{'' if count == 1 else 's'}"

@@ -8,6 +8,7 @@ from typing import Any
 
 from headwater.engine import functions
 from headwater.engine.composing import compose, note_of, noted, with_readers, without_items
+from headwater.engine.counts import counted
 from headwater.engine.pipeline import Pipeline
 from headwater.engine.reading import Reader
 from headwater.engine.rejecting import refuse_violated
@@ -144,13 +145,8 @@ def _create(statement: _Create, pipeline: Pipeline, reader: Reader) -> Result:
     rows = pipeline.define(planned.catalog, planned.relations, planned.note)
     word = "created" if existing is None else "replaced"
     also = f", and {', '.join(item.name for item in made[1:])} with it" if made[1:] else ""
-    count = f" with {rows:,} rows" if rows else ""
-    return Result.of_message(f"{word} {_word(made[0])} {made[0].name}{also}{count}")
-
-
-def _word(item: Item) -> str:
-    """What a new item is called; the state of a queue is a table."""
-    return "assertion" if item.made_as == "ASSERTION" else item.kind.lower()
+    count = f" with {counted(rows, 'row')}" if rows else ""
+    return Result.of_message(f"{word} {made[0].made_as.lower()} {made[0].name}{also}{count}")
 
 
 def _insert(statement: syntax.Insert, pipeline: Pipeline, reader: Reader) -> Result:
@@ -161,7 +157,7 @@ def _insert(statement: syntax.Insert, pipeline: Pipeline, reader: Reader) -> Res
     refuse_stopped([query], pipeline.catalog, pipeline.stopped)
     note = {"create": query.definition, "id": query.id}
     rows = pipeline.define(catalog.add(query, statement.relation.span), [query], note)
-    into, count = statement.relation.text, "" if not rows else f", {rows:,} row{'' if rows == 1 else 's'} so far"
+    into, count = statement.relation.text, "" if not rows else f", {counted(rows, 'row')} so far"
     return Result.of_message(f"created query {query.name}, which inserts into {into}{count}")
 
 

@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from headwater.engine.catching_up import Moved
+from headwater.engine.counts import counted
 from headwater.engine.gate import Gate
 from headwater.engine.stops import Stop
 from headwater.planner import Catalog, Relation, checked_nodes
@@ -64,7 +65,7 @@ class Feeding:
             limit = None if relation.insertion is None else relation.insertion.max_hops
             if limit is not None and self._hops_of(relation, catalog) > limit and _gives_rows(relation, moved):
                 circle = " → ".join(circle_of(relation, catalog) or [relation.name])
-                times = f"{limit:,} time{'' if limit == 1 else 's'}"
+                times = counted(limit, "time")
                 cause = f"rows have gone round {times}, which is its max_hops, and do not come to rest: {circle}"
                 hint = "let the query leave out rows that are done, or make it anew with a higher max_hops"
                 stops.append(Stop(relation.id, "failed", began, cause, hint))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from headwater.engine.cells import texts
+from headwater.engine.counts import counted
 from headwater.engine.render import is_number
 from headwater.engine.result import Result
 
@@ -39,5 +40,5 @@ def _cell(text: str | None, side: str) -> str:
 
 
 def _count(result: Result, limit: int) -> str:
-    total = f"{len(result):,} row{'' if len(result) == 1 else 's'}"
+    total = counted(len(result), "row")
     return total if len(result) <= limit else f"{total}, of which the first {limit:,} are shown"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import duckdb
 
 from headwater.engine.catalogs import Catalogs
+from headwater.engine.counts import counted
 from headwater.errors import OutOfRange, PositionGone, Span, SqlError, UnknownName, suggestion
 from headwater.executor.evaluate import connection
 from headwater.executor.feed import Cut
@@ -96,7 +97,7 @@ class Points:
             if count > ends.get(partition, 0):
                 raise OutOfRange(
                     f'offset {count} is beyond the end of partition {partition} of "{source.name}", '
-                    f"which has {_records(ends.get(partition, 0))}", as_of.span,
+                    f"which has {counted(ends.get(partition, 0), 'record')}", as_of.span,
                 )  # fmt: skip
         reached = max((self.log.version_of(source.id, p, count - 1) for p, count in wanted.items() if count), default=0)
         return Cut(reached, {source.id: {**self.log.ends(source.id, reached), **wanted}})
@@ -177,7 +178,7 @@ def _first_records(
         return 0, {}
     found = log.first(source.id, count, latest)
     if found is None:
-        there = _records(sum(log.ends(source.id, latest).values()))
+        there = counted(sum(log.ends(source.id, latest).values()), "record")
         raise OutOfRange(f'offset {count} is beyond the end of "{source.name}", which has {there}', as_of.span)
     return found
 
@@ -194,7 +195,3 @@ def _offsets(as_of: AsOf, plans: Sequence[Plan], log: Log, latest: int) -> Cut:
         reached, limits[leaf.id] = _first_records(as_of, leaf, count, log, latest)
         version = max(version, reached)
     return Cut(version, limits)
-
-
-def _records(count: int) -> str:
-    return f"{count:,} record{'' if count == 1 else 's'}"

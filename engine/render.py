@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headwater.engine.cells import texts
+from headwater.engine.counts import counted
 from headwater.engine.expanded import ExpandedWriter
 from headwater.engine.result import Result
 from headwater.engine.terminal import Screen, Write, cut, visible, width
@@ -245,8 +246,7 @@ def is_number(type: str) -> bool:
 
 def count(number: int, noun: str) -> str:
     """`no rows`, `1 row`, `1,200 rows`."""
-    written = f"{number:,}" if number else "no"
-    return f"{written} {noun}" if number == 1 else f"{written} {noun}s"
+    return counted(number, noun) if number else f"no {noun}s"
 
 
 def _line_width(wanted: Sequence[int], widest: int, is_narrowed: bool) -> int:

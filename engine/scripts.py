@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from headwater.engine.counts import counted
 from headwater.engine.result import Result
 from headwater.engine.session import Session
 from headwater.engine.subscription import Subscription
@@ -78,7 +79,7 @@ class Scripts:
             for outcome in self._run(_included(statement, placed.source)):
                 refuse_endless(outcome)
                 count += 1
-        return Result.of_message(f"ran {count:,} statement{'' if count == 1 else 's'} of {statement.path}")
+        return Result.of_message(f"ran {counted(count, 'statement')} of {statement.path}")
 
     def run_each(self, text: str, sets: Sequence[Parameters]) -> int:
         """Runs the one statement of a text for each of several sets of values; gives how many rows that were changed.

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from headwater.engine import changes, conflicts, ingest, versions
 from headwater.engine.apart import Apart
+from headwater.engine.counts import counted
 from headwater.engine.own_writes import OwnWrites
 from headwater.engine.reading import Reader
 from headwater.engine.reads import Reads
@@ -306,7 +307,7 @@ def changed_said(statement: syntax.Update | syntax.Delete, count: int, made: Wri
 
 def rows_said(count: int, left_out: int = 0) -> str:
     """`1 row`, `1,200 rows`; and how many a CHECK has left out."""
-    said = f"{count:,} row{'' if count == 1 else 's'}"
+    said = counted(count, "row")
     return f"{said}, and left out {left_out:,} that violate{'s' if left_out == 1 else ''} a CHECK" if left_out else said
 
 

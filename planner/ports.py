@@ -63,6 +63,15 @@ def bound_values(statement: syntax.CreateInstance, pipeline: PipelineDefinition)
     return values
 
 
+def tell_of_parameter(error: UnknownName, pipeline: PipelineDefinition) -> None:
+    """Lets an error about a column that is called like a parameter say how parameters are written."""
+    names = {parameter.name.text.lower(): parameter.name.text for parameter in pipeline.parameters}
+    for node in syntax.walk(pipeline.statement):
+        if isinstance(node, syntax.Name) and node.parts[-1].span == error.span:
+            name = names.get(node.parts[-1].text.lower())
+            error.hint = error.hint if name is None else f"${name} is the value of the parameter"
+
+
 def value_of(parameter: syntax.PipelineParameter, value: syntax.Expression) -> syntax.Expression:
     """A value as a constant of a parameter's type. Raises SqlError for one that is none."""
     try:
