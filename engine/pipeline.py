@@ -244,7 +244,7 @@ class Pipeline:
 
     def _skip(self, to: int) -> None:
         """Notes that up to version `to` there was nothing to commit."""
-        self.last_step = (to, to)
+        self.last_step = (max(self.last_step[0], to), to)  # a step can be committed behind what the next one reads
         self.feeding.skip(to)
 
     def _commit_step(self, appends: Sequence[Append], to: int, hops: dict[int, int], more: dict[str, Any]) -> None:

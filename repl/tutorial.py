@@ -75,6 +75,7 @@ def _prepared(statements: Sequence[str]) -> Iterator[Database]:
     with connect() as database:
         for statement in statements:
             database.execute(statement)
+            database.settle()  # so that what changed is the same each time
         yield database
 
 

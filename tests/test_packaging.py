@@ -60,7 +60,7 @@ def test_every_data_file_of_a_package_is_shipped(folder: str) -> None:
 
 def test_every_file_of_an_example_is_shipped() -> None:
     patterns = SETUPTOOLS["package-data"]["headwater.examples"]
-    files = {str(path.relative_to(ROOT / "examples")) for path in (ROOT / "examples").glob("*/*") if path.is_file()}
+    files = {str(path.relative_to(ROOT / "examples")) for path in (ROOT / "examples").glob("[!_]*/*") if path.is_file()}
     assert {name for name in files if not any(fnmatch(name, pattern) for pattern in patterns)} == set()
 
 

@@ -13,6 +13,7 @@ from headwater.engine.checkpoints import Slices
 from headwater.engine.database import Database, connect
 from headwater.storage import SimulatedDisk
 from tests.executor.freezing import Frozen, saved
+from tests.executor.limits import limits_of
 
 QUERIES = """
     CREATE STREAM s (k INTEGER KEY, v BIGINT, ts TIMESTAMP) WITH (timestamp = 'ts');
@@ -149,3 +150,16 @@ def test_rows_that_fail_while_an_image_is_saved_are_counted_after_a_restart() ->
     with opened(disk) as db:
         (query,) = db.sql("SHOW QUERIES").fetchall()
         assert query[6] == 2
+
+
+def test_an_image_behind_a_step_without_input_knows_that_the_step_before_it_was_committed_later() -> None:
+    """The rows of two steps wait in the log, so the first one is committed behind what the second one reads."""
+    with limits_of(1), connect(background=False) as db:
+        db.execute("CREATE STREAM s (k INTEGER); CREATE TABLE unread (id INTEGER PRIMARY KEY, n INTEGER)")
+        db.execute("CREATE TABLE copies AS SELECT k FROM s")
+        db.append("s", [{"k": k} for k in range(25)])
+        for _ in range(2):
+            db.append("unread", [{"id": n % 3, "n": n} for n in range(200)])
+        db.settle()
+        for version in range(db.version - 3, db.version + 1):
+            assert len(db.sql(f"SELECT * FROM copies AS OF VERSION {version}")) == 25

@@ -47,7 +47,7 @@ def test_as_of_a_version_gives_what_was_there_then(seed: int) -> None:
     for version, contents in case.history:
         for name, rows in contents.items():
             then = case.as_of(name, f"VERSION {version}")
-            assert then == rows, case.report(f"{name} as of version {version}", then, rows)
+            assert then == rows, case.report(name, then, rows, f"as of version {version}")
 
 
 @pytest.mark.parametrize("seed", range(2 * CASES, 2 * CASES + CASES // 5))

@@ -18,7 +18,7 @@ from headwater.repl.settings import Settings
 
 @pytest.fixture
 def database() -> Iterator[headwater.Database]:
-    """Versions: 3 ann and bob, 4 bob pays ann, 5 a note, 6 zoe, 7 the step that has seen it all."""
+    """Versions: 3 ann and bob, 4 bob pays ann, 5 a note, 6 zoe."""
     with headwater.connect(background=False) as opened:
         opened.execute(
             "CREATE TABLE accounts (owner VARCHAR PRIMARY KEY, balance BIGINT); CREATE STREAM notes (t VARCHAR)"
@@ -47,7 +47,7 @@ def run(database: headwater.Database, output: Output, *lines: str) -> str:
 
 def test_step_draws_what_is_tracked_with_what_changed(database: headwater.Database, output: Output) -> None:
     assert run(database, output, "\\track accounts", "\\goto 3", "\\step") == (
-        "version 4 of 7 · TIME · 1 version on\n"
+        "version 4 of 6 · TIME · 1 version on\n"
         "accounts · 2 rows · 2 changed\n"
         "┌───┬───────┬─────────┐\n"
         "│   │ owner │ balance │\n"
@@ -57,7 +57,7 @@ def test_step_draws_what_is_tracked_with_what_changed(database: headwater.Databa
         "└───┴───────┴─────────┘\n"
     )
     assert run(database, output, "\\step") == (
-        "version 6 of 7 · TIME · 2 versions on, 1 unchanged\n"
+        "version 6 of 6 · TIME · 2 versions on, 1 unchanged\n"
         "accounts · 3 rows · 1 added\n"
         "┌───┬───────┬─────────┐\n"
         "│   │ owner │ balance │\n"
@@ -73,19 +73,19 @@ def test_step_draws_what_is_tracked_with_what_changed(database: headwater.Databa
 def test_back_goes_several_changes_and_no_further_than_the_beginning(
     database: headwater.Database, output: Output
 ) -> None:
-    assert run(database, output, "\\track accounts", "\\back 2").startswith("version 3 of 7 · TIME · 4 versions back")
+    assert run(database, output, "\\track accounts", "\\back 2").startswith("version 3 of 6 · TIME · 3 versions back")
     assert run(database, output, "\\back 7").startswith(
-        "version 0 of 7 · before the first commit · 3 versions back, 2 unchanged"
+        "version 0 of 6 · before the first commit · 3 versions back, 2 unchanged"
         " · that is all: 1 change\naccounts · no rows · 2 removed\n"
     )
     assert run(database, output, "\\back") == "nothing that is tracked is different before version 0\n"
 
 
 def test_goto_says_where_one_is_and_now_comes_back(database: headwater.Database, output: Output) -> None:
-    assert run(database, output, "\\goto") == "the present, version 7\n"
-    assert run(database, output, "\\goto 3", "\\goto") == "version 3 of 7 · TIME\n"
+    assert run(database, output, "\\goto") == "the present, version 6\n"
+    assert run(database, output, "\\goto 3", "\\goto") == "version 3 of 6 · TIME\n"
     assert len(database.sql("SELECT * FROM accounts")) == 2
-    assert run(database, output, "\\now") == "the present, version 7\n"
+    assert run(database, output, "\\now") == "the present, version 6\n"
     assert len(database.sql("SELECT * FROM accounts")) == 3
 
 
@@ -121,14 +121,14 @@ def test_bisect_goes_to_the_first_failure_and_shows_what_it_changed(
         "│ - │ bob   │     *50 │\n"
         "│ + │ bob   │     *30 │\n"
         "└───┴───────┴─────────┘\n"
-        "version 4 of 7 · TIME\n"
+        "version 4 of 6 · TIME\n"
     )
-    assert run(database, output, "\\goto") == "version 4 of 7 · TIME\n"
+    assert run(database, output, "\\goto") == "version 4 of 6 · TIME\n"
 
 
 def test_bisect_says_where_there_is_nothing_to_find(database: headwater.Database, output: Output) -> None:
     assert run(database, output, "\\bisect (SELECT count(*) FROM accounts) < 9").endswith(
-        "it holds at version 7 (1 question, 4 versions to look at)\n"
+        "it holds at version 6 (1 question, 4 versions to look at)\n"
         "\\bisect --linear finds out whether it ever was false before\n"
     )
     assert "it is false at version 0 already, the earliest looked at" in run(
@@ -146,7 +146,7 @@ def test_where_something_tracked_cannot_be_asked_there_is_a_way_away_from_it(
     run(database, output, "\\goto 3", f"\\track {fails}")
     with pytest.raises(HeadwaterError):
         run(database, output, "\\now")
-    assert run(database, output, "\\goto") == "the present, version 7\n"
+    assert run(database, output, "\\goto") == "the present, version 6\n"
     assert "│   │ 1 │" in run(database, output, "\\goto 3")
     with pytest.raises(HeadwaterError):
         run(database, output, "\\untrack", "\\now", f"\\track {fails}")
@@ -159,7 +159,7 @@ def test_programs_get_rows_alone(database: headwater.Database, capsys: pytest.Ca
     assert [json.loads(line)["owner"] for line in run(database, output, "\\goto 3").splitlines()] == ["ann", "bob"]
     found = json.loads(run(database, output, "\\now", "\\bisect (SELECT count(*) FROM accounts) < 3"))
     assert (found["first_false"], found["questions"]) == (6, 4)
-    assert "version 3 of 7" in capsys.readouterr().err
+    assert "version 3 of 6" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -170,10 +170,10 @@ def test_programs_get_rows_alone(database: headwater.Database, capsys: pytest.Ca
         ("\\scrub", "nothing is tracked"),
         ("\\step many", 'takes a number of changes, not "many"'),
         ("\\back 0", 'takes a number of changes, not "0"'),
-        ("\\goto 8", "version 8 is not there yet: the latest is 7"),
+        ("\\goto 7", "version 7 is not there yet: the latest is 6"),
         ("\\bisect", "needs a condition"),
         ("\\bisect --backwards true", "needs a condition"),
-        ("\\bisect --since 8 true", "version 8 is not there yet: the latest is 7"),
+        ("\\bisect --since 7 true", "version 7 is not there yet: the latest is 6"),
         ("\\track nowhere", 'there is no stream or table "nowhere"'),
     ],
 )

@@ -92,7 +92,7 @@ def test_a_table_is_updated_in_place_until_ctrl_c_which_leaves_it_there(tmp_path
     terminal = Fed(tmp_path)
     with opened(terminal):
         terminal.feed("CREATE TABLE t (k VARCHAR PRIMARY KEY, n BIGINT); INSERT INTO t VALUES ('a', 7), ('b', 5)")
-        terminal.until("version 3")
+        terminal.until("version 2")
         terminal.type("\\timing", ENTER)
         terminal.until("timing is off")
         terminal.resize(60, 14)
