@@ -292,8 +292,9 @@ class Catalog:
         names = [*(r.name for r in self.relations.values()), *(v.name for v in self.views.values())]
         seen = [n for n in names if not self.is_private(n)]
         inside = sorted(n for n in seen if n.lower().startswith(f"{name.lower()}."))
-        if inside and name.lower() in {**self.schemas, **self.instances}:
-            return f"in it there is {', '.join(inside[:12])}"
+        kind = next((kind for kind in ("SCHEMA", "INSTANCE") if (kind, name.lower()) in self.components), None)
+        if inside and kind is not None:
+            return f"{kind} {name} is no relation; in it there is {', '.join(inside[:12])}"
         if name.lower() in self.pipelines:
             return f"it is a pipeline, which is seen by its instances: CREATE INSTANCE … OF {name}"
         return suggestion(name, seen, "streams and tables")
