@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from headwater.parser import syntax
 from headwater.planner.catalog import Relation
-from headwater.planner.sql_types import arrow_schema
+from headwater.planner.sql_types import arrow_type
+from headwater.values import Column
 
 Key = tuple[tuple[str, int | str], ...]  # columns, each with a value
 
@@ -27,15 +28,14 @@ def key_constants(select: syntax.Select, relation: Relation) -> Key:
     if relation.is_stream or not relation.key:
         return ()
     alias = (source.alias or source.name).text.lower()
-    schema = arrow_schema(relation.columns)
-    types = {column.name.lower(): schema.field(column.name) for column in relation.columns}
+    columns = {column.name.lower(): column for column in relation.columns}
     found: dict[str, int | str] = {}
     for condition in _conjuncts(select.where):
         for name, value in ((condition.left, condition.right), (condition.right, condition.left)):
-            field = _column(name, alias, types)
-            constant = None if field is None else _constant(value, field.type)
-            if field is not None and constant is not None:
-                found.setdefault(field.name, constant)
+            column = _column(name, alias, columns)
+            constant = None if column is None else _constant(value, column)
+            if column is not None and constant is not None:
+                found.setdefault(column.name, constant)
     return tuple((name, found[name]) for name in relation.key) if found.keys() >= set(relation.key) else ()
 
 
@@ -48,23 +48,24 @@ def _conjuncts(condition: syntax.Expression | None) -> Iterator[syntax.Binary]:
         yield condition
 
 
-def _column(node: syntax.Expression, alias: str, types: Mapping[str, pa.Field]) -> pa.Field | None:
+def _column(node: syntax.Expression, alias: str, columns: Mapping[str, Column]) -> Column | None:
     """The column that a name means."""
     if not isinstance(node, syntax.Name):
         return None
     *relation, column = [part.text.lower() for part in node.parts]
-    return types.get(column) if relation in ([], [alias]) else None
+    return columns.get(column) if relation in ([], [alias]) else None
 
 
-def _constant(node: syntax.Expression, type_: pa.DataType) -> int | str | None:
-    """The value of a constant of a type."""
+def _constant(node: syntax.Expression, column: Column) -> int | str | None:
+    """The value of a constant that a column is compared with."""
     sign = 1
     if isinstance(node, syntax.Unary) and node.operator == "-":
         sign, node = -1, node.operand
     if not isinstance(node, syntax.Literal):
         return None
-    if node.kind == "string" and sign == 1 and pa.types.is_string(type_):
+    if node.kind == "string" and sign == 1 and column.type == "VARCHAR":  # a UUID is the same in capitals
         return node.text
+    type_ = arrow_type(column.type)
     if node.kind == "number" and node.text.isdecimal() and pa.types.is_integer(type_):
         value = sign * int(node.text)
         return value if _fits(value, type_) else None

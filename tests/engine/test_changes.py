@@ -303,3 +303,13 @@ def test_what_no_query_reads_is_one_commit_and_there_after_a_restart() -> None:
     with Database(disk, "db", None, background=False) as db:
         assert rows(db, "SELECT * FROM t") == [(1, 2), (2, 0)]
         assert rows(db, "SELECT * FROM total") == [(5,)]
+
+
+def test_a_key_that_can_be_written_in_several_ways_is_found_in_each() -> None:
+    with headwater.connect(background=False) as db:
+        db.execute("CREATE TABLE t (id UUID PRIMARY KEY, n BIGINT)")
+        db.execute("INSERT INTO t VALUES ('a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', 1)")
+        capitals = "WHERE id = 'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'"
+        assert db.sql(f"SELECT n FROM t {capitals}").fetchall() == [(1,)]
+        db.execute(f"UPDATE t SET n = 2 {capitals}")
+        assert db.sql("SELECT n FROM t").fetchall() == [(2,)]
