@@ -1,11 +1,10 @@
 """Every bit of a ledger of 1 MiB: one that is flipped is found, and located to its frame; in a record, to this.
 
-A sample of bits as a rule; HEADWATER_BITS=all tries each, which takes some minutes.
+A sample of bits as a rule; HEADWATER_THOROUGH=1 tries each, which takes some minutes.
 """
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Iterator
 
@@ -18,6 +17,7 @@ from headwater.storage import Log, SimulatedDisk
 from headwater.storage.commits import INLINE, CommitFile, Placed
 from headwater.storage.frames import BadFrame
 from headwater.storage.verify import verified_rows
+from tests.thoroughness import THOROUGH
 
 SEGMENT_BYTES = 1 << 20
 SAMPLE = 20_000  # bits that are tried frame by frame
@@ -78,13 +78,12 @@ def test_every_flipped_bit_of_a_frame_is_found_by_what_verify_does_with_each(dis
     known = list(frames(disk))
     assert [placed.position for _, placed in known] == [0, *[placed.end for _, placed in known[:-1]]]
     assert known[-1][1].end == file.size()  # every byte is in a frame
-    is_all = os.environ.get("HEADWATER_BITS") == "all"
-    share = 1 if is_all else SAMPLE / (8 * file.size())
+    share = 1 if THOROUGH else SAMPLE / (8 * file.size())
     missed, dice, tried = list[tuple[int, int]](), random.Random(0), 0
     for version, placed in known:
         hashes = record_hashes(verified_rows(file, placed, version, schemas), 0)  # type: ignore[arg-type]
         bits = range(placed.position * 8, placed.end * 8)
-        for bit in bits if is_all else dice.sample(bits, int(len(bits) * share)):
+        for bit in bits if THOROUGH else dice.sample(bits, int(len(bits) * share)):
             tried += 1
             file.content[bit >> 3] ^= 1 << (bit & 7)
             try:
