@@ -119,8 +119,3 @@ def _proof(subtree: Subtree, upto: int, begin: int, end: int, *, to_leaf: bool) 
         if first < upto:
             before += below.before
     return Proof(path, node_hash(before), node_hash(root))
-
-
-def subtrees_of(leaves: bytes) -> Subtree:
-    """The trees of leaves that are all at hand."""
-    return lambda first, last: Frontier().extended(leaves[first * HASH_BYTES : last * HASH_BYTES]).root
